@@ -1,0 +1,85 @@
+"""Speech from folders, decoded once and served as reproducible random crops."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from . import audio
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Every audio file under a folder, sorted; raises FileNotFoundError when there is none."""
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise FileNotFoundError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) below it")
+    return files
+
+
+class Corpus:
+    """A folder of speech as one int16 array in memory order, mono, at one sample rate.
+
+    The decoded array is kept in `cache` and mapped, so memory stays small and a second start is
+    immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS.
+    """
+
+    def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
+        files = audio_files(folder)
+        listing = "\n".join(f"{f.relative_to(folder)} {f.stat().st_size}" for f in files)
+        stem = hashlib.sha256(f"{listing} {sample_rate}".encode()).hexdigest()[:12]
+        samples = Path(cache) / f"{stem}.int16"
+        index = Path(cache) / f"{stem}.npz"
+        if not index.exists():
+            self._decode(files, sample_rate, samples, index)
+        self.samples = np.memmap(samples, np.int16, "r")
+        stored = np.load(index)
+        self.ends, self.rms = stored["ends"], stored["rms"]
+        self.starts = np.concatenate([[0], self.ends[:-1]])
+        self.hours = len(self.samples) / sample_rate / 3600
+
+    @staticmethod
+    def _decode(files, sample_rate, samples, index):
+        samples.parent.mkdir(parents=True, exist_ok=True)
+        partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
+        with open(partial, "wb") as out:
+            for file in tqdm(files, desc="decoding", unit="file"):
+                wave = audio.load(file, sample_rate).mean(0)
+                out.write((wave.clip(-1, 1) * 32767).astype(np.int16).tobytes())
+                total += len(wave)
+                ends.append(total)
+                rms.append(np.sqrt(np.mean(wave**2) + 1e-12))
+        os.replace(partial, samples)
+        with open(partial, "wb") as out:
+            np.savez(out, ends=np.array(ends), rms=np.array(rms))
+        os.replace(partial, index)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
+
+    def crops(self, batch: int, length: int, rms: float, gain_db: float,
+              generator: np.random.Generator) -> Tensor:
+        """Random crops, each file drawn in proportion to its length and brought to RMS `rms`.
+
+        A further random gain of standard deviation `gain_db` and a random polarity are applied.
+        Files shorter than `length` are padded with zeros.
+
+        Shape: `[batch, 1, length]`, float32.
+        """
+        out = np.zeros((batch, 1, length), np.float32)
+        where = np.sort(generator.integers(0, len(self.samples), batch))
+        for row, file in zip(out, np.searchsorted(self.ends, where, side="right")):
+            size = self.ends[file] - self.starts[file]
+            start = self.starts[file] + generator.integers(0, max(1, size - length + 1))
+            crop = self.samples[start:min(start + length, self.ends[file])]
+            gain = rms / (32767 * self.rms[file]) * 10 ** (generator.normal() * gain_db / 20)
+            row[0, :len(crop)] = crop * (gain * generator.choice((-1, 1)))
+        return torch.from_numpy(out)

@@ -1,0 +1,62 @@
+"""Denoisers: D(x, σ) ≈ E[x₀ | x₀ + σn = x], and the adapters that make one from a network."""
+
+import torch
+from torch import Tensor, nn
+
+
+def broadcast(sigma: Tensor | float, like: Tensor) -> Tensor:
+    """Noise level as a tensor that broadcasts over `like`.
+
+    Shape: a scalar, `[B]` (per item), or `[B, C]` (per channel), against `[B, C, T]`.
+    """
+    sigma = torch.as_tensor(sigma, dtype=like.dtype, device=like.device)
+    return sigma.reshape(sigma.shape + (1,) * (like.ndim - sigma.ndim)) if sigma.ndim else sigma
+
+
+class Denoiser(nn.Module):
+    """What samplers and guidance see of a prior: `denoiser(x, sigma) -> x0_hat`.
+
+    Attributes:
+        sample_rate: Hz.
+        sigma_min, sigma_max: range of noise levels it knows.
+        sigma_data: RMS of the signals it was trained on.
+        receptive_field: samples on either side that one output sample depends on; None if unbounded.
+
+    Shape: x `[B, C, T]` to the same; sigma a scalar, `[B]`, or `[B, C]`.
+    """
+
+    sample_rate: int = 16000
+    sigma_min: float = 0.002
+    sigma_max: float = 2.0
+    sigma_data: float = 0.1
+    receptive_field: int | None = None
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        raise NotImplementedError
+
+
+class EDMDenoiser(Denoiser):
+    """Preconditioned network, D = c_skip·x + c_out·F(c_in·x, ln σ / 4).
+
+    c_skip = σ_d²/(σ² + σ_d²), c_out = σσ_d/√(σ² + σ_d²), c_in = 1/√(σ² + σ_d²).
+    Source: Karras et al. 2022, "Elucidating the design space", eq. 7 and table 1.
+    Channels are independent: a mono network denoises each by itself.
+    """
+
+    def __init__(self, network: nn.Module, sample_rate: int = 16000, sigma_min: float = 0.002,
+                 sigma_max: float = 2.0, sigma_data: float = 0.1):
+        super().__init__()
+        self.network, self.sample_rate = network, sample_rate
+        self.sigma_min, self.sigma_max, self.sigma_data = sigma_min, sigma_max, sigma_data
+        self.receptive_field = getattr(network, "receptive_field", None)
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        total = (sigma.square() + self.sigma_data**2).sqrt()
+        return (self.sigma_data / total).square(), sigma * self.sigma_data / total, 1 / total
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        flat = x.reshape(-1, 1, x.shape[-1])
+        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        c_skip, c_out, c_in = self.coefficients(sigma)
+        out = self.network(c_in * flat, sigma.flatten().log() / 4)
+        return (c_skip * flat + c_out * out).reshape(x.shape)

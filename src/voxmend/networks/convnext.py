@@ -1,0 +1,92 @@
+"""Frame-wise ConvNeXt over STFT frames: the network of the default prior.
+
+                 ┌ linear STFT      ┐
+    x ── STFT ───┤                  ├─ Linear ─ blocks ─ LayerNorm ─ Linear ─┬ complex residual R
+                 └ compressed STFT  ┘            ↑ σ                         └ complex gain G
+                                                                 iSTFT(R + G · STFT(x)) ── out
+
+Every layer works on single frames but the depthwise convolutions over time, and every norm is per
+frame: the receptive field is finite, so long signals can be denoised in chunks exactly.
+Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..spectral import STFT
+
+
+class Block(nn.Module):
+    """Depthwise convolution over frames, layer norm modulated by the noise level, two-layer MLP.
+
+    Shape: `[B, frames, channels]` and the noise embedding `[B, embedding]` to the first's shape.
+    """
+
+    def __init__(self, channels: int, kernel: int, dilation: int, expansion: int, embedding: int):
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, (1, kernel), dilation=(1, dilation),
+                                   padding=(0, dilation * (kernel - 1) // 2), groups=channels)
+        self.norm = nn.LayerNorm(channels, elementwise_affine=False)
+        self.modulate = nn.Linear(embedding, 2 * channels)
+        self.expand = nn.Linear(channels, expansion * channels)
+        self.contract = nn.Linear(expansion * channels, channels)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+        self.scale = nn.Parameter(torch.full((channels,), 0.1))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        # A [B, frames, C] tensor seen as [B, C, 1, frames] is "channels last": nothing is copied.
+        h = self.depthwise(x.unsqueeze(1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(1)
+        gain, shift = self.modulate(embedding).unsqueeze(1).chunk(2, dim=-1)
+        h = self.norm(h) * (1 + gain) + shift
+        return x + self.scale * self.contract(nn.functional.gelu(self.expand(h), approximate="tanh"))
+
+
+class FrameConvNeXt(nn.Module):
+    """Frame-wise ConvNeXt on a linear and a power-compressed STFT.
+
+    Args:
+        channels, blocks, kernel, dilations, expansion: size of the stack; block i has
+            `dilations[i % len(dilations)]`.
+        n_fft, hop: STFT, in samples.
+        compression: exponent p of the compressed input |X|^p e^{j∠X}.
+
+    Shape:
+        - x: `[B, 1, T]` of about unit variance
+        - noise: `[B]`, ln σ / 4
+        - output: `[B, 1, T]`
+    """
+
+    def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
+                 dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
+                 n_fft: int = 512, hop: int = 128, compression: float = 0.3):
+        super().__init__()
+        self.stft, self.compression = STFT(n_fft, hop), compression
+        reach = [dilations[i % len(dilations)] for i in range(blocks)]
+        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32))
+        self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
+        self.enter = nn.Linear(4 * self.stft.bins, channels)
+        self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)
+        self.norm = nn.LayerNorm(channels)
+        self.leave = nn.Linear(channels, 4 * self.stft.bins)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+        frames = sum(d * (kernel - 1) // 2 for d in reach)
+        self.receptive_field = frames * hop + n_fft  # samples on either side
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        spectrum = self.stft.forward(x.squeeze(1))
+        parts = torch.view_as_real(spectrum)
+        power = parts.square().sum(-1, keepdim=True)
+        compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
+        h = self.enter(torch.cat([parts.flatten(-2), compressed.flatten(-2)], dim=-1))
+        angle = noise[:, None] * self.frequencies
+        embedding = self.embed(torch.cat([angle.cos(), angle.sin()], dim=-1))
+        for block in self.blocks:
+            h = block(h, embedding)
+        residual, gain = self.leave(self.norm(h)).chunk(2, dim=-1)
+        residual, gain = (torch.view_as_complex(t.unflatten(-1, (-1, 2)).contiguous().float())
+                          for t in (residual, gain))
+        return self.stft.inverse(residual + gain * spectrum, x.shape[-1]).unsqueeze(1)
