@@ -1,0 +1,13 @@
+"""Degradations: one per file, composed with `@`."""
+
+from .base import Compose, Operator
+from .clip import Clip
+from .gap import Gap
+from .lowpass import Lowpass
+from .mel import Mel
+from .mixture import Mixture
+from .noise import WhiteNoise
+from .quantise import Quantise
+
+__all__ = ["Clip", "Compose", "Gap", "Lowpass", "Mel", "Mixture", "Operator", "Quantise",
+           "WhiteNoise"]

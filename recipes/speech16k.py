@@ -1,0 +1,13 @@
+"""The default prior: a frame-wise ConvNeXt denoiser of read English at 16 kHz."""
+
+from voxmend.training import PriorRecipe
+
+recipe = PriorRecipe(
+    name="speech16k",
+    network="FrameConvNeXt",
+    config=dict(channels=384, blocks=10, kernel=7, dilations=[1, 2, 4], expansion=3),
+    steps=20000,
+    card={"data": "LibriSpeech train-clean-5 and one utterance each of 141 train-clean-100 speakers "
+                  "(read English, CC BY 4.0)",
+          "licence": "Apache-2.0"},
+)

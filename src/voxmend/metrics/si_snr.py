@@ -1,0 +1,30 @@
+"""Scale-invariant signal-to-noise ratio."""
+
+import numpy as np
+
+from ._common import paired
+
+
+def si_snr(estimate, reference, sample_rate: int | None = None) -> float:
+    """Energy of the estimate along the reference over the energy of the rest; higher is better.
+
+    SI-SNR = 10 log10(‖αs‖² / ‖ŝ − αs‖²), α = ⟨ŝ, s⟩/‖s‖², both signals without their means.
+    (Le Roux et al. 2019, "SDR – half-baked or well done?")
+
+    Args:
+        estimate, reference: ŝ and s, on any scale.
+        sample_rate: not used; every metric takes it.
+
+    Shape: `[T]`, `[T]` to a float in dB: inf for a perfect estimate, nan for a silent reference.
+
+    Raises ValueError for signals that are not 1-D or differ in length.
+
+    >>> round(si_snr([3.0, 1.0, -3.0, -1.0], [1.0, 0.0, -1.0, 0.0]), 2)  # 10 log10(18 / 2)
+    9.54
+    """
+    estimate, reference = paired(estimate, reference)
+    estimate, reference = estimate - estimate.mean(), reference - reference.mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        target = reference * (estimate @ reference / (reference @ reference))
+        residual = estimate - target
+        return float(10 * np.log10((target @ target) / (residual @ residual)))

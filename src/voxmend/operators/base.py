@@ -1,0 +1,92 @@
+"""The contract of a degradation, y = A(x)."""
+
+import torch
+from torch import Tensor
+
+
+class Operator:
+    """A known degradation of a signal.
+
+    Attributes:
+        linear: whether A is linear; then `adjoint` and least squares make sense.
+        noise_std: standard deviation of the white noise in y, 0 for an exact observation.
+
+    Shape: `forward` takes x `[B, C, T]`; y has the shape that the operator gives it.
+
+    Operators compose: `Clip(0.3) @ Lowpass(4000)` filters first and clips the result.
+    Levels are in the units of the scaled signal, so build an operator after scaling.
+    """
+
+    linear: bool = False
+    noise_std: float = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.forward(x)
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        """The signal nearest to x0, exactly or nearly, that explains y: A(project(x0, y)) = y.
+
+        Where y is noisy it is the signal that explains y as if it were exact.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no projection")
+
+    def residual(self, x0: Tensor, y: Tensor) -> Tensor:
+        """What of y the signal x0 does not explain, y − A(x0); differentiable in x0."""
+        return y - self.forward(x0)
+
+    def adjoint(self, r: Tensor, like: Tensor) -> Tensor:
+        """Aᵀr by automatic differentiation, for linear operators.
+
+        Args:
+            like: a tensor of x's shape.
+
+        Raises: TypeError for a nonlinear operator.
+        """
+        if not self.linear:
+            raise TypeError(f"{type(self).__name__} is not linear and has no adjoint")
+        with torch.enable_grad():
+            x = torch.zeros_like(like, requires_grad=True)
+            return torch.autograd.grad(self.forward(x), x, r)[0]
+
+    def start(self, y: Tensor) -> Tensor:
+        """A first guess of the signal, from which sampling may begin. Shape: x's."""
+        return y
+
+    def __matmul__(self, inner: "Operator") -> "Compose":
+        return Compose(self, inner)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}"
+                           for k, v in vars(self).items() if isinstance(v, (int, float)))
+        return f"{type(self).__name__}({values})"
+
+
+class Compose(Operator):
+    """A(x) = outer(inner(x)).
+
+    The projection finds the inner observation that explains y and then the signal that explains
+    that one. Where clipping or gaps hide part of the inner observation, the hidden part is free.
+    """
+
+    def __init__(self, outer: Operator, inner: Operator):
+        self.outer, self.inner = outer, inner
+        self.linear = outer.linear and inner.linear
+        self.noise_std = (outer.noise_std**2 + inner.noise_std**2) ** 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer.forward(self.inner.forward(x))
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        return self.inner.project(x0, self.outer.project(self.inner.forward(x0), y))
+
+    def residual(self, x0: Tensor, y: Tensor) -> Tensor:
+        return self.outer.residual(self.inner.forward(x0), y)
+
+    def start(self, y: Tensor) -> Tensor:
+        return self.inner.start(self.outer.start(y))
+
+    def __repr__(self) -> str:
+        return f"{self.outer!r} @ {self.inner!r}"

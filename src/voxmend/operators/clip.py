@@ -1,0 +1,43 @@
+"""Clipping."""
+
+import torch
+from torch import Tensor
+
+from .base import Operator
+
+
+class Clip(Operator):
+    """Hard clipping, A(x) = ½(|x + c| − |x − c|) = max(−c, min(c, x)).
+
+    Args:
+        level: c > 0, in the units of the scaled signal.
+        tolerance: samples with |y| ≥ (1 − tolerance)·c count as clipped.
+
+    Source: UnDiff, section 4.2 (declipping).
+
+    >>> Clip(0.5)(torch.tensor([[[-2.0, 0.25, 0.75]]]))
+    tensor([[[-0.5000,  0.2500,  0.5000]]])
+    """
+
+    def __init__(self, level: float, tolerance: float = 0.005):
+        if not level > 0:
+            raise ValueError(f"clip level must be positive, not {level}")
+        self.level, self.tolerance = float(level), tolerance
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(-self.level, self.level)
+
+    def _clipped(self, y: Tensor) -> Tensor:
+        return y.abs() >= (1 - self.tolerance) * self.level
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        """Reliable samples become y's; clipped ones go at least as far out as y."""
+        beyond = torch.where(y > 0, torch.maximum(x0, y), torch.minimum(x0, y))
+        return torch.where(self._clipped(y), beyond, y)
+
+    def residual(self, x0: Tensor, y: Tensor) -> Tensor:
+        """y − x0 on reliable samples and, on clipped ones, only what falls short of the level.
+
+        Unlike y − clip(x0) its gradient does not vanish where x0 itself exceeds the level.
+        """
+        return self.project(x0, y) - x0

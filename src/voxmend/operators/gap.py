@@ -1,0 +1,36 @@
+"""Missing samples."""
+
+import torch
+from torch import Tensor
+
+from .base import Operator
+
+
+class Gap(Operator):
+    """Gaps, A(x) = m · x with m = 1 where the recording is present.
+
+    Args:
+        present: the mask m, `[T]` or anything that broadcasts over `[B, C, T]`.
+
+    >>> Gap(torch.tensor([1.0, 0.0]))(torch.ones(1, 1, 2))
+    tensor([[[1., 0.]]])
+    """
+
+    linear = True
+
+    def __init__(self, present: Tensor):
+        self.present = present.bool()
+
+    @classmethod
+    def between(cls, gaps, length: int, sample_rate: int) -> "Gap":
+        """From gaps in seconds, `[(start, end), …]`, for a signal of `length` samples."""
+        present = torch.ones(length, dtype=torch.bool)
+        for start, end in gaps:
+            present[max(0, round(start * sample_rate)):max(0, round(end * sample_rate))] = False
+        return cls(present)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.present.to(x)
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        return torch.where(self.present.to(x0.device), y, x0)

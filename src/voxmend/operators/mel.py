@@ -1,0 +1,77 @@
+"""Mel-spectrograms."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import fold, pad
+
+from ..spectral import mel_basis
+from .base import Operator
+
+
+class Mel(Operator):
+    """Linear-magnitude mel-spectrogram as neural vocoders use it.
+
+    A(x) = M √(|S|² + 1e-9), S the STFT of x padded by (n_fft − hop)/2 reflected samples on either
+    side and not centred further: 16 kHz, window and n_fft 1024, hop 256, 80 mels, 0–8000 Hz.
+
+    Args:
+        length: samples of the signal that a spectrogram stands for; default frames · hop.
+
+    Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 4.2 (vocoding).
+    """
+
+    def __init__(self, length: int | None = None, sample_rate: int = 16000, n_fft: int = 1024,
+                 hop: int = 256, mels: int = 80):
+        self.length, self.n_fft, self.hop, self.mels = length, n_fft, hop, mels
+        self._basis = mel_basis(sample_rate, n_fft, mels)
+        self._inverse = torch.linalg.pinv(self._basis.double()).float()
+        self._window = torch.hann_window(n_fft)
+
+    def _frames(self, x: Tensor) -> Tensor:
+        margin = (self.n_fft - self.hop) // 2
+        flat = pad(x.reshape(-1, 1, x.shape[-1]), (margin, margin), mode="reflect").squeeze(1)
+        spectrum = torch.stft(flat, self.n_fft, self.hop, window=self._window.to(x), center=False,
+                              return_complex=True)
+        return spectrum.unflatten(0, x.shape[:-1])
+
+    def _overlap_add(self, spectrum: Tensor, length: int) -> Tensor:
+        """Least-squares signal of a spectrum of `_frames` (Griffin & Lim 1984, eq. 6)."""
+        window = self._window.to(spectrum.real)
+        frames = torch.fft.irfft(spectrum.flatten(0, -3), self.n_fft, dim=1) * window[:, None]
+        weights = window.square()[:, None].expand(-1, spectrum.shape[-1])[None]
+        size = self.n_fft + self.hop * (spectrum.shape[-1] - 1)
+        signal, weight = (fold(t, (1, size), (1, self.n_fft), stride=(1, self.hop))[:, 0, 0]
+                          for t in (frames, weights))
+        margin = (self.n_fft - self.hop) // 2
+        signal = (signal / weight.clamp(min=1e-3))[:, margin:margin + length]
+        return pad(signal, (0, length - signal.shape[-1])).unflatten(0, spectrum.shape[:-2])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._basis.to(x) @ _magnitude(self._frames(x))
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        """One Griffin-Lim step: x0's phases with magnitudes that have the mel-spectrogram y.
+
+        The magnitudes |S| are multiplied by Mᵀ(y / M|S|) / Mᵀ1, twice; nearly a projection, since
+        the new spectrum need not be the STFT of a signal.
+        """
+        basis, spectrum = self._basis.to(x0), self._frames(x0)
+        magnitude = before = _magnitude(spectrum)
+        weight = basis.sum(0)[:, None].clamp(min=1e-6)
+        for _ in range(2):
+            ratio = y / (basis @ magnitude).clamp(min=1e-7)
+            magnitude = magnitude * (basis.T @ ratio / weight)
+        moved = self._overlap_add(spectrum * (magnitude / before), x0.shape[-1])
+        covered = self.hop * y.shape[-1]
+        return torch.cat([moved[..., :covered], x0[..., covered:]], -1)
+
+    def start(self, y: Tensor) -> Tensor:
+        """Pseudo-inverse magnitudes with zero phase at every frame's centre."""
+        magnitude = (self._inverse.to(y) @ y).clamp(min=0)
+        length = self.length or self.hop * y.shape[-1]
+        sign = 1 - 2 * (torch.arange(magnitude.shape[-2], device=y.device) % 2)
+        return self._overlap_add((magnitude * sign[:, None]).to(torch.complex64), length)
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    return (torch.view_as_real(spectrum).square().sum(-1) + 1e-9).sqrt()

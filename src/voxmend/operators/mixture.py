@@ -1,0 +1,28 @@
+"""Mixtures of sources."""
+
+import torch
+from torch import Tensor
+
+from .base import Operator
+
+
+class Mixture(Operator):
+    """The sum of K sources, A(x) = Σ_k x_k.
+
+    Shape: x `[B, K, T]` to y `[B, 1, T]`.
+    """
+
+    linear = True
+
+    def __init__(self, sources: int = 2):
+        self.sources = sources
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(1, keepdim=True)
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        """Shares the missing part of the mixture equally: x0_k + (y − Σ x0)/K."""
+        return x0 + (y - self.forward(x0)) / x0.shape[1]
+
+    def start(self, y: Tensor) -> Tensor:
+        return (y / self.sources).expand(-1, self.sources, -1)

@@ -1,0 +1,28 @@
+"""Additive noise."""
+
+from torch import Tensor
+
+from .base import Operator
+
+
+class WhiteNoise(Operator):
+    """White Gaussian noise of known level, y = x + n with n ~ N(0, σ_y²).
+
+    Args:
+        std: σ_y, in the units of the scaled signal.
+
+    `forward` is the mean, the identity: the noise itself belongs to the observation.
+    """
+
+    linear = True
+
+    def __init__(self, std: float):
+        if not std > 0:
+            raise ValueError(f"noise level must be positive, not {std}")
+        self.noise_std = float(std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        return y

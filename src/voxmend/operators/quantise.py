@@ -1,0 +1,33 @@
+"""Coarse quantisation."""
+
+import torch
+from torch import Tensor
+
+from .base import Operator
+
+
+class Quantise(Operator):
+    """Uniform quantisation, A(x) = Δ·round(x/Δ).
+
+    Args:
+        step: Δ > 0, in the units of the scaled signal.
+
+    >>> Quantise(0.5)(torch.tensor([[[0.3, -0.6]]]))
+    tensor([[[ 0.5000, -0.5000]]])
+    """
+
+    def __init__(self, step: float):
+        if not step > 0:
+            raise ValueError(f"quantisation step must be positive, not {step}")
+        self.step = float(step)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.round(x / self.step) * self.step
+
+    def project(self, x0: Tensor, y: Tensor) -> Tensor:
+        """x0 moved into the cell [y − Δ/2, y + Δ/2]."""
+        return torch.maximum(torch.minimum(x0, y + self.step / 2), y - self.step / 2)
+
+    def residual(self, x0: Tensor, y: Tensor) -> Tensor:
+        """How far x0 lies outside y's cell; unlike y − A(x0) it has a gradient."""
+        return self.project(x0, y) - x0

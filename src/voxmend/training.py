@@ -1,0 +1,278 @@
+"""Training: one loop that runs on a CPU or a GPU and survives a kill at any moment.
+
+Step k draws its crops, noise levels and noise from generators seeded by (seed, k) and nothing else,
+so a run that is killed and resumed sees the same data in the same order, and on the same
+hardware prints the same losses, as one that was never broken.
+"""
+
+import json
+import math
+import os
+import runpy
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import hub
+from .data import Corpus
+from .denoiser import EDMDenoiser
+
+VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+@dataclass
+class PriorRecipe:
+    """How to train a prior: a denoiser of clean speech in white noise.
+
+    Loss, with σ log-uniform: E ‖F(c_in·x_σ, ln σ/4) − (x − c_skip·x_σ)/c_out‖², which is the
+    denoising error under EDM's weight (σ² + σ_d²)/(σσ_d)². Source: Karras et al. 2022, eq. 8.
+
+    The learning rate rises over `warmup` steps, stays, and falls linearly to zero over the last
+    `decay` of `steps`; a run may be stopped earlier at any time, since the EMA is what ships.
+    """
+
+    name: str
+    network: str
+    config: dict
+    steps: int
+    batch: int = 16
+    seconds: float = 1.0
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 300
+    decay: float = 0.2
+    ema: float = 0.999
+    clip_norm: float = 1.0
+    gain_db: float = 3.0
+    sample_rate: int = 16000
+    sigma_min: float = 0.002
+    sigma_max: float = 2.0
+    sigma_data: float = 0.1
+    seed: int = 0
+    card: dict = field(default_factory=dict)
+
+    def build(self) -> EDMDenoiser:
+        torch.manual_seed(self.seed)
+        return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
+                           self.sigma_min, self.sigma_max, self.sigma_data)
+
+    def rate(self, step: int) -> float:
+        """Factor on the learning rates at a step."""
+        rise = (step + 1) / self.warmup
+        fall = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return min(1.0, rise, fall)
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, noise levels (stratified over the batch) and noise of a step."""
+        numpy_rng = np.random.default_rng([self.seed, step])
+        torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
+        clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
+                             self.gain_db, numpy_rng)
+        position = (torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng))
+        span = math.log(self.sigma_max / self.sigma_min)
+        sigma = self.sigma_min * torch.exp(position / self.batch * span)
+        return clean, sigma.view(-1, 1, 1), torch.randn(clean.shape, generator=torch_rng)
+
+    def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        noisy = clean + sigma * noise
+        c_skip, c_out, c_in = denoiser.coefficients(sigma)
+        predicted = denoiser.network(c_in * noisy, sigma.flatten().log() / 4)
+        return (predicted - (clean - c_skip * noisy) / c_out).square().mean()
+
+    @torch.no_grad()
+    def validate(self, denoiser: EDMDenoiser, clean: Tensor) -> dict[str, float]:
+        """Denoising gain 10 log10(σ²/MSE) in dB at each of `VALIDATION_SIGMAS`."""
+        rng = torch.Generator().manual_seed(1)
+        noise = torch.randn(clean.shape, generator=rng).to(clean.device)
+        gains = {}
+        for sigma in VALIDATION_SIGMAS:
+            pairs = zip(clean.split(16), noise.split(16))
+            error = sum((denoiser(x + sigma * z, sigma) - x).square().sum() for x, z in pairs)
+            gains[f"{sigma:g}"] = round(10 * math.log10(sigma**2 * clean.numel() / error.item()), 3)
+        return gains
+
+    def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.AdamW(denoiser.parameters(), lr=self.learning_rate, betas=(0.9, 0.99),
+                                  weight_decay=self.weight_decay)]
+
+
+def load_recipe(path: Path):
+    """The object named `recipe` of a Python file; raises ValueError when it has none."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such recipe file")
+    found = runpy.run_path(str(path)).get("recipe")
+    if found is None:
+        raise ValueError(f"{path}: defines no `recipe`")
+    return found
+
+
+class Run:
+    """State of one training run in a folder: weights, EMA, optimizers, step, log."""
+
+    def __init__(self, recipe, folder: Path, device: torch.device):
+        self.recipe, self.folder, self.device = recipe, Path(folder), device
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.denoiser = recipe.build().to(device)
+        self.optimizers = recipe.optimizers(self.denoiser)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["base"] = group["lr"]
+        self.weights = dict(self.denoiser.named_parameters())
+        self.ema = {n: p.detach().clone() for n, p in self.weights.items()}
+        self.step, self.seconds_trained = 0, 0.0
+        self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
+
+    def save(self):
+        """Writes the checkpoint beside its place and renames it, so one whole file always exists."""
+        partial = self.checkpoint.with_suffix(".part")
+        torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
+                    "seconds": self.seconds_trained,
+                    "optimizers": [o.state_dict() for o in self.optimizers]}, partial)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, self.checkpoint)
+
+    def resume(self):
+        """Loads the checkpoint and drops the log's lines that are newer than it."""
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.denoiser.load_state_dict(state["weights"])
+        self.ema = state["ema"]
+        base = [[g["base"] for g in o.param_groups] for o in self.optimizers]
+        for optimizer, saved, rates in zip(self.optimizers, state["optimizers"], base):
+            optimizer.load_state_dict(saved)
+            for group, rate in zip(optimizer.param_groups, rates):
+                group["base"] = rate  # the recipe's, should it have changed since
+        self.step, self.seconds_trained = state["step"], state["seconds"]
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self.step]
+        partial = self.log.with_suffix(".part")
+        partial.write_text("".join(line + "\n" for line in kept))
+        os.replace(partial, self.log)
+
+    def advance(self, corpus: Corpus) -> tuple[float, float]:
+        """One optimizer step; the loss and the gradient's norm before clipping."""
+        batch = (t.to(self.device) for t in self.recipe.examples(corpus, self.step))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss = self.recipe.loss(self.denoiser, *batch)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.recipe.clip_norm)
+        factor = self.recipe.rate(self.step)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["base"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.values()),
+                             [self.weights[n].detach() for n in self.ema], 1 - decay)
+        return loss.item(), norm.item()
+
+    def validate(self, clean: Tensor) -> dict[str, float]:
+        """The recipe's validation with the averaged weights."""
+        trained = {n: p.detach().clone() for n, p in self.weights.items()}
+        self._put(self.ema)
+        try:
+            return self.recipe.validate(self.denoiser, clean)
+        finally:
+            self._put(trained)
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]):
+        for name, parameter in self.weights.items():
+            parameter.copy_(values[name])
+
+    def export(self, path: Path, hours: float, gains: dict):
+        """Writes the averaged weights as fp16 safetensors with their card."""
+        recipe = self.recipe
+        state = {n.removeprefix("network."): t for n, t in self.ema.items()}
+        seen = self.step * recipe.batch * recipe.seconds / 3600
+        hub.save_prior(path, state, {
+            "network": recipe.network, "config": recipe.config, "sample_rate": recipe.sample_rate,
+            "sigma_min": recipe.sigma_min, "sigma_max": recipe.sigma_max,
+            "sigma_data": recipe.sigma_data,
+            "parameters": sum(p.numel() for p in self.denoiser.parameters()),
+            "training": {"recipe": recipe.name, "steps": self.step, "hours_of_speech": round(hours, 2),
+                         "hours_seen": round(seen, 2), "device": self.device.type,
+                         "minutes": round(self.seconds_trained / 60, 1)},
+            "validation_gain_db": gains, **recipe.card})
+
+
+def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: int | None = None,
+          resume: bool = False, device: str = "cpu", save_every: float = 60.0,
+          validate_every: int = 500, compile: bool = False) -> Run:
+    """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
+
+    Args:
+        data: a folder that holds `train/` and `val/`.
+        folder: where checkpoint, log and `prior.safetensors` go; its `cache/` holds decoded audio.
+        minutes: wall-clock limit of this call.
+        steps: the recipe's number of steps, replaced.
+        save_every: seconds between checkpoints.
+
+    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off.
+    """
+    if steps is not None:
+        recipe.steps = steps
+    run = Run(recipe, folder, torch.device(device))
+    if run.checkpoint.exists() and not resume:
+        raise FileExistsError(f"{run.checkpoint}: a run is there; add --resume or use another --out")
+    cache = Path(folder) / "cache"
+    corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
+    held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)
+    clean = held_out.crops(32, 2 * recipe.sample_rate, recipe.sigma_data, 0.0,
+                           np.random.default_rng(1)).to(run.device)
+    if resume and run.checkpoint.exists():
+        run.resume()
+    if compile:
+        run.denoiser.network.compile()
+    gains = _loop(run, corpus, clean, minutes, save_every, validate_every)
+    run.export(Path(folder) / "prior.safetensors", corpus.hours, gains)
+    return run
+
+
+def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[str, float]:
+    board = _tensorboard(run.folder)
+    start = saved = time.monotonic()
+    before = run.seconds_trained
+    with open(run.log, "a", buffering=1) as log, tqdm(
+            total=run.recipe.steps, initial=run.step, desc=run.recipe.name, unit="step") as bar:
+
+        def report(entry):
+            log.write(json.dumps({"step": run.step, **entry}) + "\n")
+            for name, value in entry.items():
+                values = value if isinstance(value, dict) else {"": value}
+                for suffix, number in values.items():
+                    board and board.add_scalar(f"{name}/{suffix}".rstrip("/"), number, run.step)
+
+        while run.step < run.recipe.steps and time.monotonic() - start < 60 * minutes:
+            loss, norm = run.advance(corpus)
+            run.seconds_trained = before + time.monotonic() - start
+            bar.update()
+            report({"loss": loss, "gradient_norm": norm})
+            if run.step % validate_every == 0:
+                gains = run.validate(clean)
+                report({"gain_db": gains})
+                tqdm.write(f"step {run.step}: denoising gain in dB at σ = "
+                           + ", ".join(f"{s}: {g:.2f}" for s, g in gains.items()))
+            if time.monotonic() - saved > save_every:
+                run.save()
+                saved = time.monotonic()
+        run.save()
+        gains = run.validate(clean)
+        report({"gain_db": gains})
+    return gains
+
+
+def _tensorboard(folder: Path):
+    """A TensorBoard writer where TensorBoard is installed, else None."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))
