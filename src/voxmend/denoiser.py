@@ -21,6 +21,7 @@ class Denoiser(nn.Module):
         sigma_min, sigma_max: range of noise levels it knows.
         sigma_data: RMS of the signals it was trained on.
         receptive_field: samples on either side that one output sample depends on; None if unbounded.
+        hop: samples between its frames; signals cut at multiples of it keep their frames.
 
     Shape: x `[B, C, T]` to the same; sigma a scalar, `[B]`, or `[B, C]`.
     """
@@ -30,6 +31,7 @@ class Denoiser(nn.Module):
     sigma_max: float = 2.0
     sigma_data: float = 0.1
     receptive_field: int | None = None
+    hop: int = 1
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         raise NotImplementedError
@@ -49,6 +51,7 @@ class EDMDenoiser(Denoiser):
         self.network, self.sample_rate = network, sample_rate
         self.sigma_min, self.sigma_max, self.sigma_data = sigma_min, sigma_max, sigma_data
         self.receptive_field = getattr(network, "receptive_field", None)
+        self.hop = getattr(getattr(network, "stft", None), "hop", 1)
 
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         total = (sigma.square() + self.sigma_data**2).sqrt()

@@ -45,7 +45,7 @@ class PriorRecipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     warmup: int = 300
-    decay: float = 0.2
+    decay: float = 0.4
     ema: float = 0.999
     clip_norm: float = 1.0
     gain_db: float = 3.0

@@ -1,28 +1,18 @@
 """Interpolation of missing samples: autoregressive (Janssen) and cubic spline."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import CubicSpline
-from scipy.linalg import solveh_banded
+from scipy.linalg import solve_toeplitz, solveh_banded
 from scipy.signal import fftconvolve
 
 
-def burg(wave: np.ndarray, order: int) -> np.ndarray:
-    """Prediction-error filter of an autoregressive process, by Burg's method (1975).
-
-    e[n] = Σₖ a[k] x[n − k] with a[0] = 1; each reflection coefficient minimises the forward and
-    backward prediction error together, so the filter is stable.
-
-    Shape: `[T]` to `[order + 1]`; `order` below T.
-    """
-    filter_ = np.ones(1)
-    forward, backward = wave[1:], wave[:-1]
-    for _ in range(order):
-        energy = forward @ forward + backward @ backward
-        reflection = -2 * (forward @ backward) / energy if energy > 0 else 0.0
-        filter_ = np.append(filter_, 0) + reflection * np.append(filter_, 0)[::-1]
-        forward, backward = ((forward + reflection * backward)[1:],
-                             (backward + reflection * forward)[:-1])
-    return filter_
+def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
+    """Prediction-error filter, a[0] = 1, from the Hann-windowed autocorrelation (Yule–Walker)."""
+    windowed = wave * np.hanning(len(wave) + 2)[1:-1]
+    correlation = fftconvolve(windowed, windowed[::-1])[len(wave) - 1:len(wave) + order]
+    correlation[0] = correlation[0] * (1 + 1e-9) + 1e-12  # white noise at −90 dB
+    return np.append(1.0, -solve_toeplitz(correlation[:-1], correlation[1:]))
 
 
 def _precision_times(a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -42,37 +32,95 @@ def _precision_band(a: np.ndarray, where: np.ndarray, length: int) -> np.ndarray
     R⁻¹[i, j] = Σₖ a[k] a[k + |i − j|], k up to min(i, j, length − 1 − i, length − 1 − j).
     """
     order = len(a) - 1
-    lagged = np.lib.stride_tricks.sliding_window_view(np.append(a, np.zeros(order)), order + 1)
+    lagged = sliding_window_view(np.append(a, np.zeros(order)), order + 1)
     sums = np.cumsum(a * lagged, axis=1)  # [lag, last k]
     width = min(order, len(where) - 1) + 1
     rows = np.append(where, np.full(width - 1, where[-1] + order + 1))
-    rows = np.lib.stride_tricks.sliding_window_view(rows, width).T  # [width, len(where)]
+    rows = sliding_window_view(rows, len(where))  # [width, len(where)]
     lag = rows - where
     last = np.clip(np.minimum(where, length - 1 - rows), 0, order)
     return np.where(lag <= order, sums[np.minimum(lag, order), last], 0)
 
 
-def janssen(wave: np.ndarray, missing: np.ndarray, order: int, iterations: int = 3) -> np.ndarray:
+def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 128,
+            iterations: int = 3) -> np.ndarray:
     """Missing samples of one short segment as the most likely ones of an autoregressive process.
 
-    Alternates between a filter a for the filled segment (Burg) and the samples that minimise
-    xᵀR(a)⁻¹x, which is the energy of the prediction error with stationary ends.
+    Alternates between a prediction filter a for the filled segment and the samples that minimise
+    xᵀR(a)⁻¹x, the energy of the prediction error with stationary ends.
     (Janssen, Veldhuis & Vries 1986)
 
     Args:
         wave: the segment; the missing samples hold the first guess.
         missing: True at the samples to fill.
-        order: of the process; lowered to half the length of a shorter segment.
+        order: of the process; at most half the segment's length is used.
         iterations: alternations.
 
-    Shape: `[T]`, `[T]` to `[T]`, float64.
+    Shape: `[T]`, `[T]` bool to `[T]`, float64.
     """
-    wave, where = wave.astype(np.float64), np.flatnonzero(missing)
+    wave, where = np.array(wave, np.float64), np.flatnonzero(missing)
     order = min(order, (len(wave) - 1) // 2)
+    known = np.where(missing, 0, wave)
     for _ in range(iterations if len(where) else 0):
-        a = burg(wave, order)
+        a = _prediction_filter(wave, order)
         band = _precision_band(a, where, len(wave))
-        band[0] += 1e-9 * band[0].max()
-        known = np.where(missing, 0, wave)
+        band[0] += 1e-12 * band[0].max()
         wave[where] = -solveh_banded(band, _precision_times(a, known)[where], lower=True)
+    return wave
+
+
+def _checked(wave, missing) -> tuple[np.ndarray, np.ndarray]:
+    wave, missing = np.array(wave, np.float64), np.asarray(missing, bool)
+    if wave.ndim != 1 or wave.shape != missing.shape:
+        raise ValueError("interpolation takes a mono signal and a mask of the same length, "
+                         f"not {list(wave.shape)} and {list(missing.shape)}")
+    if np.count_nonzero(~missing) < 2:
+        raise ValueError("interpolation needs at least two reliable samples")
+    return wave, missing
+
+
+def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
+                   iterations: int = 3) -> np.ndarray:
+    """Fill every gap by `janssen` from the samples around it.
+
+    Other gaps within the context are unknown too, so neighbouring gaps are solved together.
+
+    Args:
+        wave: the signal; what it holds at missing samples is not used.
+        missing: True at the samples to fill.
+        order: of the autoregressive process.
+        context: samples used on either side of a gap (1600 are 100 ms at 16 kHz).
+        iterations: alternations between filter and samples.
+
+    Shape: `[T]`, `[T]` bool to `[T]`, float64.
+
+    Raises ValueError when the lengths differ or fewer than two samples are reliable.
+    """
+    wave, missing = _checked(wave, missing)
+    wave[missing] = 0
+    filled = wave.copy()
+    edges = np.flatnonzero(np.diff(np.pad(missing, 1).astype(int)))
+    for start, stop in edges.reshape(-1, 2):
+        segment = slice(max(0, start - context), stop + context)
+        gap = slice(start - segment.start, stop - segment.start)
+        filled[start:stop] = janssen(wave[segment], missing[segment], order, iterations)[gap]
+    return filled
+
+
+def cubic_interpolate(wave, missing) -> np.ndarray:
+    """Fill gaps with the cubic spline through the reliable samples (not-a-knot ends).
+
+    Before the first and after the last reliable sample that sample's value is held.
+
+    Shape: `[T]`, `[T]` bool to `[T]`, float64.
+
+    Raises ValueError when the lengths differ or fewer than two samples are reliable.
+
+    >>> cubic_interpolate([0., 1., 8., 0., 64., 125.], [False, False, False, True, False, False])[3]
+    np.float64(27.0)
+    """
+    wave, missing = _checked(wave, missing)
+    reliable, where = np.flatnonzero(~missing), np.flatnonzero(missing)
+    spline = CubicSpline(reliable, wave[reliable])
+    wave[where] = spline(where.clip(reliable[0], reliable[-1]))
     return wave

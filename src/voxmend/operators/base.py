@@ -83,7 +83,8 @@ class Compose(Operator):
         return self.inner.project(x0, self.outer.project(self.inner.forward(x0), y))
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
-        return self.outer.residual(self.inner.forward(x0), y)
+        """The inner operator's residual against the inner observation that explains y."""
+        return self.inner.residual(x0, self.outer.project(self.inner.forward(x0), y))
 
     def start(self, y: Tensor) -> Tensor:
         return self.inner.start(self.outer.start(y))

@@ -1,6 +1,7 @@
 """Lost bandwidth."""
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from ..degrade import lowpass_taps
@@ -32,8 +33,7 @@ class Lowpass(Operator):
 
     def _response(self, length: int, like: Tensor) -> tuple[Tensor, int]:
         """Real frequency response (zero phase) on a grid long enough not to wrap around."""
-        size = length + len(self._taps) - 1
-        size += -size % 1024
+        size = next_fast_len(length + len(self._taps) - 1, real=True)
         key = (size, like.device, like.dtype)
         if key not in self._responses:
             taps = torch.zeros(size, dtype=torch.float64)

@@ -1,0 +1,131 @@
+"""Damage made on purpose: clipping, lost bandwidth, gaps, noise, coarse quantisation.
+
+Every function works along the last axis of a float array, `[channels, T]` or `[T]`, returns a new
+array of the same dtype and leaves its input alone.
+"""
+
+import numpy as np
+from scipy import optimize, signal
+
+
+def clip(wave: np.ndarray, level: float) -> np.ndarray:
+    """Hard clipping, y = max(−L, min(x, L)).
+
+    Args:
+        level: L, in the wave's own amplitude units; raises ValueError unless positive.
+
+    Shape: `[..., T]` to the same.
+
+    >>> clip(np.array([-1.0, 0.2, 0.7]), 0.5)
+    array([-0.5,  0.2,  0.5])
+    """
+    if level <= 0:
+        raise ValueError(f"the clip level must be positive, not {level}")
+    return np.clip(wave, -level, level)
+
+
+def clip_level_for_sdr(wave: np.ndarray, sdr_db: float) -> float:
+    """Clip level L that leaves a signal-to-distortion ratio, 20 log₁₀(‖x‖/‖x − clip(x, L)‖) = SDR.
+
+    Args:
+        sdr_db: dB; raises ValueError unless positive, or when the wave is silent.
+
+    Shape: `[..., T]`, one level for the whole array. Source: Záviška et al. 2021, "A survey and an
+    extensive evaluation of popular audio declipping methods", eq. 31.
+    """
+    magnitude = np.abs(wave).astype(np.float64)
+    norm, peak = np.linalg.norm(magnitude), magnitude.max(initial=0.0)
+    if sdr_db <= 0 or norm == 0:
+        raise ValueError(f"no clip level gives {sdr_db} dB SDR: it must be positive, the wave not 0")
+    allowed = norm * 10 ** (-sdr_db / 20)
+    excess = lambda level: np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed
+    return float(optimize.brentq(excess, 0.0, peak, xtol=1e-9 * peak))
+
+
+def lowpass_taps(cutoff: float, sample_rate: int, width: float = 200.0,
+                 attenuation: float = 80.0) -> np.ndarray:
+    """Symmetric Kaiser-windowed sinc, −6 dB at the cutoff, of odd length and unit gain at 0 Hz.
+
+    Args:
+        cutoff: Hz; raises ValueError unless cutoff ± width/2 lies within 0…sample_rate/2.
+        width: Hz from the end of the pass band to the start of the stop band.
+        attenuation: of the stop band, in dB.
+
+    Shape: `[taps]`, float64; about (attenuation − 8)·sample_rate/(14.36·width) taps.
+    Source: Kaiser 1974, "Nonrecursive digital filter design using the I₀-sinh window function".
+    """
+    if not width / 2 < cutoff < sample_rate / 2 - width / 2:
+        raise ValueError(f"a cutoff of {cutoff} Hz ± {width / 2:g} Hz does not fit in "
+                         f"0…{sample_rate / 2:g} Hz")
+    taps, beta = signal.kaiserord(attenuation, width / (sample_rate / 2))
+    return signal.firwin(taps | 1, cutoff, window=("kaiser", beta), fs=sample_rate)
+
+
+def lowpass(wave: np.ndarray, cutoff: float, sample_rate: int) -> np.ndarray:
+    """Linear-phase, zero-delay low-pass, y = h ∗ x with h from `lowpass_taps`, zeros outside.
+
+    Args:
+        cutoff: Hz, where the gain is −6 dB; raises ValueError as `lowpass_taps` does.
+        sample_rate: Hz.
+
+    Shape: `[..., T]` to the same.
+    """
+    wave = np.asarray(wave)
+    taps = lowpass_taps(cutoff, sample_rate).reshape((1,) * (wave.ndim - 1) + (-1,))
+    return signal.oaconvolve(wave, taps, mode="same", axes=-1).astype(wave.dtype)
+
+
+def gaps(wave: np.ndarray, sample_rate: int, milliseconds: float = 50.0,
+         every: float = 500.0) -> tuple[np.ndarray, np.ndarray]:
+    """Zeros at regular places, y = m·x, the first gap starting at every/2.
+
+    Args:
+        sample_rate: Hz.
+        milliseconds: length of a gap.
+        every: milliseconds from one gap's start to the next's; raises ValueError unless longer
+            than a gap.
+
+    Returns:
+        the wave with gaps, and the mask m: true where the signal is kept.
+
+    Shape: `[..., T]` to `[..., T]` and `[T]` (bool).
+    """
+    length, period = round(milliseconds * sample_rate / 1000), round(every * sample_rate / 1000)
+    if not 0 < length < period:
+        raise ValueError(f"gaps of {milliseconds} ms do not fit in one every {every} ms")
+    wave = np.asarray(wave)
+    phase = np.arange(wave.shape[-1]) - period // 2
+    kept = (phase < 0) | (phase % period >= length)
+    return wave * kept.astype(wave.dtype), kept
+
+
+def white_noise(wave: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
+    """White Gaussian noise, y = x + n with 20 log₁₀(‖x‖/‖n‖) = SNR exactly.
+
+    Args:
+        snr_db: dB, over the whole array.
+        seed: of numpy's default generator.
+
+    Shape: `[..., T]` to the same.
+    """
+    wave = np.asarray(wave)
+    noise = np.random.default_rng(seed).standard_normal(wave.shape)
+    noise *= np.linalg.norm(wave) / max(np.linalg.norm(noise), 1e-30) * 10 ** (-snr_db / 20)
+    return (wave + noise).astype(wave.dtype)
+
+
+def quantise(wave: np.ndarray, bits: int) -> np.ndarray:
+    """Uniform quantisation to integer PCM, y = round(x·2^{b−1})/2^{b−1} within −1…1 − 2^{1−b}.
+
+    Args:
+        bits: b of the code; raises ValueError unless at least 2.
+
+    Shape: `[..., T]` to the same.
+
+    >>> quantise(np.array([0.3, 1.0, -1.0]), 3)
+    array([ 0.25,  0.75, -1.  ])
+    """
+    if bits < 2:
+        raise ValueError(f"quantisation needs at least 2 bits, not {bits}")
+    wave, steps = np.asarray(wave), 2 ** (bits - 1)
+    return (np.round(wave * steps).clip(-steps, steps - 1) / steps).astype(wave.dtype)
