@@ -1,0 +1,313 @@
+"""Tasks and the Restorer: from a damaged recording to a mended one.
+
+    recording ─ analyse ─ Damage ─┐
+                                  ├─ Task.operator ─ guidance ─ sampler ─ posterior draws
+    segments ─ 16 kHz, RMS 0.1 ───┘
+
+Long recordings pass in segments of constant memory. Above the prior's band the recording itself
+is kept: what the prior changed is resampled and added to it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import audio, hub
+from .damage import Damage, analyse
+from .denoiser import Denoiser
+from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
+from .longform import ChunkedDenoiser, NoiseStream, process
+from .operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
+from .samplers import ancestral, euler
+from .schedules import karras_grid
+
+SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What an operator is built from.
+
+    Attributes:
+        damage: what was found or told, in the recording's own units.
+        scale: factor that brings the recording to the prior's level.
+        start: first sample of the segment, at the prior's rate.
+        length: samples of the segment, at the prior's rate.
+        sample_rate: of the prior, Hz.
+        recorded_rate: of the recording, Hz.
+    """
+
+    damage: Damage
+    scale: float
+    start: int
+    length: int
+    sample_rate: int
+    recorded_rate: int
+
+
+def lost_bandwidth(scene: Scene) -> Lowpass | None:
+    """The low-pass of a found cut-off or of a recording below the prior's rate."""
+    cutoff = scene.damage.cutoff or np.inf
+    if scene.recorded_rate < scene.sample_rate:
+        cutoff = min(cutoff, 0.47 * scene.recorded_rate)
+    return Lowpass(float(cutoff), scene.sample_rate) if cutoff < scene.sample_rate / 2 else None
+
+
+def found_gaps(scene: Scene) -> Gap | None:
+    """The gaps that touch the segment, widened by 1 ms where resampling has smeared their ends."""
+    begin = scene.start / scene.sample_rate
+    end = begin + scene.length / scene.sample_rate
+    margin = 0.001 if scene.recorded_rate != scene.sample_rate else 0.0
+    inside = [(a - begin - margin, b - begin + margin) for a, b in scene.damage.gaps
+              if a < end and b > begin]
+    return Gap.between(inside, scene.length, scene.sample_rate) if inside else None
+
+
+def compose(*operators: Operator | None) -> Operator | None:
+    """The composition of those that are not None, the last applied first; None if none is left."""
+    result = None
+    for operator in operators:
+        if operator is not None:
+            result = operator if result is None else result @ operator
+    return result
+
+
+def found_damage(scene: Scene) -> Operator | None:
+    """Everything in `scene.damage`, in the order in which it happens to a recording:
+    band-limited by the room or the line, noise added, clipped by the converter, cut in transit."""
+    damage = scene.damage
+    return compose(found_gaps(scene),
+                   Clip(damage.clip_level * scene.scale) if damage.clip_level else None,
+                   WhiteNoise(damage.noise * scene.scale) if damage.noise else None,
+                   lost_bandwidth(scene))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of mending: which damage, under which guidance, by which sampler.
+
+    Attributes:
+        operator: from a Scene to the operator; None means nothing to mend in this segment.
+        finds: the fields of `Damage` that the task mends and, if not told, estimates.
+        steps: of the sampler.
+        sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
+            step is one call of the denoiser, so a larger sigma_min gives results nearer to the
+            posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
+        rho: of the Karras grid.
+    """
+
+    name: str
+    operator: Callable[[Scene], Operator | None]
+    finds: tuple[str, ...] = ()
+    guidance: Callable = Imputation()
+    sampler: Callable = ancestral
+    steps: int = 16
+    sigma_max: float = 0.5
+    sigma_min: float = 0.01
+    rho: float = 7.0
+
+
+TASKS = {task.name: task for task in (
+    Task("declip", found_damage, ("clip_level",), Reconstruction(1.0), sigma_max=0.3),
+    Task("extend", found_damage, ("cutoff",)),
+    Task("inpaint", found_damage, ("gaps",), sigma_min=0.05),
+    Task("denoise", found_damage, ("noise",)),
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise")),
+    Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.3),
+    Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
+    Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
+)}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises ValueError for one that this machine lacks.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(),
+               "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
+    if not present.get(name.split(":")[0], False):
+        raise ValueError(f"device {name!r} is not available here; use --device cpu")
+    return torch.device(name)
+
+
+class Restorer:
+    """Mends recordings: `Restorer("declip")(wave, sample_rate) -> wave`.
+
+    Args:
+        task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
+        prior: a bundled name, a path, or any Denoiser.
+        steps: the task's number of steps, replaced.
+        seed: same seed, same result.
+        draws: posterior draws; the result is their mean.
+        speakers: of a mixture.
+    """
+
+    def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
+                 steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
+                 speakers: int = 2):
+        if isinstance(task, str):
+            if task not in TASKS:
+                raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+            task = TASKS[task]
+        if task.name == "separate":
+            task = replace(task, operator=lambda scene: Mixture(speakers))
+        self.task = replace(task, steps=steps) if steps else task
+        self.device = pick_device(device)
+        if not isinstance(prior, Denoiser):
+            prior = hub.load_prior(str(prior), str(self.device))
+        self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
+        self.seed, self.draws, self.speakers = seed, draws, speakers
+        self.sample_rate = prior.sample_rate
+
+    def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
+        """Mends a whole recording in memory; estimates the damage where it is not told.
+
+        Shape: `[T]` or `[C, T]` float to the same; `extend` raises lower rates to the prior's;
+        `separate` returns `[speakers, T]` or `[speakers, C, T]`.
+        """
+        wave = np.asarray(wave, dtype=np.float32)
+        reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
+        damage = damage or analyse(reader.blocks(), sample_rate)
+        mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
+        if self.task.name == "separate":
+            mended = mended.reshape(self.speakers, *np.atleast_2d(wave).shape[:1], -1)
+            return mended[:, 0] if wave.ndim == 1 else mended
+        return mended[0] if wave.ndim == 1 else mended
+
+    def outputs(self, reader) -> int:
+        """Channels of the mean; with several draws as many more, the uncertainty, follow them."""
+        return reader.channels * (self.speakers if self.task.name == "separate" else 1)
+
+    def output_rate(self, reader) -> int:
+        """Hz: the recording's own rate, but at least the prior's after `extend` and `vocode`."""
+        raises = self.task.name in ("extend", "vocode")
+        return max(reader.sample_rate, self.sample_rate) if raises else reader.sample_rate
+
+    def relevant(self, damage: Damage) -> Damage:
+        """The damage that this task mends, without the rest."""
+        blank = Damage(rms=damage.rms, clipped=damage.clipped)
+        return replace(blank, **{name: getattr(damage, name) for name in self.task.finds})
+
+    def stream(self, reader, damage: Damage, progress=None) -> Iterator[np.ndarray]:
+        """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std."""
+        damage = self.relevant(damage)
+        rate, out_rate = reader.sample_rate, self.output_rate(reader)
+        speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
+        scale = self.prior.sigma_data / speech if speech > 1e-7 else 0.0
+        align = _Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
+
+        def function(chunk, start):
+            if scale == 0.0:  # silence stays silence
+                silent = np.zeros((self.outputs(reader), chunk.shape[1]), np.float32)
+                silent = audio.resample(silent, rate, out_rate)
+                return silent if self.draws == 1 else np.concatenate([silent, silent])
+            begin = start * self.sample_rate // rate
+            low = audio.resample(chunk, rate, self.sample_rate)
+            if low.shape[1] < 1024:  # shorter than any frame
+                low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
+            scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate)
+            mean, std = self._restore(low * scale, scene)
+            back = [self._return(t / scale, chunk, low, rate, out_rate) for t in (mean, std)]
+            back[1] = _fit(audio.resample(std / scale, self.sample_rate, out_rate),
+                           back[0].shape[1])
+            if self.task.name == "separate":
+                order = align(back[0])
+                back = [t[order] for t in back]
+            return np.concatenate(back) if self.draws > 1 else back[0]
+
+        return process(reader.blocks(), function, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
+                       Fraction(out_rate, rate), multiple=rate, progress=progress)
+
+    def _return(self, mended, chunk, low, rate, out_rate):
+        """From the prior's rate to the output's; the recording's band above the prior's is kept."""
+        length = audio.resample(chunk, rate, out_rate).shape[1]
+        keeps = self.task.name not in ("separate", "vocode", "denoise")
+        if not keeps or rate != out_rate:
+            return _fit(audio.resample(mended, self.sample_rate, out_rate), length)
+        change = audio.resample(mended - low, self.sample_rate, out_rate)
+        return chunk + _fit(change, length)
+
+    def _restore(self, low: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each."""
+        y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
+        operator = self.task.operator(scene)
+        if operator is None and self.task.name != "generate":
+            return low, np.zeros_like(low)
+        if self.task.name == "vocode":
+            y = operator(y)
+        draws = torch.stack([self.draw(y, operator, scene.start, d) for d in range(self.draws)])
+        draws = draws.transpose(1, 2).flatten(1, 2).cpu().numpy()  # [draws, K·C, n]
+        return draws.mean(0), draws.std(0, ddof=min(1, self.draws - 1))
+
+    @torch.no_grad()
+    def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0) -> Tensor:
+        """One draw of the posterior given a scaled observation.
+
+        Args:
+            start: position in the recording, in samples, which selects the noise.
+            number: of the draw.
+
+        Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
+        """
+        task, first = self.task, y if operator is None else operator.start(y)
+        guidance, sigma_max, sigma_min = task.guidance, task.sigma_max, task.sigma_min
+        if isinstance(operator, WhiteNoise):  # alone, it has an exact posterior
+            guidance = NoisyObservation()
+            sigma_max, sigma_min = 3 * operator.noise_std, 1.5 * operator.noise_std
+        sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
+        shared = not isinstance(operator, Mixture)
+        noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
+        x = first + sigmas[0].to(first) * noise(first)
+        return task.sampler(guidance(self.prior, operator, y), x, sigmas, noise)
+
+
+def _fit(wave: np.ndarray, length: int) -> np.ndarray:
+    """Cut or zero-padded at the end to a length."""
+    return np.pad(wave[:, :length], ((0, 0), (0, max(0, length - wave.shape[1]))))
+
+
+class _Aligner:
+    """Keeps the order of separated voices from segment to segment and from channel to channel."""
+
+    def __init__(self, speakers: int, channels: int, overlap: int):
+        self.speakers, self.channels, self.overlap = speakers, channels, overlap
+        self.tail = None
+
+    def __call__(self, out: np.ndarray) -> list[int]:
+        """Order of the rows `[K·C]` of a segment that fits the one before; keeps its tail."""
+        grid = np.arange(len(out)).reshape(self.speakers, self.channels)
+        order = np.empty_like(grid)
+        for channel in range(self.channels):
+            rows = grid[:, channel]
+            if self.tail is not None:
+                reference, head = self.tail[rows], out[rows, :self.overlap]
+            elif channel:
+                reference, head = out[order[:, 0]], out[rows]
+            else:
+                order[:, 0] = rows
+                continue
+            length = min(reference.shape[1], head.shape[1])
+            match = reference[:, :length] @ head[:, :length].T
+            best = max(permutations(range(self.speakers)),
+                       key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
+            order[:, channel] = rows[list(best)]
+        order = order.flatten().tolist()
+        self.tail = out[order][:, -self.overlap:]
+        return order
+
+
+def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend", **options) -> np.ndarray:
+    """Mends a recording in memory; `options` are those of `Restorer`.
+
+    Shape: `[T]` or `[C, T]`, as `Restorer.__call__`.
+    """
+    return Restorer(task, **options)(wave, sample_rate)
