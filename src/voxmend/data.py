@@ -15,10 +15,10 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Every audio file under a folder, sorted; raises FileNotFoundError when there is none."""
+    """Every audio file under a folder, sorted; raises AudioError when there is none."""
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
-        raise FileNotFoundError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) below it")
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
     return files
 
 

@@ -63,3 +63,38 @@ class EDMDenoiser(Denoiser):
         c_skip, c_out, c_in = self.coefficients(sigma)
         out = self.network(c_in * flat, sigma.flatten().log() / 4)
         return (c_skip * flat + c_out * out).reshape(x.shape)
+
+
+class EpsilonDenoiser(Denoiser):
+    """An ε-network of a DDPM as a denoiser, D = x − σ·ε(x/√(1 + σ²), noise level).
+
+    σ² = (1 − ᾱ)/ᾱ. The network is told the noise level of the training step nearest to σ (on a
+    logarithmic scale), whatever the number of sampling steps.
+
+    Args:
+        network: `(x_t, condition) -> epsilon`.
+        betas: the schedule it was trained with, `[steps]`.
+        condition: from step indices and their β to what the network is conditioned on; UnDiff's
+            networks take β itself.
+
+    Source: Ho et al. 2020, eq. 4 and 15.
+    """
+
+    def __init__(self, network, betas: Tensor, sample_rate: int = 16000, sigma_data: float = 0.1,
+                 condition=lambda step, beta: beta):
+        super().__init__()
+        alpha_bar = torch.cumprod(1 - betas.double(), 0)
+        self.network, self.condition = network, condition
+        self.register_buffer("betas", betas.double())
+        self.register_buffer("log_sigmas", ((1 - alpha_bar) / alpha_bar).sqrt().log())
+        self.sample_rate, self.sigma_data = sample_rate, sigma_data
+        self.sigma_min, self.sigma_max = self.log_sigmas[[0, -1]].exp().tolist()
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        flat = x.reshape(-1, 1, x.shape[-1])
+        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        distance = (sigma.flatten()[:, None].log() - self.log_sigmas.to(sigma)).abs()
+        step = distance.argmin(1)
+        condition = self.condition(step, self.betas[step].to(x))
+        epsilon = self.network(flat / (1 + sigma.square()).sqrt(), condition)
+        return (flat - sigma * epsilon).reshape(x.shape)

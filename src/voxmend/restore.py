@@ -162,6 +162,7 @@ class Restorer:
             task = replace(task, operator=lambda scene: Mixture(speakers))
         self.task = replace(task, steps=steps) if steps else task
         self.device = pick_device(device)
+        self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(prior), str(self.device))
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
@@ -226,6 +227,27 @@ class Restorer:
 
         return process(reader.blocks(), function, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
                        Fraction(out_rate, rate), multiple=rate, progress=progress)
+
+    def from_mel(self, mel: np.ndarray) -> np.ndarray:
+        """Speech of a linear-magnitude mel-spectrogram. Shape: `[80, frames]` to `[1, T]`."""
+        hop, per_second = Mel().hop, self.sample_rate // Mel().hop
+        rms = Mel().start(torch.from_numpy(mel)[None, None]).square().mean().sqrt().item()
+        scale = self.prior.sigma_data / rms if rms > 1e-7 else 0.0
+        if scale == 0.0:
+            return np.zeros((1, hop * mel.shape[1]), np.float32)
+
+        def function(chunk, start):
+            y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
+            draws = [self.draw(y, Mel(), start * hop, d) for d in range(self.draws)]
+            return torch.stack(draws).mean(0)[0].cpu().numpy() / scale
+
+        return np.concatenate(list(process([mel], function, SEGMENT_SECONDS * per_second,
+                                           OVERLAP_SECONDS * per_second, hop)), axis=1)
+
+    def generate(self, seconds: float, number: int = 0) -> np.ndarray:
+        """Speech from the prior alone, draw `number`. Shape: `[1, T]`."""
+        blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
+        return self.draw(blank, None, 0, number)[0].cpu().numpy()
 
     def _return(self, mended, chunk, low, rate, out_rate):
         """From the prior's rate to the output's; the recording's band above the prior's is kept."""

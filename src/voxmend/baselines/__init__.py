@@ -1,0 +1,10 @@
+"""Classical methods that the diffusion prior is compared with: one method, one file."""
+
+from .declip import ar_declip, cubic_declip
+from .griffin_lim import griffin_lim, mel_griffin_lim
+from .interpolation import ar_interpolate, cubic_interpolate
+from .mirror import spectral_mirror
+from .wiener import wiener_denoise
+
+__all__ = ["ar_declip", "ar_interpolate", "cubic_declip", "cubic_interpolate", "griffin_lim",
+           "mel_griffin_lim", "spectral_mirror", "wiener_denoise"]

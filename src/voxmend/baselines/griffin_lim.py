@@ -1,4 +1,4 @@
-"""Phase from magnitude alone: the fast Griffin–Lim algorithm, for an STFT and for a mel-spectrogram."""
+"""Phase from magnitude: the fast Griffin–Lim algorithm, for an STFT and for a mel-spectrogram."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ def _analyse(wave: Tensor, window: Tensor, hop: int) -> Tensor:
 
 
 def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
-    """Least-squares inverse of `_analyse`: the wave whose spectrum is nearest."""
+    """Least-squares inverse of `_analyse`: the signal whose spectrum is nearest."""
     frames, n_fft = len(spectrum), len(window)
     length = n_fft + (frames - 1) * hop
 
@@ -22,6 +22,17 @@ def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
 
     wave = overlap_add(torch.fft.irfft(spectrum, n_fft) * window)
     return wave / overlap_add(window.square().expand(frames, -1)).clamp_min(1e-8)
+
+
+def _search(impose, spectrum: Tensor, hop: int, iterations: int, alpha: float) -> Tensor:
+    """Fast Griffin–Lim from a spectrum; `impose(spectrum, i)` meets the observation at step i."""
+    window = torch.hann_window(2 * spectrum.shape[1] - 2)
+    previous = 0
+    for i in range(iterations):
+        wave = _synthesise(impose(spectrum, i), window, hop)
+        consistent = _analyse(wave, window, hop)
+        spectrum, previous = consistent + alpha * (consistent - previous), consistent
+    return _synthesise(impose(spectrum, iterations), window, hop)
 
 
 def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99) -> np.ndarray:
@@ -35,7 +46,7 @@ def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99)
         magnitude: |STFT|; `n_fft` is twice its bins less two.
         hop: samples between frames.
         iterations: of the algorithm.
-        alpha: momentum; 0 is the original algorithm of Griffin & Lim (1984).
+        alpha: momentum; 0 is the original algorithm (Griffin & Lim 1984).
 
     Shape: `[frames, n_fft // 2 + 1]` to `[n_fft + (frames - 1) * hop]`, float32.
 
@@ -44,36 +55,49 @@ def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99)
     magnitude = torch.as_tensor(magnitude, dtype=torch.float32)
     if magnitude.ndim != 2:
         raise ValueError(f"Griffin–Lim takes [frames, bins], not {list(magnitude.shape)}")
-    window = torch.hann_window(2 * magnitude.shape[1] - 2)
-    spectrum, previous = magnitude.to(torch.complex64), 0
-    for _ in range(iterations):
-        imposed = magnitude * torch.sgn(spectrum)
-        consistent = _analyse(_synthesise(imposed, window, hop), window, hop)
-        spectrum, previous = consistent + alpha * (consistent - previous), consistent
-    return _synthesise(magnitude * torch.sgn(spectrum), window, hop).numpy()
+
+    def impose(spectrum, _):
+        return magnitude * torch.sgn(spectrum)
+
+    return _search(impose, magnitude.to(torch.complex64), hop, iterations, alpha).numpy()
 
 
-def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None) -> np.ndarray:
+def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None,
+                    fixed: int = 20) -> np.ndarray:
     """The signal of a linear-magnitude mel-spectrogram at 16 kHz, aligned with the original.
 
-    The mel-spectrogram is M·√(|S|² + 10⁻⁹), 80 mels up to 8 kHz (`mel_basis`), of an STFT 1024/256
-    of the signal reflected by 384 samples at either end and not centred. |S| is taken as
-    max(M⁺mel, 10⁻⁵) with the pseudo-inverse M⁺, its phase from `griffin_lim`.
+    The mel-spectrogram is m = M√(|S|² + 10⁻⁹), 80 bands up to 8 kHz (`mel_basis`), of an STFT
+    1024/256 of the signal reflected by 384 samples at either end and not centred. The first
+    iterations impose |S| = max(M⁺m, 10⁻⁵), M⁺ the pseudo-inverse; from then on the magnitude is
+    free and only its bands are imposed: S ← S · Mᵀ(m/M|S|)/Mᵀ1.
+    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001, inside the
+    loop as in the bi-level consistency of Masuyama, Ono & Ito 2023)
 
     Args:
         mel: the mel-spectrogram, not its logarithm.
-        iterations: of Griffin–Lim.
-        length: samples to return; frames · 256 when not given.
+        iterations: of fast Griffin–Lim, α = 0.99.
+        length: samples to return; 256 · frames when not given.
+        fixed: iterations with a fixed magnitude; from `iterations + 1` on, plain Griffin–Lim.
 
     Shape: `[80, frames]` to `[length]`, float32.
 
-    Raises ValueError for another number of mels, or a length that the frames do not reach.
+    Raises ValueError for another number of bands, or a length that the frames do not reach.
     """
     mel = torch.as_tensor(mel, dtype=torch.float32)
     if mel.ndim != 2 or mel.shape[0] != 80:
-        raise ValueError(f"a mel-spectrogram here is [80, frames], not {list(mel.shape)}")
+        raise ValueError(f"a mel-spectrogram is [80, frames] here, not {list(mel.shape)}")
     length = 256 * mel.shape[1] if length is None else length
     if length > 256 * mel.shape[1] + 255:
         raise ValueError(f"{mel.shape[1]} frames do not reach {length} samples")
-    magnitude = (torch.linalg.pinv(mel_basis()) @ mel).clamp_min(1e-5)
-    return griffin_lim(magnitude.T, 256, iterations)[384:384 + length]
+    basis, target = mel_basis(), mel.T
+    magnitude = (target @ torch.linalg.pinv(basis).T).clamp_min(1e-5)
+    weight = basis.sum(0).clamp_min(1e-9)
+
+    def impose(spectrum, i):
+        if i < fixed:
+            return magnitude * torch.sgn(spectrum)
+        bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)
+        return spectrum * ((target / bands) @ basis / weight)
+
+    wave = _search(impose, magnitude.to(torch.complex64), 256, iterations, 0.99)
+    return wave[384:384 + length].numpy()

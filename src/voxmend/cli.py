@@ -1,0 +1,343 @@
+"""The command `voxmend`: one function per verb. Heavy imports wait until a verb runs."""
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+
+@dataclass(frozen=True)
+class Common:
+    """Options of every mending verb."""
+
+    prior: str = "speech16k"
+    """A bundled prior's name or a .safetensors file."""
+    steps: int | None = None
+    """Sampling steps; by default the task's own number."""
+    seed: int = 0
+    """Same seed, same result."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    draws: int = 1
+    """Posterior draws: the output is their mean, OUT.uncertainty their standard deviation."""
+    plot: Path | None = None
+    """Write a before-and-after picture to this PNG."""
+    overwrite: bool = False
+    """Replace outputs that exist already."""
+
+
+Options = Annotated[Common, arg(name="")]
+In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
+Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
+
+
+def _number(name: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low < value <= high:
+        raise ValueError(f"--{name} {text}: give auto or a number above {low:g}, at most {high:g}")
+    return value
+
+
+def _gaps(text: str) -> tuple[tuple[float, float], ...]:
+    try:
+        gaps = tuple(tuple(float(t) for t in part.split("-")) for part in text.split(","))
+        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] for gap in gaps):
+            return gaps
+    except ValueError:
+        pass
+    raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
+
+
+def _restorer(task: str, common: Common, **options):
+    from .restore import Restorer
+
+    if common.draws < 1 or (common.steps is not None and common.steps < 1):
+        raise ValueError("--draws and --steps must be at least 1")
+    return Restorer(task, common.prior, common.steps, common.seed, common.draws, common.device,
+                    **options)
+
+
+def _mend(task: str, source: Path, target: Path, common: Common, **told) -> int:
+    from . import files
+
+    restorer = _restorer(task, common)
+    if common.plot and source.is_dir():
+        raise ValueError("--plot draws one file: name a file as IN, not a folder")
+    return files.each(source, target, common.overwrite, lambda file, out: files.mend_file(
+        file, out, restorer, told, common.overwrite, common.plot))
+
+
+def mend(source: In, target: Out, common: Options = Common(), dry_run: bool = False) -> int:
+    """Find what is wrong (clipping, lost bandwidth, gaps, noise) and mend it in one pass.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a folder if the input is one.
+        dry_run: Only say what is wrong.
+    """
+    if dry_run:
+        from . import audio, data, files
+        from .restore import TASKS
+
+        for file in data.audio_files(source) if source.is_dir() else [source]:
+            reader = audio.Reader(file)
+            files.report(file, files.find(reader, TASKS["mend"].finds, {}), reader.sample_rate)
+        return 0
+    return _mend("mend", source, target, common)
+
+
+def declip(source: In, target: Out, common: Options = Common(), level: str = "auto") -> int:
+    """Mend clipping.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a wav is written in float, since peaks may pass full scale.
+        level: The clip level as a share of full scale, 0..1; auto reads it off the recording.
+    """
+    told = {} if level == "auto" else {"clip_level": _number("level", level, 0, 1)}
+    return _mend("declip", source, target, common, **told)
+
+
+def extend(source: In, target: Out, common: Options = Common(), cutoff: str = "auto") -> int:
+    """Restore lost bandwidth up to 8 kHz; recordings below 16 kHz come out at 16 kHz.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        cutoff: Frequency above which everything is lost, Hz; auto reads it off the spectrum.
+    """
+    told = {} if cutoff == "auto" else {"cutoff": _number("cutoff", cutoff, 0, 8000)}
+    return _mend("extend", source, target, common, **told)
+
+
+def inpaint(source: In, target: Out, common: Options = Common(), gaps: str = "auto") -> int:
+    """Fill gaps.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        gaps: START-END,... in seconds; auto takes abrupt runs of zeros.
+    """
+    told = {} if gaps == "auto" else {"gaps": _gaps(gaps)}
+    return _mend("inpaint", source, target, common, **told)
+
+
+def denoise(source: In, target: Out, common: Options = Common(), noise: str = "auto") -> int:
+    """Remove white or stationary noise; above 8 kHz nothing is kept.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        noise: RMS of the noise as a share of full scale; auto measures it in the pauses.
+    """
+    told = {} if noise == "auto" else {"noise": _number("noise", noise, 0, 1)}
+    return _mend("denoise", source, target, common, **told)
+
+
+def vocode(source: In, target: Out, common: Options = Common()) -> int:
+    """Make speech from a mel-spectrogram; the output has 16 kHz.
+
+    Args:
+        source: A mel-spectrogram .npy [80, frames] (linear magnitude, hop 256 at 16 kHz), or a
+            recording, whose mel-spectrogram is taken first.
+        target: Where the result goes.
+    """
+    if source.suffix.lower() != ".npy":
+        return _mend("vocode", source, target, common)
+    from . import files
+
+    files.vocode_file(source, target, _restorer("vocode", common), common.overwrite)
+    return 0
+
+
+def separate(source: In, outdir: Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")], common: Options = Common(), speakers: int = 2) -> int:
+    """Separate the voices of a mixture.
+
+    Args:
+        source: A recording.
+        outdir: Folder for speaker1.wav, speaker2.wav, ...
+        speakers: How many voices there are.
+    """
+    from . import files
+
+    if not 2 <= speakers <= 4:
+        raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
+    files.separate_file(source, outdir, _restorer("separate", common, speakers=speakers),
+                        common.overwrite)
+    return 0
+
+
+def generate(outdir: Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")], common: Options = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
+             seconds: float = 4.0) -> int:
+    """Draw speech from the prior alone.
+
+    Args:
+        outdir: Folder for 0001.wav, 0002.wav, ...
+        n: How many files.
+        seconds: Length of each.
+    """
+    from . import files
+
+    if n < 1 or not 0.1 <= seconds <= 600:
+        raise ValueError("-n must be at least 1 and --seconds between 0.1 and 600")
+    files.generate_files(outdir, n, seconds, _restorer("generate", common), common.overwrite)
+    return 0
+
+
+def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], source: In,
+            target: Out, sdr: float = 3.0, cutoff: float = 4000.0, milliseconds: float = 50.0,
+            every: float = 500.0, snr: float = 10.0, bits: int = 6, seed: int = 0,
+            overwrite: bool = False) -> int:
+    """Make damage, for trying and testing.
+
+    Args:
+        kind: clip (--sdr), lowpass (--cutoff), gaps (--milliseconds, --every), noise (--snr,
+            --seed) or quantise (--bits).
+        source: A clean recording.
+        target: Where the damaged one goes.
+        sdr: Signal-to-distortion ratio after clipping, dB.
+        cutoff: Of the low-pass, Hz.
+        milliseconds: Length of a gap.
+        every: Milliseconds from one gap to the next.
+        snr: Signal-to-noise ratio, dB.
+        bits: Of the quantiser.
+        seed: Of the noise.
+        overwrite: Replace an output that exists already.
+    """
+    import numpy as np
+
+    from . import audio, degrade as damage
+
+    reader = audio.Reader(source)
+    wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
+    make = {"clip": lambda: damage.clip(wave, damage.clip_level_for_sdr(wave, sdr)),
+            "lowpass": lambda: damage.lowpass(wave, cutoff, rate),
+            "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
+            "noise": lambda: damage.white_noise(wave, snr, seed),
+            "quantise": lambda: damage.quantise(wave, bits)}
+    audio.save(target, make[kind](), rate, reader.subtype, overwrite)
+    return 0
+
+
+def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
+          steps: int | None = None, resume: bool = False, out: Path | None = None,
+          device: str = "auto", compile: bool = False, threads: int | None = None) -> int:
+    """Train a prior; every state is saved, and a killed run goes on with --resume.
+
+    Args:
+        recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
+        data: Folder that holds train/ and val/ with recordings of clean speech.
+        minutes: Stop after so long.
+        steps: Replace the recipe's number of steps.
+        resume: Go on from the checkpoint, if there is one.
+        out: Folder for checkpoint, log and prior.safetensors; default runs/NAME.
+        device: auto, cpu, cuda or mps.
+        compile: Compile the network (pays on a GPU).
+        threads: CPU threads.
+    """
+    import torch
+
+    from . import training
+    from .restore import pick_device
+
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = training.load_recipe(recipe)
+    folder = out or Path("runs") / loaded.name
+    training.train(loaded, data, folder, minutes, steps, resume, str(pick_device(device)),
+                   compile=compile)
+    print(f"{folder / 'prior.safetensors'}: use it with --prior")
+    return 0
+
+
+def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denoise", "vocode",
+                                   "separate", "mend"]], data: Path, clips: int | None = None,
+          out: Path | None = None, prior: str = "speech16k", seed: int = 0,
+          steps: tuple[int, ...] = (8, 16, 32), device: str = "auto",
+          overwrite: bool = False) -> int:
+    """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
+
+    Args:
+        task: Which task, or all.
+        data: Folder of clean speech; its test/ is used where there is one.
+        clips: Only the first so many.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        prior: A bundled prior's name or a .safetensors file.
+        seed: Of noise and sampler.
+        steps: Numbers of steps to compare.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    import json
+
+    from . import audio, benchmark, files
+    from .restore import pick_device
+
+    if out:
+        files.check_free(out, overwrite)
+    result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
+    table = benchmark.markdown(result)
+    print(table)
+    if out:
+        for path, text in ((out, json.dumps(result, indent=2)), (out.with_suffix(".md"), table)):
+            with audio.atomic_path(path, overwrite=True) as partial:
+                partial.write_text(text + "\n")
+    return 0
+
+
+def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
+    """Show priors, networks, parameters, licence and devices.
+
+    Args:
+        name: A prior's name or .safetensors file; without it, all bundled ones.
+    """
+    import torch
+
+    from . import __version__, hub
+    from .restore import pick_device
+
+    print(f"voxmend {__version__}, torch {torch.__version__}, device {pick_device()}, "
+          f"{torch.get_num_threads()} threads")
+    for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
+        card = hub.read_card(path)
+        size = path.stat().st_size / 1e6
+        print(f"\n{path.stem}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
+        for key, value in card.items():
+            print(f"  {key.replace('_', ' ')}: {value}")
+    return 0
+
+
+VERBS = (mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, train, bench,
+         info)
+
+
+def _terminate(signum, frame):
+    raise KeyboardInterrupt
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
+    signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            {verb.__name__: verb for verb in VERBS}, prog="voxmend", args=args,
+            description="Mend damaged speech with a diffusion prior.",
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+    except KeyboardInterrupt:
+        print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        message = str(error) or type(error).__name__
+        print("voxmend: " + " ".join(message.split()), file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

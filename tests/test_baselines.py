@@ -1,0 +1,171 @@
+"""Classical baselines on signals whose answer is known."""
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.linalg import toeplitz
+from scipy.signal import lfilter
+
+from voxmend import baselines
+from voxmend.baselines.interpolation import _precision_band, _precision_times
+from voxmend.metrics.si_snr import si_snr
+from voxmend.spectral import mel_basis
+
+RATE = 16000
+
+
+def sinusoids(length):
+    n = np.arange(length)
+    return sum(gain * np.sin(2 * np.pi * hz / RATE * n + hz)
+               for hz, gain in ((200, 1), (331, 0.5), (517, 0.3), (1203, 0.2)))
+
+
+def chirp(length):
+    t = np.arange(length) / RATE
+    return 0.3 * np.sin(2 * np.pi * (300 * t + 800 * t**2)) * (0.6 + 0.4 * np.sin(12 * np.pi * t))
+
+
+def error_db(estimate, reference):
+    return 20 * np.log10(np.linalg.norm(estimate - reference) / np.linalg.norm(reference))
+
+
+def mask(length, *gaps):
+    missing = np.zeros(length, bool)
+    for start, stop in gaps:
+        missing[start:stop] = True
+    return missing
+
+
+def test_the_precision_of_an_ar_process_inverts_its_covariance():
+    a = np.array([1, -1.2, 0.8, -0.3])
+    response = lfilter([1], a, np.eye(1, 2000)[0])
+    covariance = toeplitz([response[:2000 - lag] @ response[lag:] for lag in range(30)])
+    precision = np.linalg.inv(covariance)
+    where = np.array([0, 1, 5, 6, 7, 15, 28, 29])
+    band = _precision_band(a, where, 30)
+    dense = sum(np.diag(band[k, :len(where) - k], -k) for k in range(len(band)))
+    np.testing.assert_allclose(dense, np.tril(precision[np.ix_(where, where)]), atol=1e-10)
+    x = np.random.default_rng(0).normal(size=30)
+    np.testing.assert_allclose(_precision_times(a, x), precision @ x, atol=1e-10)
+
+
+@pytest.mark.parametrize("gaps", [[(3000, 3800)], [(3000, 3200), (3260, 3400)]])
+def test_ar_interpolation_continues_sinusoids(gaps):
+    wave, missing = sinusoids(8000), mask(8000, *gaps)
+    filled = baselines.ar_interpolate(np.where(missing, np.nan, wave), missing)
+    assert error_db(filled[missing], wave[missing]) < -40
+    np.testing.assert_array_equal(filled[~missing], wave[~missing])
+
+
+def test_ar_interpolation_survives_gaps_at_the_ends():
+    wave, missing = sinusoids(4000), mask(4000, (0, 40), (3960, 4000))
+    filled = baselines.ar_interpolate(wave, missing)
+    assert error_db(filled[missing], wave[missing]) < -10
+    silent = baselines.ar_interpolate(np.zeros(4000), missing)
+    np.testing.assert_array_equal(silent, 0)
+
+
+def test_cubic_interpolation_is_exact_on_a_cubic():
+    n = np.linspace(-1, 1, 200)
+    wave, missing = 2 * n**3 - n**2 + 0.5 * n - 0.1, mask(200, (20, 50), (120, 121), (140, 160))
+    filled = baselines.cubic_interpolate(np.where(missing, np.nan, wave), missing)
+    np.testing.assert_allclose(filled, wave, atol=1e-12)
+
+
+def test_cubic_interpolation_holds_the_ends():
+    filled = baselines.cubic_interpolate(np.arange(9.0), mask(9, (0, 3), (7, 9)))
+    np.testing.assert_allclose(filled, [3, 3, 3, 3, 4, 5, 6, 6, 6], atol=1e-12)
+
+
+@pytest.mark.parametrize("interpolate", [baselines.ar_interpolate, baselines.cubic_interpolate])
+def test_interpolation_needs_reliable_samples(interpolate):
+    with pytest.raises(ValueError, match="two reliable"):
+        interpolate(np.ones(10), np.ones(10, bool))
+    with pytest.raises(ValueError, match="same length"):
+        interpolate(np.ones(10), np.ones(9, bool))
+
+
+@pytest.mark.parametrize("declip, gain_db", [(baselines.cubic_declip, 5), (baselines.ar_declip, 15)])
+def test_declipping_gains_and_stays_consistent(declip, gain_db):
+    wave = sinusoids(6000)
+    level = 0.6 * np.abs(wave).max()
+    clipped = wave.clip(-level, level)
+    restored = declip(clipped, level)
+    assert si_snr(restored, wave) > si_snr(clipped, wave) + gain_db
+    np.testing.assert_allclose(restored.clip(-level, level), clipped, atol=1e-12)
+
+
+@pytest.mark.parametrize("declip", [baselines.cubic_declip, baselines.ar_declip])
+def test_declipping_leaves_an_unclipped_signal_alone(declip):
+    np.testing.assert_allclose(declip(chirp(1500), 1.0), chirp(1500))
+    with pytest.raises(ValueError, match="positive"):
+        declip(chirp(1500), 0.0)
+
+
+@pytest.mark.parametrize("cutoff", [2000, 4000])
+def test_mirroring_fills_the_upper_band_and_leaves_the_lower(cutoff):
+    noise = np.fft.rfft(np.random.default_rng(0).normal(size=RATE))
+    hertz = np.arange(len(noise))
+    low = np.fft.irfft(noise * (hertz < cutoff) / (1 + hertz / 500))
+    before, after = (np.abs(np.fft.rfft(x)) for x in (low, baselines.spectral_mirror(low, cutoff, RATE)))
+    below, above = hertz < cutoff - 100, (hertz > cutoff + 100) & (hertz < 7900)
+    assert np.linalg.norm((after - before)[below]) < 0.01 * np.linalg.norm(before)
+    octave = (np.linalg.norm(after[a:b]) for a, b in ((cutoff // 2, cutoff), (cutoff, 2 * cutoff)))
+    lower, upper = octave
+    assert before[above].max() < 1e-6 * lower < 0.1 * lower < upper < lower
+
+
+def test_mirroring_reflects_a_tone_about_the_cutoff():
+    tone = np.sin(2 * np.pi * 1500 * np.arange(RATE) / RATE)
+    spectrum = np.abs(np.fft.rfft(baselines.spectral_mirror(tone, 2000, RATE)))
+    assert 2000 + np.argmax(spectrum[2000:4000]) == 2500
+
+
+def frames(wave):
+    return sliding_window_view(wave, 1024)[::256] * np.hanning(1025)[:-1]
+
+
+def mel_spectrogram(wave):
+    power = np.abs(np.fft.rfft(frames(np.pad(wave, 384, mode="reflect")))) ** 2
+    return mel_basis().numpy() @ np.sqrt(power + 1e-9).T
+
+
+def test_griffin_lim_approaches_the_magnitude():
+    magnitude = np.abs(np.fft.rfft(frames(chirp(RATE))))
+    errors = [error_db(np.abs(np.fft.rfft(frames(baselines.griffin_lim(magnitude, 256, n)))), magnitude)
+              for n in (0, 10, 60)]
+    assert errors[2] < errors[1] - 3 < errors[0] - 6
+
+
+@pytest.mark.parametrize("length", [RATE, RATE + 130])
+def test_mel_griffin_lim_meets_the_mel_in_time(length):
+    wave = chirp(length)
+    wave[:length // 2] *= 0.01  # an edge to align
+    mel = mel_spectrogram(wave)
+    restored = baselines.mel_griffin_lim(mel, length=length)
+    assert restored.shape == wave.shape
+    assert error_db(mel_spectrogram(restored), mel) < -18
+    plain = baselines.mel_griffin_lim(mel, length=length, fixed=101)
+    assert error_db(mel_spectrogram(restored), mel) < error_db(mel_spectrogram(plain), mel) - 3
+    energy, original = (np.convolve(x**2, np.ones(200), "valid") for x in (restored, wave))
+    edge, expected = (np.argmax(e > 0.1 * e.max()) for e in (energy, original))
+    assert abs(edge - expected) < 256
+
+
+def test_mel_griffin_lim_refuses_what_it_cannot_invert():
+    with pytest.raises(ValueError, match="80"):
+        baselines.mel_griffin_lim(np.ones((40, 10)))
+    with pytest.raises(ValueError, match="reach"):
+        baselines.mel_griffin_lim(np.ones((80, 10)), length=4000)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_wiener_filtering_removes_noise(rate):
+    n = np.arange(2 * rate)
+    wave = np.sin(2 * np.pi * 440 / rate * n)
+    noise = 0.3 * np.random.default_rng(0).normal(size=len(wave))
+    denoised = baselines.wiener_denoise(wave + noise, 0.3, rate)
+    assert si_snr(denoised, wave) > si_snr(wave + noise, wave) + 8
+    assert np.std(baselines.wiener_denoise(noise, 0.3, rate)) < 0.15
+    with pytest.raises(ValueError, match="positive"):
+        baselines.wiener_denoise(wave, 0.0, rate)

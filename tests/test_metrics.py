@@ -1,0 +1,109 @@
+"""Metrics against closed forms, published outputs and their bounds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from voxmend.metrics import METRICS
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    """A random signal and what UnDiff's public code computes from it."""
+    return load_file(Path(__file__).parent / "data" / "undiff_metrics.safetensors")
+
+
+@pytest.fixture(scope="module")
+def voiced():
+    """Two seconds of a harmonic tone with a gliding pitch and a syllabic envelope."""
+    t = np.arange(2 * RATE) / RATE
+    phase = 2 * np.pi * (120 * t + 10 * np.sin(2 * np.pi * 0.7 * t))
+    tone = sum(np.sin(k * phase) / k for k in range(1, 40))
+    return 0.1 * tone * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t))
+
+
+def noisy(wave, snr_db):
+    noise = np.random.default_rng(0).normal(size=len(wave))
+    return wave + noise * np.linalg.norm(wave) / np.linalg.norm(noise) * 10 ** (-snr_db / 20)
+
+
+@pytest.mark.parametrize("snr_db", [-10.0, 0.0, 20.0])
+def test_si_snr_of_orthogonal_noise_is_its_snr(snr_db):
+    n = np.arange(1000)
+    signal, noise = np.sin(2 * np.pi * n / 50), np.sin(2 * np.pi * n / 20)
+    estimate = 3 * (signal + noise * 10 ** (-snr_db / 20)) + 0.7  # gain and offset do not count
+    assert METRICS["si_snr"](estimate, signal - 0.2, RATE) == pytest.approx(snr_db, abs=1e-9)
+
+
+def test_si_snr_at_its_ends():
+    wave = np.array([1.0, -2.0, 1.0])
+    assert METRICS["si_snr"](wave, wave, RATE) == np.inf
+    assert np.isnan(METRICS["si_snr"](wave, 0 * wave, RATE))
+
+
+def test_si_snr_matches_undiff(vectors):
+    wave, level = vectors["in/x"].ravel().astype(np.float64), vectors["out/clip_level"].item()
+    # UnDiff keeps the mean; a signal followed by its negative has none
+    twice = np.concatenate([wave, -wave])
+    value = METRICS["si_snr"](twice.clip(-level, level), twice, RATE)
+    assert value == pytest.approx(vectors["out/si_snr_clipped"].item(), abs=1e-4)
+
+
+def test_lsd_matches_undiff(vectors):
+    wave, taps = vectors["in/x"].ravel().astype(np.float64), vectors["out/fir_taps"]
+    lowpassed = np.convolve(np.pad(wave, (99, 100)), taps, "valid")
+    value = METRICS["lsd"](lowpassed, wave, RATE)
+    assert value == pytest.approx(vectors["out/lsd_lowpassed"].item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_lsd_of_a_gain_is_the_gain(rate):
+    wave = np.random.default_rng(0).normal(size=rate)
+    assert METRICS["lsd"](wave, wave, rate) == pytest.approx(0, abs=1e-6)
+    assert METRICS["lsd"](wave / 10, wave, rate) == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.parametrize("name, best, tolerance", [("estoi", 1.0, 1e-6), ("pesq_wb", 4.64, 0.01)])
+def test_perceptual_metrics_fall_from_their_best_with_noise(name, best, tolerance, voiced):
+    pytest.importorskip({"estoi": "pystoi", "pesq_wb": "pesq"}[name])
+    clean, light, heavy = (METRICS[name](estimate, voiced, RATE)
+                           for estimate in (voiced, noisy(voiced, 20), noisy(voiced, 0)))
+    assert clean == pytest.approx(best, abs=tolerance)
+    assert best > light > heavy > -1
+
+
+def test_pesq_resamples_and_finds_no_utterance_in_silence(voiced):
+    pytest.importorskip("pesq")
+    assert METRICS["pesq_wb"](voiced, voiced, 22050) == pytest.approx(4.64, abs=0.01)
+    assert np.isnan(METRICS["pesq_wb"](voiced, 0 * voiced, RATE))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_signals_must_be_mono_and_equally_long(name):
+    for shape in ((999,), (2, 1000), (0,)):
+        with pytest.raises(ValueError, match="same length"):
+            METRICS[name](np.ones(shape), np.ones(shape if len(shape) == 2 else 1000)[:1000], RATE)
+
+
+def test_unknown_names_list_the_known():
+    with pytest.raises(KeyError, match="si_snr, lsd, estoi, pesq_wb"):
+        METRICS["mos"]
+
+
+@pytest.mark.parametrize("name, package", [("estoi", "pystoi"), ("pesq_wb", "pesq")])
+def test_a_missing_extra_says_what_to_install(name, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=r"pip install 'voxmend\[metrics\]'"):
+        METRICS[name](np.ones(RATE), np.ones(RATE), RATE)
+
+
+def test_importing_the_package_imports_no_metric():
+    code = "import sys, voxmend.metrics as m; print(len(m.METRICS), {'pesq', 'pystoi'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4", "set()"]
