@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 __version__ = version("voxmend")
 
-_HOMES = {"restore": "restore", "Restorer": "restore", "Task": "restore", "TASKS": "restore",
+_HOMES = {"restore": "restorer", "Restorer": "restorer", "Task": "restorer", "TASKS": "restorer",
           "Damage": "damage", "analyse": "damage", "load_prior": "hub", "Denoiser": "denoiser"}
 __all__ = [*_HOMES, "__version__"]
 

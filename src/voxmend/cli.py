@@ -56,7 +56,7 @@ def _gaps(text: str) -> tuple[tuple[float, float], ...]:
 
 
 def _restorer(task: str, common: Common, **options):
-    from .restore import Restorer
+    from .restorer import Restorer
 
     if common.draws < 1 or (common.steps is not None and common.steps < 1):
         raise ValueError("--draws and --steps must be at least 1")
@@ -84,7 +84,7 @@ def mend(source: In, target: Out, common: Options = Common(), dry_run: bool = Fa
     """
     if dry_run:
         from . import audio, data, files
-        from .restore import TASKS
+        from .restorer import TASKS
 
         for file in data.audio_files(source) if source.is_dir() else [source]:
             reader = audio.Reader(file)
@@ -245,7 +245,7 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
     import torch
 
     from . import training
-    from .restore import pick_device
+    from .restorer import pick_device
 
     if threads:
         torch.set_num_threads(threads)
@@ -278,7 +278,7 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     import json
 
     from . import audio, benchmark, files
-    from .restore import pick_device
+    from .restorer import pick_device
 
     if out:
         files.check_free(out, overwrite)
@@ -301,7 +301,7 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
     import torch
 
     from . import __version__, hub
-    from .restore import pick_device
+    from .restorer import pick_device
 
     print(f"voxmend {__version__}, torch {torch.__version__}, device {pick_device()}, "
           f"{torch.get_num_threads()} threads")

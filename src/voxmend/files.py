@@ -18,7 +18,7 @@ from tqdm import tqdm
 from . import __version__, audio, hub, plot
 from .damage import Damage, analyse
 from .data import audio_files
-from .restore import Restorer
+from .restorer import Restorer
 
 
 def sidecar(target: Path) -> Path:

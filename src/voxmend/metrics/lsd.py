@@ -13,7 +13,7 @@ def _power(wave: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
 
 
 def lsd(estimate, reference, sample_rate: int) -> float:
-    """Root-mean-square difference of two log10 power spectra, averaged over frames; lower is better.
+    """RMS difference of two log10 power spectra, averaged over frames; lower is better.
 
     LSD = meanₙ √(meanₖ log10(|S|²/(|Ŝ|² + 10⁻⁹) + 10⁻⁹)²) over rectangular frames of 46.4 ms
     (743 samples at 16 kHz) every 10 ms, centred, reflected at the ends. The constants are for

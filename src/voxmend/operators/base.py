@@ -1,7 +1,15 @@
 """The contract of a degradation, y = A(x)."""
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+def by_channel(function, y: Tensor) -> Tensor:
+    """Applies a numpy function of one channel to every channel. Shape: `[B, C, …]` to `[B, C, T]`."""
+    flat = y.detach().cpu().double().flatten(0, 1).numpy()
+    out = np.stack([np.asarray(function(channel)) for channel in flat])
+    return torch.from_numpy(out).to(y).unflatten(0, y.shape[:2])
 
 
 class Operator:
@@ -52,7 +60,9 @@ class Operator:
             return torch.autograd.grad(self.forward(x), x, r)[0]
 
     def start(self, y: Tensor) -> Tensor:
-        """A first guess of the signal, from which sampling may begin. Shape: x's."""
+        """A first guess of the signal, from which sampling begins: a classical method's, if there
+        is one for this damage, else y itself. Shape: x's.
+        """
         return y
 
     def __matmul__(self, inner: "Operator") -> "Compose":

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from .base import Operator
+from ..baselines.declip import ar_declip
+from .base import Operator, by_channel
 
 
 class Clip(Operator):
@@ -41,3 +42,7 @@ class Clip(Operator):
         Unlike y − clip(x0) its gradient does not vanish where x0 itself exceeds the level.
         """
         return self.project(x0, y) - x0
+
+    def start(self, y: Tensor) -> Tensor:
+        """Autoregressive declipping (`baselines.declip`)."""
+        return by_channel(lambda wave: ar_declip(wave, (1 - self.tolerance) * self.level), y)

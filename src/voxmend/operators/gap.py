@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from .base import Operator
+from ..baselines.interpolation import ar_interpolate
+from .base import Operator, by_channel
 
 
 class Gap(Operator):
@@ -34,3 +35,10 @@ class Gap(Operator):
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         return torch.where(self.present.to(x0.device), y, x0)
+
+    def start(self, y: Tensor) -> Tensor:
+        """Autoregressive interpolation (`baselines.interpolation`)."""
+        missing = ~self.present.expand(y.shape[-1]).cpu().numpy()
+        if missing.sum() > len(missing) - 2:
+            return y
+        return by_channel(lambda wave: ar_interpolate(wave, missing), y)

@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.nn.functional import fold, pad
 
 from ..spectral import mel_basis
-from .base import Operator
+from ..baselines.griffin_lim import mel_griffin_lim
+from .base import Operator, by_channel
 
 
 class Mel(Operator):
@@ -16,16 +17,17 @@ class Mel(Operator):
 
     Args:
         length: samples of the signal that a spectrogram stands for; default frames · hop.
+        iterations: Griffin–Lim steps of one projection.
 
     Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 4.2 (vocoding).
     """
 
-    def __init__(self, length: int | None = None, sample_rate: int = 16000, n_fft: int = 1024,
-                 hop: int = 256, mels: int = 80):
-        self.length, self.n_fft, self.hop, self.mels = length, n_fft, hop, mels
-        self._basis = mel_basis(sample_rate, n_fft, mels)
-        self._inverse = torch.linalg.pinv(self._basis.double()).float()
-        self._window = torch.hann_window(n_fft)
+    n_fft, hop, mels = 1024, 256, 80
+
+    def __init__(self, length: int | None = None, iterations: int = 4):
+        self.length, self.iterations = length, iterations
+        self._basis = mel_basis(16000, self.n_fft, self.mels)
+        self._window = torch.hann_window(self.n_fft)
 
     def _frames(self, x: Tensor) -> Tensor:
         margin = (self.n_fft - self.hop) // 2
@@ -50,11 +52,16 @@ class Mel(Operator):
         return self._basis.to(x) @ _magnitude(self._frames(x))
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
-        """One Griffin-Lim step: x0's phases with magnitudes that have the mel-spectrogram y.
+        """Griffin–Lim steps: x0's phases with magnitudes that have the mel-spectrogram y.
 
-        The magnitudes |S| are multiplied by Mᵀ(y / M|S|) / Mᵀ1, twice; nearly a projection, since
-        the new spectrum need not be the STFT of a signal.
+        The magnitudes |S| are multiplied by Mᵀ(y / M|S|) / Mᵀ1, twice a step; nearly a projection,
+        since the new spectrum need not be the STFT of a signal.
         """
+        for _ in range(self.iterations):
+            x0 = self._griffin_lim_step(x0, y)
+        return x0
+
+    def _griffin_lim_step(self, x0: Tensor, y: Tensor) -> Tensor:
         basis, spectrum = self._basis.to(x0), self._frames(x0)
         magnitude = before = _magnitude(spectrum)
         weight = basis.sum(0)[:, None].clamp(min=1e-6)
@@ -66,11 +73,11 @@ class Mel(Operator):
         return torch.cat([moved[..., :covered], x0[..., covered:]], -1)
 
     def start(self, y: Tensor) -> Tensor:
-        """Pseudo-inverse magnitudes with zero phase at every frame's centre."""
-        magnitude = (self._inverse.to(y) @ y).clamp(min=0)
+        """Fast Griffin–Lim (`baselines.griffin_lim`)."""
         length = self.length or self.hop * y.shape[-1]
-        sign = 1 - 2 * (torch.arange(magnitude.shape[-2], device=y.device) % 2)
-        return self._overlap_add((magnitude * sign[:, None]).to(torch.complex64), length)
+        covered = self.hop * y.shape[-1]
+        guess = by_channel(lambda mel: mel_griffin_lim(mel, length=min(length, covered)), y)
+        return pad(guess, (0, length - guess.shape[-1]))
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from . import audio, hub
+from .baselines.griffin_lim import mel_griffin_lim
 from .damage import Damage, analyse
 from .denoiser import Denoiser
 from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
@@ -114,12 +115,14 @@ class Task:
 
 
 TASKS = {task.name: task for task in (
-    Task("declip", found_damage, ("clip_level",), Reconstruction(1.0), sigma_max=0.3),
-    Task("extend", found_damage, ("cutoff",)),
-    Task("inpaint", found_damage, ("gaps",), sigma_min=0.05),
+    Task("declip", found_damage, ("clip_level",), Reconstruction(1.5),
+         sigma_max=0.3, sigma_min=0.03),
+    Task("extend", found_damage, ("cutoff",), sigma_min=0.001),
+    Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.03,
+         sigma_min=0.01),
     Task("denoise", found_damage, ("noise",)),
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise")),
-    Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.3),
+    Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
 )}
@@ -231,7 +234,7 @@ class Restorer:
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram. Shape: `[80, frames]` to `[1, T]`."""
         hop, per_second = Mel().hop, self.sample_rate // Mel().hop
-        rms = Mel().start(torch.from_numpy(mel)[None, None]).square().mean().sqrt().item()
+        rms = float(mel_griffin_lim(mel, iterations=3).std())
         scale = self.prior.sigma_data / rms if rms > 1e-7 else 0.0
         if scale == 0.0:
             return np.zeros((1, hop * mel.shape[1]), np.float32)

@@ -1,0 +1,149 @@
+"""The Restorer: rates, channels, level, silence, seeds, draws, long recordings."""
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import voice
+from voxmend import TASKS, Damage, Restorer, audio, degrade, restore, restorer as module
+from voxmend.damage import analyse
+from voxmend.denoiser import Denoiser
+from voxmend.longform import ChunkedDenoiser
+
+DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
+          "inpaint": dict(gaps=((0.5, 0.55),)), "denoise": dict(noise=0.02),
+          "mend": dict(clip_level=0.1, gaps=((0.5, 0.55),), cutoff=3000.0)}
+
+
+class Identity(Denoiser):
+    """Believes everything: D(x; σ) = x."""
+
+    receptive_field = 0
+    hop = 1
+
+    def forward(self, x, sigma):
+        return x
+
+
+def damage(task, wave):
+    return Damage(rms=float(np.sqrt(np.mean(wave**2))), **DAMAGE.get(task, {}))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("task", DAMAGE)
+def test_rate_channels_and_length_are_kept(task, rate, prior):
+    wave = voice(1.0, rate, channels=2)
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, rate, damage(task, wave))
+    expected = 2 if task == "extend" and rate == 8000 else 1
+    assert mended.shape == (2, expected * wave.shape[1])
+    assert np.isfinite(mended).all() and mended.dtype == np.float32
+
+
+def test_the_band_above_the_prior_is_kept(prior):
+    rate = 48000
+    wave = voice(1.0, rate)
+    tone = 0.05 * np.sin(2 * np.pi * 15000 * np.arange(rate) / rate).astype(np.float32)
+    told = damage("inpaint", wave)
+    restorer = Restorer("inpaint", str(prior), steps=2, device="cpu")
+    with_tone, without = restorer(wave + tone, rate, told), restorer(wave, rate, told)
+    assert np.abs(with_tone - without - tone)[:, 2000:-2000].max() < 2e-3
+
+
+def test_samples_outside_the_damage_are_kept(prior):
+    wave = voice(1.0)
+    broken, present = degrade.gaps(wave, 16000)
+    mended = Restorer("inpaint", str(prior), steps=2, device="cpu")(broken, 16000)
+    np.testing.assert_allclose(mended[:, present], broken[:, present], atol=1e-6)
+    assert np.abs(mended[:, ~present]).max() > 0
+    level = degrade.clip_level_for_sdr(wave, 5)
+    clipped = degrade.clip(wave, level)
+    declipped = Restorer("declip", str(prior), steps=2, device="cpu")(
+        clipped, 16000, Damage(clip_level=level, rms=0.1))
+    kept = np.abs(clipped) < 0.99 * level
+    np.testing.assert_allclose(declipped[kept], clipped[kept], atol=1e-6)
+    assert (np.abs(declipped[~kept]) >= 0.99 * level).all()
+
+
+def test_level_is_kept(prior):
+    """Mending a recording that is 30 dB softer gives the same, 30 dB softer."""
+    wave = voice(1.0)
+    gain = 10 ** (-30 / 20)
+    told = Damage(clip_level=0.1, rms=0.1)
+    softer = Damage(clip_level=0.1 * gain, rms=0.1 * gain)
+    restorer = Restorer("declip", str(prior), steps=2, device="cpu")
+    clipped = degrade.clip(wave, 0.1)
+    np.testing.assert_allclose(restorer(gain * clipped, 16000, softer) / gain,
+                               restorer(clipped, 16000, told), atol=2e-4)
+
+
+@pytest.mark.parametrize("task", [t for t in TASKS if t not in ("generate", "separate")])
+def test_silence_stays_silence(task, prior):
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(np.zeros((1, 5000)), 16000)
+    assert not mended.any() and mended.shape == (1, 5000)
+
+
+def test_same_seed_same_result_other_seed_other_result(prior):
+    wave, told = voice(1.0), Damage(gaps=((0.3, 0.4),), rms=0.1)
+    one, two, other = (Restorer("inpaint", str(prior), steps=3, seed=s, device="cpu")(
+        wave, 16000, told) for s in (5, 5, 6))
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_draws_give_mean_and_uncertainty(prior):
+    wave, told = voice(0.5), Damage(gaps=((0.2, 0.3),), rms=0.1)
+    restorer = Restorer("inpaint", str(prior), steps=3, draws=3, device="cpu")
+    reader = audio.ArrayReader(wave, 16000)
+    mean, std = np.concatenate(list(restorer.stream(reader, told)), axis=1)
+    inside = slice(3300, 4700)
+    assert std[inside].mean() > 1e-4 and std[:3000].max() < 1e-6 and std[5000:].max() < 1e-6
+    np.testing.assert_allclose(restorer(wave, 16000, told)[0], mean)
+
+
+def test_separate_gives_voices_that_sum_to_the_mixture():
+    wave = voice(1.0) + voice(1.0, seed=1)
+    voices = Restorer("separate", Identity(), steps=4, device="cpu")(wave[0], 16000)
+    assert voices.shape == (2, wave.shape[1])
+    np.testing.assert_allclose(voices.sum(0), wave[0], atol=0.02)
+
+
+def test_mel_of_vocoded_speech_is_near_the_given_one(prior):
+    from voxmend.operators import Mel
+    wave = torch.from_numpy(voice(1.0))[None]
+    mel = Mel()(wave)[0, 0].numpy()
+    made = Restorer("vocode", Identity(), steps=4, device="cpu").from_mel(mel)
+    again = Mel()(torch.from_numpy(made)[None])[0, 0].numpy()
+    assert np.linalg.norm(again - mel) < 0.3 * np.linalg.norm(mel)
+
+
+def test_long_recordings_have_no_seam(prior):
+    """45 s pass in segments; near their borders the result is that of one long segment."""
+    wave = np.tile(voice(5.0), 9)
+    broken, _ = degrade.gaps(wave, 16000, 50, 400)
+    restorer = Restorer("inpaint", str(prior), steps=3, device="cpu")
+    told = analyse([broken], 16000)
+    cut = restorer(broken, 16000, told)
+    segment, module.SEGMENT_SECONDS = module.SEGMENT_SECONDS, 60
+    try:
+        whole = restorer(broken, 16000, told)
+    finally:
+        module.SEGMENT_SECONDS = segment
+    assert np.abs(cut - whole).max() < 1e-3 * np.abs(whole).max() + 1e-4
+
+
+def test_chunked_restoration_equals_whole(prior):
+    restorer = Restorer("inpaint", str(prior), device="cpu")
+    assert isinstance(restorer.prior, ChunkedDenoiser)
+    x = torch.randn(1, 1, 16000 * 25, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = restorer.prior.denoiser(x, 0.1)
+        torch.testing.assert_close(restorer.prior(x, 0.1), whole, rtol=0, atol=1e-4)
+
+
+def test_errors_are_plain():
+    with pytest.raises(ValueError, match="unknown task"):
+        Restorer("polish")
+    with pytest.raises(ValueError, match="no such prior"):
+        Restorer("declip", prior="none")
+    with pytest.raises(ValueError, match="NaN|infinite"):
+        restore(np.full(2000, np.nan, np.float32), 16000, "declip", prior=Identity())

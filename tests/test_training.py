@@ -1,0 +1,106 @@
+"""Training survives a kill and repeats itself."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import voice
+from voxmend import audio, hub, training
+
+RECIPE = '''
+from voxmend.training import PriorRecipe
+recipe = PriorRecipe(name="tiny", network="FrameConvNeXt", steps={steps}, batch=2, seconds=0.25,
+    warmup=3, config=dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2))
+'''
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for split, seeds in (("train", (0, 1, 2)), ("val", (3,))):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        for seed in seeds:
+            audio.save(tmp_path / "data" / split / f"{seed}.flac", voice(3.0, seed=seed), 16000)
+    return tmp_path / "data"
+
+
+def recipe_file(tmp_path, steps):
+    path = tmp_path / "tiny.py"
+    path.write_text(RECIPE.format(steps=steps))
+    return path
+
+
+def losses(folder):
+    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["loss"]) for e in entries if "loss" in e]
+
+
+def test_killed_and_resumed_equals_unbroken(tmp_path, corpus):
+    """SIGKILL in mid-run, then --resume: the same steps and losses as a run left alone."""
+    recipe = training.load_recipe(recipe_file(tmp_path, 60))
+    training.train(recipe, corpus, tmp_path / "whole")
+    script = ("import sys; from pathlib import Path; from voxmend import training as t; "
+              "t.train(t.load_recipe(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), "
+              "resume=True, save_every=0.0)")
+    command = [sys.executable, "-c", script, str(tmp_path / "tiny.py"), str(corpus),
+               str(tmp_path / "killed")]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    log = tmp_path / "killed" / "log.jsonl"
+    while child.poll() is None and not (log.exists() and log.read_text().count("\n") >= 15):
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    broken = log.read_text().count("\n")
+    assert 15 <= broken < 60, "the kill came too late to show anything"
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    resumed, whole = losses(tmp_path / "killed"), losses(tmp_path / "whole")
+    assert [s for s, _ in resumed] == [s for s, _ in whole] == list(range(1, 61))
+    np.testing.assert_allclose([v for _, v in resumed], [v for _, v in whole], rtol=1e-5)
+    for folder in ("whole", "killed"):
+        assert hub.load_prior(str(tmp_path / folder / "prior.safetensors")).sample_rate == 16000
+
+
+def test_training_learns_and_logs_its_gains(tmp_path, corpus):
+    recipe = training.load_recipe(recipe_file(tmp_path, 120))
+    run = training.train(recipe, corpus, tmp_path / "run", validate_every=60)
+    entries = [json.loads(line) for line in run.log.read_text().splitlines()]
+    gains = [(e["step"], e["gain_db"]) for e in entries if "gain_db" in e]
+    assert [step for step, _ in gains] == [60, 120, 120]
+    clean = torch.from_numpy(voice(2.0, seed=3))[None]
+    untrained = recipe.validate(recipe.build(), clean)
+    assert gains[-1][1]["0.1"] > untrained["0.1"] + 1
+    card = hub.read_card(run.folder / "prior.safetensors")
+    assert card["training"]["steps"] == 120 and card["parameters"] > 0
+
+
+def test_validation_gain_of_the_identity_is_zero(tmp_path):
+    """A denoiser that returns its input has MSE = σ², a gain of 0 dB, in closed form."""
+    recipe = training.load_recipe(recipe_file(tmp_path, 1))
+    gains = recipe.validate(lambda x, sigma: x, torch.zeros(64, 1, 4000))
+    assert all(abs(gain) < 0.05 for gain in gains.values())
+
+
+def test_rate_rises_stays_and_falls(tmp_path):
+    recipe = training.load_recipe(recipe_file(tmp_path, 100))
+    assert recipe.rate(0) == pytest.approx(1 / 3) and recipe.rate(30) == 1.0
+    assert recipe.rate(80) == pytest.approx(0.5)
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path, corpus):
+    recipe = training.load_recipe(recipe_file(tmp_path, 2))
+    training.train(recipe, corpus, tmp_path / "run")
+    with pytest.raises(FileExistsError, match="--resume"):
+        training.train(recipe, corpus, tmp_path / "run")
+
+
+def test_minutes_end_a_run(tmp_path, corpus):
+    recipe = training.load_recipe(recipe_file(tmp_path, 10**6))
+    assert training.train(recipe, corpus, tmp_path / "run", minutes=0.02).step < 10**5
+    assert math.isfinite(losses(tmp_path / "run")[-1][1])
