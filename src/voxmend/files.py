@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, audio, hub, plot
+from . import __version__, audio, hub
 from .damage import Damage, analyse
 from .data import audio_files
 from .restorer import Restorer
@@ -133,6 +133,8 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwr
 
 def draw(source: Path, target: Path, plot_file: Path) -> None:
     """The before-and-after picture of two files' first minute."""
+    from . import plot
+
     waves = []
     for path in (source, target):
         reader = audio.Reader(path)
