@@ -295,7 +295,7 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
     """RMS of the white noise whose power is the median noise floor of the band, or None.
 
     In each bin the powers of noise are exponentially distributed and speech is louder: the mean m
-    of that distribution solves E[p | p < m] = 0.418 m, found by iteration upwards from the lowest
+    of that distribution solves E[p | p < 1.5 m] = 0.569 m, found by iteration upwards from the lowest
     tenth.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
@@ -307,6 +307,6 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
     power = 10 ** ((np.arange(counts.shape[1]) - 129.5) / 10)
     floor = 10 ** (quantile(counts, 0.1) / 10) / 0.105 / 2
     for _ in range(50):
-        kept = counts * (power < floor[:, None])
-        floor = np.maximum((kept @ power) / np.maximum(kept.sum(-1), 1) / 0.418, 1e-20)
+        kept = counts * (power < 1.5 * floor[:, None])
+        floor = np.maximum((kept @ power) / np.maximum(kept.sum(-1), 1) / 0.569, 1e-20)
     return float(np.sqrt(np.median(floor)))

@@ -1,0 +1,23 @@
+# make demo   mend a damaged clip and draw it          make test   run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/demo.stamp
+	@$(BIN)/python -m voxmend.demo demo-output
+
+test: .venv/test.stamp
+	@$(BIN)/python -m pytest
+
+.venv/%.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "voxmend needs Python 3.11 or later; set PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (a minute or two the first time) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]" 2>.venv/pip.log \
+		|| { cat .venv/pip.log; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf .venv demo-output

@@ -1,0 +1,12 @@
+"""The before-and-after picture."""
+
+from conftest import voice
+from voxmend import plot
+
+
+def test_picture_is_written_whole(tmp_path):
+    plot.before_after(voice(1.0, 8000), voice(1.0), 8000, 16000, tmp_path / "a.png", "a")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    header = (tmp_path / "a.png").read_bytes()[:24]
+    assert header.startswith(b"\x89PNG")
+    assert int.from_bytes(header[16:20], "big") == 1320 and int.from_bytes(header[20:], "big") == 660
