@@ -95,7 +95,7 @@ def test_nonlinear_operators_have_no_adjoint(name):
 
 
 @pytest.mark.parametrize("name, tolerance", [
-    ("clip", 1e-9), ("gap", 1e-9), ("mixture", 1e-9), ("quantise", 1e-9), ("lowpass", 0.02),
+    ("clip", 1e-9), ("gap", 1e-9), ("mixture", 1e-9), ("quantise", 1e-9), ("lowpass", 0.05),
     ("mel", 0.25)])
 def test_projection_explains_the_observation(name, tolerance):
     operator = OPERATORS[name]
@@ -105,7 +105,7 @@ def test_projection_explains_the_observation(name, tolerance):
     residual = operator.residual(projected, y).norm() / y.norm()
     assert residual <= tolerance
     assert residual < 0.5 * (y - operator(guess)).norm() / y.norm()
-    assert (operator.project(x, y) - x).norm() <= max(tolerance, 1e-9) * x.norm()
+    assert (operator.project(x, y) - x).norm() <= tolerance * x.norm()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

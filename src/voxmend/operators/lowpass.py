@@ -15,19 +15,16 @@ class Lowpass(Operator):
         cutoff: −6 dB point, Hz.
         sample_rate: Hz.
         width: transition band, Hz.
-        regularisation: ε of the pseudo-inverse used by `project`.
 
     The filter is symmetric, so Aᵀ = A; stop band under −60 dB.
     """
 
     linear = True
 
-    def __init__(self, cutoff: float, sample_rate: int = 16000, width: float = 200.0,
-                 regularisation: float = 0.01):
+    def __init__(self, cutoff: float, sample_rate: int = 16000, width: float = 200.0):
         if not 0 < cutoff < sample_rate / 2:
             raise ValueError(f"cut-off {cutoff} Hz must lie between 0 and {sample_rate / 2:g} Hz")
         self.cutoff, self.sample_rate, self.width = float(cutoff), sample_rate, float(width)
-        self.regularisation = regularisation
         self._taps = torch.from_numpy(lowpass_taps(cutoff, sample_rate, width).copy())
         self._responses: dict = {}
 
@@ -43,15 +40,14 @@ class Lowpass(Operator):
             self._responses = {key: response.to(like)}
         return self._responses[key], size
 
-    def _filter(self, x: Tensor, inverse: bool) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         response, size = self._response(x.shape[-1], x)
-        if inverse:
-            response = response / (response.square() + self.regularisation)
         return torch.fft.irfft(torch.fft.rfft(x, size) * response, size)[..., :x.shape[-1]]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self._filter(x, inverse=False)
-
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
-        """x0 + A⁺(y − A x0) with A⁺ = H/(H² + ε): UnDiff's eq. 7, exact also where 0 < H < 1."""
-        return x0 + self._filter(y - self.forward(x0), inverse=True)
+        """x0 + Aᵀ(y − A x0): UnDiff's eq. 7 with the adjoint, exact but for the transition band.
+
+        Unlike the pseudo-inverse it amplifies nothing where 0 < H < 1, and unlike the printed
+        equation it lets nothing of an estimated y into the stop band.
+        """
+        return x0 + self.forward(y - self.forward(x0))
