@@ -190,10 +190,14 @@ def measure(examples: list[Example], method: Callable, name: str, counter: CallC
         seconds += time.perf_counter() - begun
         scores.append(score(example, estimate))
     duration = sum(e.damaged.shape[-1] for e in examples) / RATE
-    row = {metric: round(float(np.nanmean([s[metric] for s in scores])), 4) for metric in METRICS}
+    row = {}
+    for metric in METRICS:  # None where it has no meaning, as the SI-SNR of an empty gap
+        values = [s[metric] for s in scores if np.isfinite(s[metric])]
+        row[metric] = round(float(np.mean(values)), 4) if values else None
     return {"method": name, **row, "calls": (counter.calls - before) / len(examples),
             "real_time_factor": round(seconds / duration, 3),
-            "si_snr_per_clip": [round(s["si_snr"], 3) for s in scores]}
+            "si_snr_per_clip": [round(s["si_snr"], 3) if np.isfinite(s["si_snr"]) else None
+                                for s in scores]}
 
 
 def run_case(name: str, clips: list[np.ndarray], counter: CallCounter, seed: int,
@@ -221,7 +225,7 @@ def run_case(name: str, clips: list[np.ndarray], counter: CallCounter, seed: int
     rows += [row(label, method) for label, method in case.baselines.items()]
     if name == "mend":
         rows.append(row("one after another", lambda e: one_after_another(e, restorer)))
-    for count in steps:
+    for count in sorted({*steps, TASKS[case.task].steps}):
         mark = " (default)" if count == TASKS[case.task].steps else ""
         rows.append(row(f"ours, {count} steps{mark}", ours(count)))
     return rows
@@ -261,6 +265,9 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
 
 def markdown(result: dict) -> str:
     """The tables of a result."""
+    def cell(value, digits):
+        return "–" if value is None else f"{value:.{digits}f}"
+
     lines = [f"{result['clips']} clips of {result['seconds']} s, prior {result['prior']} "
              f"({result['sha256']}), seed {result['seed']}, {result['device']}: "
              f"{result['machine']}"]
@@ -268,9 +275,9 @@ def markdown(result: dict) -> str:
         lines += ["", f"**{name}**", "",
                   "| method | SI-SNR dB | LSD | ESTOI | PESQ-WB | network calls | real-time factor |",
                   "|---|---|---|---|---|---|---|"]
-        lines += [f"| {r['method']} | {r['si_snr']:.2f} | {r['lsd']:.3f} | {r['estoi']:.3f} | "
-                  f"{r['pesq_wb']:.2f} | {r['calls']:.0f} | {r['real_time_factor']:.2f} |"
-                  for r in rows]
+        lines += [f"| {r['method']} | {cell(r['si_snr'], 2)} | {cell(r['lsd'], 3)} | "
+                  f"{cell(r['estoi'], 3)} | {cell(r['pesq_wb'], 2)} | {r['calls']:.0f} | "
+                  f"{r['real_time_factor']:.2f} |" for r in rows]
     if "detection" in result:
         fields = ("clip_level", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",

@@ -104,7 +104,8 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwr
     begun = time.monotonic()
     reader = audio.Reader(source)
     damage = find(reader, restorer.task.finds, told)
-    report(source, damage, reader.sample_rate)
+    if restorer.task.finds:
+        report(source, damage, reader.sample_rate)
     channels, rate = restorer.outputs(reader), restorer.output_rate(reader)
     subtype = choose_subtype(reader, target, damage)
     with ExitStack() as stack:

@@ -120,7 +120,7 @@ TASKS = {task.name: task for task in (
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.03,
          sigma_min=0.01),
-    Task("denoise", found_damage, ("noise",)),
+    Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise")),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
@@ -287,7 +287,7 @@ class Restorer:
         guidance, sigma_max, sigma_min = task.guidance, task.sigma_max, task.sigma_min
         if isinstance(operator, WhiteNoise):  # alone, it has an exact posterior
             guidance = NoisyObservation()
-            sigma_max, sigma_min = 3 * operator.noise_std, 1.5 * operator.noise_std
+            sigma_max, sigma_min = 10 * operator.noise_std, 1.5 * operator.noise_std
         sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)

@@ -1,0 +1,186 @@
+"""The command as a person uses it: every verb, bad input, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import voice
+from voxmend import audio, cli, degrade
+
+
+def run(capsys, *args):
+    code = cli.main([str(a) for a in args])
+    return code, capsys.readouterr()
+
+
+def quick(prior):
+    return ["--prior", prior, "--steps", 2, "--device", "cpu"]
+
+
+@pytest.fixture
+def damaged(wav):
+    wave = degrade.clip(voice(), 0.1)
+    return wav("damaged.wav", degrade.gaps(wave, 16000)[0])
+
+
+@pytest.mark.parametrize("verb", ["mend", "declip", "extend", "inpaint", "denoise", "vocode"])
+def test_verbs_write_output_and_sidecar(verb, damaged, prior, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    code, text = run(capsys, verb, damaged, out, *quick(prior))
+    assert code == 0, text.err
+    assert soundfile.info(out).frames == soundfile.info(damaged).frames
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert entry["task"] == verb and entry["steps"] == 2 and entry["seed"] == 0
+    assert len(entry["weights_sha256"]) == 16
+    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav", "out.wav.json"}
+
+
+def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
+    code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--dry-run")
+    assert code == 0 and "clipped at 0.1" in text.out and "4 gaps" in text.out
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_told_damage_is_used(wav, prior, tmp_path, capsys):
+    run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
+    found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
+    assert found["gaps"] == [[0.5, 0.6], [1.0, 1.05]]
+    run(capsys, "extend", wav("second.wav"), tmp_path / "b.wav", "--cutoff", 3000, *quick(prior))
+    assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
+
+
+def test_extend_of_8_khz_gives_16_khz(wav, prior, tmp_path, capsys):
+    source = wav("phone.wav", rate=8000)
+    assert run(capsys, "extend", source, tmp_path / "wide.wav", *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "wide.wav").samplerate == 16000
+
+
+def test_draws_write_the_uncertainty(damaged, prior, tmp_path, capsys):
+    run(capsys, "inpaint", damaged, tmp_path / "out.wav", "--draws", 2, *quick(prior))
+    assert soundfile.read(tmp_path / "out.uncertainty.wav")[0].max() > 0
+
+
+def test_folder_keeps_its_structure_and_skips_finished(wav, prior, tmp_path, capsys):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("in/a.wav", "in/deep/b.wav"):
+        wav(name, degrade.clip(voice(), 0.1))
+    (tmp_path / "in" / "bad.wav").write_text("this is text")
+    code, text = run(capsys, "declip", tmp_path / "in", tmp_path / "out", *quick(prior))
+    assert code == 2 and "bad.wav" in text.err and text.err.count("\n") == 1
+    assert (tmp_path / "out" / "deep" / "b.wav").exists() and (tmp_path / "out" / "a.wav").exists()
+    before = (tmp_path / "out" / "a.wav").stat().st_mtime_ns
+    _, text = run(capsys, "declip", tmp_path / "in", tmp_path / "out", *quick(prior))
+    assert "2 of 3 files are finished already" in text.out
+    assert (tmp_path / "out" / "a.wav").stat().st_mtime_ns == before
+
+
+def test_separate_generate_and_mel(wav, prior, tmp_path, capsys):
+    assert run(capsys, "separate", wav(channels=2), tmp_path / "s", *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "s" / "speaker2.wav").channels == 2
+    assert run(capsys, "generate", tmp_path / "g", "-n", 2, "--seconds", 0.5, *quick(prior))[0] == 0
+    first, second = (soundfile.read(tmp_path / "g" / f"000{i}.wav")[0] for i in (1, 2))
+    assert len(first) == 8000 and np.abs(first - second).max() > 0
+    np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
+    assert run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "m.wav").frames == 30 * 256
+
+
+@pytest.mark.parametrize("kind", ["clip", "lowpass", "gaps", "noise", "quantise"])
+def test_degrade(kind, wav, tmp_path, capsys):
+    source = wav()
+    assert run(capsys, "degrade", kind, source, tmp_path / "d.wav")[0] == 0
+    assert np.abs(audio.load(source, 16000) - audio.load(tmp_path / "d.wav", 16000)).max() > 0.01
+
+
+def bad_inputs(tmp_path):
+    """Name and path of every kind of bad input."""
+    def write(name, wave, rate=16000, subtype="FLOAT"):
+        soundfile.write(tmp_path / name, wave, rate, subtype=subtype)
+
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("not audio at all\n")
+    write("nan.wav", np.full(16000, np.nan))
+    write("inf.wav", np.full(16000, np.inf))
+    write("many.wav", np.zeros((1600, 32)))
+    write("slow.wav", np.zeros(3000), 300)
+    write("none.wav", np.zeros(0))
+    return ["missing.wav", "empty.wav", "text.wav", "nan.wav", "inf.wav", "many.wav", "slow.wav",
+            "none.wav"]
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(prior, tmp_path, capsys):
+    for name in bad_inputs(tmp_path):
+        before = sorted(p.name for p in tmp_path.iterdir())
+        code, text = run(capsys, "mend", tmp_path / name, tmp_path / "out.wav", *quick(prior))
+        assert code == 2, name
+        assert text.err.startswith("voxmend: ") and text.err.count("\n") == 1, text.err
+        assert name in text.err
+        assert sorted(p.name for p in tmp_path.iterdir()) == before, name
+
+
+@pytest.mark.parametrize("wave", [np.zeros((1, 16000)), np.array([[0.5]]), np.zeros((1, 1)),
+                                  0.1 * np.ones((1, 700))], ids=["zeros", "one", "zero", "short"])
+def test_odd_but_lawful_input_passes(wave, wav, prior, tmp_path, capsys):
+    source = wav("odd.wav", wave.astype(np.float32))
+    code, text = run(capsys, "mend", source, tmp_path / "out.wav", *quick(prior))
+    assert code == 0, text.err
+    assert soundfile.info(tmp_path / "out.wav").frames == wave.shape[1]
+
+
+def test_existing_output_is_kept(wav, prior, tmp_path, capsys):
+    (tmp_path / "out.wav").write_text("mine")
+    code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", *quick(prior))
+    assert code == 2 and "--overwrite" in text.err
+    assert (tmp_path / "out.wav").read_text() == "mine"
+
+
+def test_bad_options_and_weights(wav, prior, tmp_path, capsys):
+    source, out = wav(), tmp_path / "out.wav"
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(prior.read_bytes()[:5000])
+    broken.with_suffix(".json").write_text(prior.with_suffix(".json").read_text())
+    np.save(tmp_path / "mel.npy", np.zeros((40, 30)))
+    for args, word in ((["--prior", broken], "damaged"), (["--prior", "none"], "no such prior"),
+                       (["--device", "cuda"], "cuda"), (["--draws", 0], "at least 1"),
+                       (["--gaps", "3"], "START-END")):
+        verb = "inpaint" if "--gaps" in args else "mend"
+        options = args if "--prior" in args else ["--prior", prior, *args]
+        code, text = run(capsys, verb, source, out, *options)
+        assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
+    code, text = run(capsys, "vocode", tmp_path / "mel.npy", out, *quick(prior))
+    assert code == 2 and "[80, frames]" in text.err
+    code, text = run(capsys, "mend", source, tmp_path / "mel.npy" / "out.wav", *quick(prior))
+    assert code == 2 and text.err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
+    source = wav("long.wav", degrade.clip(np.tile(voice(10.0), 6), 0.1))
+    (tmp_path / "out").mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "voxmend.cli", "declip", source, tmp_path / "out" / "o.wav",
+         "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while not any((tmp_path / "out").iterdir()) and time.time() < deadline:
+        time.sleep(0.1)
+    os.kill(child.pid, number)
+    error = child.communicate(timeout=60)[1]
+    assert child.returncode == 130 and "Traceback" not in error and "interrupted" in error
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_help_is_light():
+    """--help must not load torch, which alone takes longer than a second."""
+    code = ("import sys; from voxmend import cli\ntry: cli.main(['--help'])\n"
+            "except SystemExit: pass\nassert 'torch' not in sys.modules")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(verb.__name__ in done.stdout for verb in cli.VERBS)
