@@ -1,0 +1,46 @@
+"""The benchmark counts, repeats itself and scores what it says."""
+
+import numpy as np
+import pytest
+
+from conftest import voice
+from voxmend import audio, benchmark
+
+
+@pytest.fixture
+def data(tmp_path):
+    for seed in range(2):
+        audio.save(tmp_path / f"{seed}.wav", voice(2.0, seed=seed), 16000)
+    return tmp_path
+
+
+def test_loudest_part():
+    wave = np.zeros(5000)
+    wave[3000:3100] = 1
+    part = benchmark.loudest(wave, 1000)
+    assert part.sum() == 100 and len(part) == 1000
+    assert len(benchmark.loudest(wave[:400], 1000)) == 400
+
+
+def test_rows_calls_and_input_score(data, prior):
+    result = benchmark.run("declip", data, None, str(prior), steps=(2,), progress=False)
+    rows = {row["method"]: row for row in result["cases"]["declip"]}
+    assert list(rows) == ["input", "AR", "cubic", "ours, 2 steps", "ours, 16 steps (default)"]
+    assert rows["ours, 2 steps"]["calls"] == 2 and rows["AR"]["calls"] == 0
+    clean = audio.load(data / "0.wav", 16000)[0].astype(float)
+    damaged = benchmark.clipped(clean, 0).damaged
+    x, y = clean - clean.mean(), damaged - damaged.mean()
+    part = (x @ y) / (x @ x) * x  # SI-SNR by its definition
+    expected = 10 * np.log10((part @ part) / ((y - part) @ (y - part)))
+    assert rows["input"]["si_snr_per_clip"][0] == pytest.approx(expected, abs=0.01)
+    again = benchmark.run("declip", data, None, str(prior), steps=(2,), progress=False)
+    assert [r["si_snr"] for r in again["cases"]["declip"]] == [r["si_snr"] for r in rows.values()]
+    assert "| ours, 2 steps |" in benchmark.markdown(result)
+
+
+def test_every_case_runs(data, prior):
+    result = benchmark.run("all", data, None, str(prior), steps=(1,), progress=False)
+    assert list(result["cases"]) == list(benchmark.CASES)
+    assert result["detection"]["clean"]["gaps"] == 0
+    mixture = result["cases"]["separate"][0]
+    assert mixture["method"] == "mixture" and abs(mixture["si_snr"]) < 3

@@ -1,0 +1,95 @@
+"""Damage made on purpose is found again, and nothing is found in sound recordings."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import voice
+from voxmend import benchmark, degrade
+from voxmend.damage import Damage, analyse
+
+
+def speech(seed=0, channels=1):
+    """A voice with breath noise up to 8 kHz, pauses, and room noise 60 dB below."""
+    rng = np.random.default_rng(seed)
+    wave = voice(6.0, channels=channels, seed=seed)
+    time = np.arange(wave.shape[1]) / 16000
+    breath = 0.05 * rng.standard_normal(wave.shape[1]) * (np.sin(5 * time) > 0.8)
+    pauses = (np.sin(2 * time + seed) > -0.7).astype(float)
+    smooth = np.convolve(pauses, np.hanning(800) / 400, "same")
+    return ((wave + breath) * smooth + 1e-4 * rng.standard_normal(wave.shape[1])).astype(np.float32)
+
+
+def pcm(wave):
+    return np.round(wave * 32768).astype(np.float32) / 32768
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_found_in_sound_speech(seed):
+    assert not analyse([pcm(speech(seed))], 16000)
+
+
+@pytest.mark.parametrize("sdr", [3, 10])
+def test_clip_level(sdr):
+    wave = speech()
+    level = degrade.clip_level_for_sdr(wave, sdr)
+    found = analyse([pcm(degrade.clip(wave, level))], 16000)
+    assert found.clip_level == pytest.approx(level, rel=0.01)
+    assert not found.cutoff and not found.gaps and not found.noise
+
+
+@pytest.mark.parametrize("cutoff", [2000, 4000])
+def test_cutoff(cutoff):
+    found = analyse([pcm(degrade.lowpass(speech(), cutoff, 16000))], 16000)
+    assert found.cutoff == pytest.approx(cutoff, rel=0.05)
+    assert not found.clip_level and not found.gaps
+
+
+def test_gaps():
+    damaged, present = degrade.gaps(speech(), 16000, 50, 500)
+    found = analyse([pcm(damaged)], 16000)
+    edges = np.flatnonzero(np.diff(np.pad(~present, 1).astype(int))).reshape(-1, 2) / 16000
+    matched = sum(any(abs(a - c) < 0.002 and abs(b - d) < 0.002 for c, d in found.gaps)
+                  for a, b in edges)
+    assert matched >= 0.7 * len(edges) and len(found.gaps) <= len(edges)
+    assert not found.clip_level and not found.cutoff and not found.noise
+
+
+@pytest.mark.parametrize("snr", [0, 10, 20])
+def test_noise(snr):
+    wave = speech()
+    damaged = degrade.white_noise(wave, snr, seed=1)
+    found = analyse([pcm(damaged)], 16000)
+    assert found.noise == pytest.approx(np.std(damaged - wave), rel=0.15)
+    assert not found.clip_level and not found.cutoff and not found.gaps
+
+
+def test_composed_damage_in_blocks_and_channels():
+    """All three at once; the result does not depend on how the stream is cut into blocks."""
+    wave = speech(channels=2)
+    dull = degrade.lowpass(wave, 4000, 16000)
+    damaged = pcm(degrade.gaps(degrade.clip(dull, 0.12), 16000)[0])
+    whole = analyse([damaged], 16000)
+    assert whole.clip_level == pytest.approx(0.12, rel=0.01)
+    assert whole.cutoff == pytest.approx(4000, rel=0.05) and len(whole.gaps) >= 5
+    assert len(whole.describe()) == 3
+    assert analyse(np.array_split(damaged, 37, axis=1), 16000) == whole
+
+
+def test_silence_and_scraps():
+    assert analyse([np.zeros((1, 16000), np.float32)], 16000) == Damage()
+    assert not analyse([np.full((1, 1), 0.5, np.float32)], 16000)
+
+
+@pytest.mark.data
+@pytest.mark.skipif("VOXMEND_DATA" not in os.environ, reason="set VOXMEND_DATA to a speech folder")
+def test_real_speech():
+    """Each kind on at least 90 % of real clips, false finds on at most 5 % of clean ones."""
+    clips = benchmark.load_clips(Path(os.environ["VOXMEND_DATA"]) / "val", None)
+    found = benchmark.detection(clips)
+    for kind, field in (("clip 3 dB", "clip_level"), ("low-pass 4 kHz", "cutoff"),
+                        ("low-pass 2 kHz", "cutoff"), ("gaps", "gaps"), ("noise 10 dB", "noise")):
+        assert found[kind][field] >= 0.9, kind
+    assert max(found["clean"].values()) <= 0.05
