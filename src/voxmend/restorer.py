@@ -121,7 +121,8 @@ TASKS = {task.name: task for task in (
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.03,
          sigma_min=0.01),
     Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise")),
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(1.5),
+         sigma_max=0.3, sigma_min=0.005),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
