@@ -9,8 +9,8 @@ import torch
 from gaussian import GaussianPrior
 from voxmend.denoiser import EDMDenoiser, EpsilonDenoiser
 from voxmend.networks.convnext import FrameConvNeXt
-from voxmend.restorer import Restorer
 from voxmend.operators import Clip
+from voxmend.restorer import Restorer
 from voxmend.samplers import ancestral, dpmpp_2m, euler, heun
 from voxmend.schedules import BETAS, betas_to_sigmas, ddpm_grid, karras_grid, linear_betas
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from conftest import voice
-from voxmend import TASKS, Damage, Restorer, audio, degrade, restore, restorer as module
+from voxmend import TASKS, Damage, Restorer, audio, degrade, restore
+from voxmend import restorer as module
 from voxmend.damage import analyse
 from voxmend.denoiser import Denoiser
 from voxmend.longform import ChunkedDenoiser

@@ -7,10 +7,13 @@ __version__ = version("voxmend")
 
 _HOMES = {"restore": "restorer", "Restorer": "restorer", "Task": "restorer", "TASKS": "restorer",
           "Damage": "damage", "analyse": "damage", "load_prior": "hub", "Denoiser": "denoiser"}
-__all__ = [*_HOMES, "__version__"]
+_MODULES = ("guidance", "operators", "samplers", "schedules")
+__all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str):
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'voxmend' has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -213,7 +213,8 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     """
     import numpy as np
 
-    from . import audio, degrade as damage
+    from . import audio
+    from . import degrade as damage
 
     reader = audio.Reader(source)
     wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate

@@ -10,6 +10,7 @@ and return the sample at the last noise level.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def _levels(sigmas: Tensor, x: Tensor):
     levels = sigmas.to(device=x.device, dtype=x.dtype)
     if levels.ndim == 2:
         levels = levels[:, None, :]  # [N + 1, 1, C]
-    return list(zip(levels[:-1], levels[1:]))
+    return list(pairwise(levels))
 
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, callback=None):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold, pad
 
-from ..spectral import mel_basis
 from ..baselines.griffin_lim import mel_griffin_lim
+from ..spectral import mel_basis
 from .base import Operator, by_channel
 
 

@@ -1,6 +1,5 @@
 """Mixtures of sources."""
 
-import torch
 from torch import Tensor
 
 from .base import Operator
