@@ -7,7 +7,7 @@ recipe = PriorRecipe(
     network="FrameConvNeXt",
     config=dict(channels=384, blocks=10, kernel=7, dilations=[1, 2, 4], expansion=3),
     steps=7600,
-    card={"data": "LibriSpeech train-clean-5 and one utterance each of 141 train-clean-100 speakers "
-                  "(read English, CC BY 4.0)",
+    card={"data": "LibriSpeech train-clean-5 and one utterance each of 141 train-clean-100 "
+                  "speakers (read English, CC BY 4.0)",
           "licence": "Apache-2.0"},
 )

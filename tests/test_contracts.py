@@ -173,7 +173,8 @@ def test_mixture_likelihood_is_exact_for_a_wide_prior():
     operator = O.Mixture(2)
     given = G.MixtureLikelihood()(WhitePrior(wide), operator, y)(noisy, sigma)
     size = 2 * LENGTH
-    looks = torch.cat([torch.eye(size, dtype=torch.float64) / sigma, 1e4 * matrix(operator, 2, LENGTH)])
+    looks = torch.cat([torch.eye(size, dtype=torch.float64) / sigma,
+                       1e4 * matrix(operator, 2, LENGTH)])
     values = torch.cat([noisy.flatten() / sigma, 1e4 * y.flatten()])
     exact, _ = posterior(wide**2 * torch.eye(size, dtype=torch.float64), looks, values, 1.0)
     torch.testing.assert_close(given.flatten(), exact, rtol=1e-4, atol=2e-2)

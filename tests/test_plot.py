@@ -9,4 +9,4 @@ def test_picture_is_written_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
     header = (tmp_path / "a.png").read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
-    assert int.from_bytes(header[16:20], "big") == 1320 and int.from_bytes(header[20:], "big") == 660
+    assert [int.from_bytes(header[i:i + 4], "big") for i in (16, 20)] == [1320, 660]

@@ -273,7 +273,7 @@ def markdown(result: dict) -> str:
              f"{result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "",
-                  "| method | SI-SNR dB | LSD | ESTOI | PESQ-WB | network calls | real-time factor |",
+                  "| method | SI-SNR dB | LSD | ESTOI | PESQ-WB | calls | real-time factor |",
                   "|---|---|---|---|---|---|---|"]
         lines += [f"| {r['method']} | {cell(r['si_snr'], 2)} | {cell(r['lsd'], 3)} | "
                   f"{cell(r['estoi'], 3)} | {cell(r['pesq_wb'], 2)} | {r['calls']:.0f} | "

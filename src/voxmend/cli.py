@@ -33,6 +33,7 @@ class Common:
 Options = Annotated[Common, arg(name="")]
 In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
 Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
+OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
 
 
 def _number(name: str, text: str, low: float, high: float) -> float:
@@ -157,7 +158,7 @@ def vocode(source: In, target: Out, common: Options = Common()) -> int:
     return 0
 
 
-def separate(source: In, outdir: Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")], common: Options = Common(), speakers: int = 2) -> int:
+def separate(source: In, outdir: OutDir, common: Options = Common(), speakers: int = 2) -> int:
     """Separate the voices of a mixture.
 
     Args:
@@ -174,7 +175,7 @@ def separate(source: In, outdir: Annotated[Path, tyro.conf.Positional, arg(metav
     return 0
 
 
-def generate(outdir: Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")], common: Options = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
+def generate(outdir: OutDir, common: Options = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
              seconds: float = 4.0) -> int:
     """Draw speech from the prior alone.
 

@@ -295,8 +295,8 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
     """RMS of the white noise whose power is the median noise floor of the band, or None.
 
     In each bin the powers of noise are exponentially distributed and speech is louder: the mean m
-    of that distribution solves E[p | p < 1.5 m] = 0.569 m, found by iteration upwards from the lowest
-    tenth.
+    of that distribution solves E[p | p < 1.5 m] = 0.569 m, found by iteration upwards from the
+    lowest tenth.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
     """

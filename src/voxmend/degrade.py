@@ -36,9 +36,11 @@ def clip_level_for_sdr(wave: np.ndarray, sdr_db: float) -> float:
     magnitude = np.abs(wave).astype(np.float64)
     norm, peak = np.linalg.norm(magnitude), magnitude.max(initial=0.0)
     if sdr_db <= 0 or norm == 0:
-        raise ValueError(f"no clip level gives {sdr_db} dB SDR: it must be positive, the wave not 0")
+        raise ValueError(f"no clip level gives {sdr_db} dB SDR: give over 0, and a wave not 0")
     allowed = norm * 10 ** (-sdr_db / 20)
-    excess = lambda level: np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed
+    def excess(level):
+        return np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed
+
     return float(optimize.brentq(excess, 0.0, peak, xtol=1e-9 * peak))
 
 

@@ -20,7 +20,7 @@ class Denoiser(nn.Module):
         sample_rate: Hz.
         sigma_min, sigma_max: range of noise levels it knows.
         sigma_data: RMS of the signals it was trained on.
-        receptive_field: samples on either side that one output sample depends on; None if unbounded.
+        receptive_field: samples on either side that one output sample depends on; None: unbounded.
         hop: samples between its frames; signals cut at multiples of it keep their frames.
 
     Shape: x `[B, C, T]` to the same; sigma a scalar, `[B]`, or `[B, C]`.

@@ -153,7 +153,8 @@ def finish(target: Path, restorer: Restorer, damage: Damage, seconds: float, dur
     entry = {"task": task.name, "input": source and source.name, "damage": asdict(damage),
              "steps": task.steps, "seed": restorer.seed, "draws": restorer.draws,
              "sampler": task.sampler.__name__, "guidance": repr(task.guidance),
-             "prior": weights and weights.stem, "weights_sha256": weights and hub.file_hash(weights),
+             "prior": weights and weights.stem,
+             "weights_sha256": weights and hub.file_hash(weights),
              "device": str(restorer.device), "version": __version__,
              "seconds": round(seconds, 2), "real_time_factor": round(seconds / duration, 3)}
     with audio.atomic_path(sidecar(target), overwrite=True) as partial:
@@ -174,7 +175,7 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
                                "[80, frames] with at least 4 frames; transpose or recompute it")
     if not np.isfinite(mel).all() or mel.min() < 0:
         raise audio.AudioError(f"{source}: holds NaN, infinite or negative values; a linear-"
-                               "magnitude mel-spectrogram has none (exponentiate a logarithmic one)")
+                               "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
     audio.save(target, wave, restorer.sample_rate, overwrite=overwrite)
     finish(target, restorer, Damage(), time.monotonic() - begun,

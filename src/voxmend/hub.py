@@ -47,7 +47,7 @@ def find_prior(name_or_path: str) -> Path:
         if candidate.suffix == ".safetensors" and candidate.is_file():
             return candidate
     bundled = ", ".join(sorted(p.stem for p in WEIGHTS.glob("*.safetensors"))) or "none"
-    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file or one of: {bundled}")
+    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file or: {bundled}")
 
 
 def read_card(path: Path) -> dict:

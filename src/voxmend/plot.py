@@ -47,4 +47,5 @@ def _spectrogram(wave: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, n
     size = min(len(wave), int(0.032 * rate))
     frequencies, seconds, spectrum = stft(wave, rate, nperseg=size, noverlap=size * 3 // 4)
     stride = max(1, len(seconds) // 2000)
-    return seconds[::stride], frequencies / 1000, 20 * np.log10(np.abs(spectrum[:, ::stride]) + 1e-6)
+    level = 20 * np.log10(np.abs(spectrum[:, ::stride]) + 1e-6)
+    return seconds[::stride], frequencies / 1000, level

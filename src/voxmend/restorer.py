@@ -221,9 +221,9 @@ class Restorer:
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
             scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate)
             mean, std = self._restore(low * scale, scene)
-            back = [self._return(t / scale, chunk, low, rate, out_rate) for t in (mean, std)]
-            back[1] = _fit(audio.resample(std / scale, self.sample_rate, out_rate),
-                           back[0].shape[1])
+            mended = self._return(mean / scale, chunk, low, rate, out_rate)
+            spread = audio.resample(std / scale, self.sample_rate, out_rate)
+            back = [mended, _fit(spread, mended.shape[1])]
             if self.task.name == "separate":
                 order = align(back[0])
                 back = [t[order] for t in back]

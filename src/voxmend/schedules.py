@@ -56,9 +56,10 @@ def ddpm_grid(betas: Tensor) -> Tensor:
 
 
 def karras_grid(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> Tensor:
-    """σ_i = (σ_max^{1/ρ} + i/(n−1)·(σ_min^{1/ρ} − σ_max^{1/ρ}))^ρ, then 0 (Karras et al. 2022, eq. 5).
+    """σ_i = (σ_max^{1/ρ} + i/(n−1)·(σ_min^{1/ρ} − σ_max^{1/ρ}))^ρ, then 0.
 
     Large ρ approaches a geometric grid. Shape: `[steps + 1]`, float64, falling.
+    Source: Karras et al. 2022, eq. 5.
     """
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)

@@ -128,7 +128,7 @@ class Run:
         self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
 
     def save(self):
-        """Writes the checkpoint beside its place and renames it, so one whole file always exists."""
+        """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
         partial = self.checkpoint.with_suffix(".part")
         torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
                     "seconds": self.seconds_trained,
@@ -149,7 +149,8 @@ class Run:
                 group["base"] = rate  # the recipe's, should it have changed since
         self.step, self.seconds_trained = state["step"], state["seconds"]
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self.step]
+        kept = [line for line in lines
+                if line.endswith("}") and json.loads(line)["step"] <= self.step]
         partial = self.log.with_suffix(".part")
         partial.write_text("".join(line + "\n" for line in kept))
         os.replace(partial, self.log)
@@ -197,8 +198,9 @@ class Run:
             "sigma_min": recipe.sigma_min, "sigma_max": recipe.sigma_max,
             "sigma_data": recipe.sigma_data,
             "parameters": sum(p.numel() for p in self.denoiser.parameters()),
-            "training": {"recipe": recipe.name, "steps": self.step, "hours_of_speech": round(hours, 2),
-                         "hours_seen": round(seen, 2), "device": self.device.type,
+            "training": {"recipe": recipe.name, "steps": self.step,
+                         "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
+                         "device": self.device.type,
                          "minutes": round(self.seconds_trained / 60, 1)},
             "validation_gain_db": gains, **recipe.card})
 
@@ -221,7 +223,7 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
         recipe.steps = steps
     run = Run(recipe, folder, torch.device(device))
     if run.checkpoint.exists() and not resume:
-        raise FileExistsError(f"{run.checkpoint}: a run is there; add --resume or use another --out")
+        raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another --out")
     cache = Path(folder) / "cache"
     corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
     held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)

@@ -41,7 +41,8 @@ class Block(nn.Module):
         h = self.depthwise(x.unsqueeze(1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(1)
         gain, shift = self.modulate(embedding).unsqueeze(1).chunk(2, dim=-1)
         h = self.norm(h) * (1 + gain) + shift
-        return x + self.scale * self.contract(nn.functional.gelu(self.expand(h), approximate="tanh"))
+        h = nn.functional.gelu(self.expand(h), approximate="tanh")
+        return x + self.scale * self.contract(h)
 
 
 class FrameConvNeXt(nn.Module):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def by_channel(function, y: Tensor) -> Tensor:
-    """Applies a numpy function of one channel to every channel. Shape: `[B, C, …]` to `[B, C, T]`."""
+    """Applies a numpy function to every channel. Shape: `[B, C, …]` to `[B, C, T]`."""
     flat = y.detach().cpu().double().flatten(0, 1).numpy()
     out = np.stack([np.asarray(function(channel)) for channel in flat])
     return torch.from_numpy(out).to(y).unflatten(0, y.shape[:2])
