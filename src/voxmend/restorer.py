@@ -101,6 +101,9 @@ class Task:
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
         rho: of the Karras grid.
+        noisy_start: add noise of level sigma_max to the operator's first guess. Without it a single
+            draw descends from the guess itself, which is nearer to the posterior mean; several
+            draws always add it, since they must differ.
     """
 
     name: str
@@ -112,14 +115,15 @@ class Task:
     sigma_max: float = 0.5
     sigma_min: float = 0.01
     rho: float = 7.0
+    noisy_start: bool = True
 
 
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clip_level",), Reconstruction(1.5),
          sigma_max=0.3, sigma_min=0.03),
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001),
-    Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.03,
-         sigma_min=0.01),
+    Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
+         sigma_min=0.03, noisy_start=False),
     Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(1.5),
          sigma_max=0.3, sigma_min=0.005),
@@ -292,7 +296,9 @@ class Restorer:
         sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
-        x = first + sigmas[0].to(first) * noise(first)
+        x = first
+        if task.noisy_start or self.draws > 1:
+            x = first + sigmas[0].to(first) * noise(first)
         return task.sampler(guidance(self.prior, operator, y), x, sigmas, noise)
 
 
