@@ -227,7 +227,8 @@ def run_case(name: str, clips: list[np.ndarray], counter: CallCounter, seed: int
         rows.append(row("one after another", lambda e: one_after_another(e, restorer)))
     for count in sorted({*steps, TASKS[case.task].steps}):
         mark = " (default)" if count == TASKS[case.task].steps else ""
-        rows.append(row(f"ours, {count} steps{mark}", ours(count)))
+        plural = "s" if count > 1 else ""
+        rows.append(row(f"ours, {count} step{plural}{mark}", ours(count)))
     return rows
 
 
