@@ -57,6 +57,26 @@ def test_gaps():
     assert not found.clip_level and not found.cutoff and not found.noise
 
 
+def test_gaps_are_found_behind_a_lowpass():
+    damaged = degrade.lowpass(degrade.gaps(speech(), 16000)[0], 4000, 16000)
+    found = analyse([pcm(damaged)], 16000)
+    assert len(found.gaps) >= 3 and found.cutoff == pytest.approx(4000, rel=0.05)
+
+
+def test_words_that_fade_into_digital_silence_are_no_gaps():
+    wave = speech()
+    phase = np.arange(wave.shape[-1]) / 16000 % 1
+    gate = np.clip((phase - 0.2) / 0.04, 0, 1) * np.clip((0.96 - phase) / 0.04, 0, 1)
+    assert not analyse([pcm(wave * gate.astype(np.float32))], 16000).gaps
+
+
+def test_cutoff_under_noise():
+    """What was lost before the noise came is still found, and the noise too."""
+    dull = degrade.lowpass(speech(), 4000, 16000)
+    found = analyse([pcm(degrade.white_noise(dull, 20, seed=1))], 16000)
+    assert found.cutoff == pytest.approx(4000, rel=0.1) and found.noise
+
+
 @pytest.mark.parametrize("snr", [0, 10, 20])
 def test_noise(snr):
     wave = speech()

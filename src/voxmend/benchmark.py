@@ -107,6 +107,16 @@ def composed(clean: np.ndarray, number: int) -> Example:
     return Example(clean, damaged, analyse([damaged[None]], RATE))
 
 
+def muffled_gaps(clean: np.ndarray, number: int) -> Example:
+    damaged = degrade.lowpass(degrade.gaps(clean, RATE)[0], 4000, RATE)
+    return Example(clean, damaged, Damage(rms=rms(damaged)))
+
+
+def muffled_in_noise(clean: np.ndarray, number: int) -> Example:
+    damaged = degrade.white_noise(degrade.lowpass(clean, 4000, RATE), 20.0, seed=number)
+    return Example(clean, damaged, Damage(rms=rms(damaged)))
+
+
 def mixtures(clips: list[np.ndarray]) -> list[Example]:
     """Clip i with clip i + n/2 at equal RMS."""
     half, out = len(clips) // 2, []
@@ -236,7 +246,8 @@ def detection(clips: list[np.ndarray]) -> dict:
     """Shares of the clips on which each field of `Damage` is found, per kind of damage."""
     makers = {"clean": unharmed, "clip 3 dB": clipped, "low-pass 4 kHz": lowpassed(4000.0),
               "low-pass 2 kHz": lowpassed(2000.0), "gaps": gapped, "noise 10 dB": noisy,
-              "composed": composed}
+              "low-pass, clipped, gaps": composed, "gaps, low-pass": muffled_gaps,
+              "low-pass, noise 20 dB": muffled_in_noise}
     fields = ("clip_level", "cutoff", "gaps", "noise")
     found = {}
     for kind, make in makers.items():

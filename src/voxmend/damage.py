@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import median_filter
 
-CONFIDENT_CUTOFF = 7000.0  # Hz; above it, a cut is what lossy codecs do and nobody hears
+HIGHEST_CUTOFF = 6500.0  # Hz; a cut above it is what lossy codecs do, and hardly heard
+LOWEST_POWER = -130  # dB, of the first column of `Statistics.counts`
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
 
 
@@ -73,7 +73,7 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> Damage:
     Args:
         blocks: the recording in consecutive pieces of any length; the result does not depend on
             how it is cut. Memory does not grow with the length.
-        sample_rate: Hz. A cutoff is reported below 90 % of the Nyquist frequency and 7 kHz.
+        sample_rate: Hz. A cutoff is reported below 90 % of the Nyquist frequency and 6.5 kHz.
 
     Shape: blocks `[C, n]`, float.
     """
@@ -86,7 +86,7 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> Damage:
     cutoff = cutoff_frequency(counts, statistics.frequencies)
     noise = noise_rms(counts, statistics.frequencies, cutoff)
     rms = statistics.rms
-    if noise is not None and rms**2 > (1 + 10**2.6) * noise**2:
+    if noise is not None and rms**2 > (1 + 10**2.5) * noise**2:
         noise = None
     return Damage(level, cutoff, statistics.found_gaps(), noise,
                   statistics.share_above(level), rms)
@@ -167,16 +167,20 @@ class Statistics:
         """Remembers the gaps that begin in start…end; flags the samples of all digital silence."""
         rate = self.sample_rate
         rms = np.sqrt(np.mean(peak**2))
+        step = np.min(peak, initial=1.0, where=peak > 0)
+        audible = max(0.05 * rms, 4 * min(step, 0.01))
         silent = np.zeros(len(peak), bool)
         for first, last in runs(peak <= max(SILENCE, 1e-3 * rms), rate // 200):
-            exact = peak[first:last].max() <= SILENCE
+            exact = np.mean(peak[first:last] <= SILENCE) > 0.8
+            if not exact and last - first < rate // 100:
+                continue
             left, right = peak[:first][::-1], peak[last:]
-            cut = [edge_is_cut(side, rms, rate) for side in (left, right)]
+            cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
             sure = all(cut) or (exact and cut[0])
             if exact or sure:
                 silent[first:last] = True
+            hard = exact and any(edge_is_cut(side, 4 * step, rate) for side in (left, right))
             inside = len(left) and len(right) and last - first <= rate
-            hard = exact and any(edge_is_cut(side, 0.0, rate) for side in (left, right))
             if inside and (sure or hard) and start <= first + offset < end:
                 self.gaps.append(((first + offset) / rate, (last + offset) / rate, sure))
         return silent
@@ -190,7 +194,8 @@ class Statistics:
         intact = ~sliding_window_view(silent[first:last], size)[::self.hop].any(-1)
         frames = frames[:, intact].reshape(-1, size).astype(np.float32)
         power = np.abs(np.fft.rfft(frames * self.window, axis=-1)) ** 2
-        power = (10 * np.log10(power + 1e-20) + 130).clip(0, self.POWERS - 1).astype(np.int64)
+        power = (10 * np.log10(power + 1e-20) - LOWEST_POWER).clip(0, self.POWERS - 1)
+        power = power.astype(np.int64)
         level = ((decibel(np.abs(frames).max(-1)) + 90) / 2).clip(0, self.LEVELS - 1)
         cell = (level.astype(np.int64)[:, None] * power.shape[1] + np.arange(power.shape[1]))
         cell = cell * self.POWERS + power
@@ -203,9 +208,13 @@ class Statistics:
         return float(np.sqrt(self.energy / max(self.samples, 1)))
 
     def counts_below(self, level: float | None) -> np.ndarray:
-        """Frames by bin and power whose peak stays below a level. Shape: `[F, P]`."""
+        """Frames by bin and power whose peak stays below a level; all, if those are under 8.
+
+        Shape: `[F, P]`.
+        """
         end = self.LEVELS if level is None else int((decibel(0.98 * level) + 90) / 2)
-        return self.counts[:end].sum(0)
+        below = self.counts[:end].sum(0)
+        return below if below[0].sum() >= 8 else self.counts.sum(0)
 
     def share_above(self, level: float | None) -> float:
         """Share of the samples whose magnitude reaches a level (to 0.1 dB), 0 for None."""
@@ -220,93 +229,119 @@ class Statistics:
         return tuple((a, b) for a, b, _ in sorted(self.gaps)) if certain else ()
 
 
-def edge_is_cut(side: np.ndarray, rms: float, sample_rate: int) -> bool:
-    """Whether a signal stops abruptly: its 2 ms next to the silence are not far below its 20 ms.
+def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int) -> bool:
+    """Whether a signal begins abruptly after a silence, rather than fading in.
+
+    Within 8 ms it must become audible, and from there its first 2 ms must be within 10 dB of its
+    first 20 ms. The 8 ms allow for the ringing of a low-pass that came after the cut.
 
     Args:
-        side: the magnitudes that follow the silence, the nearest first.
-        rms: the recording's; the 20 ms must be within 30 dB of it.
+        side: magnitudes that follow the silence (or, reversed, precede it), the nearest first.
+        audible: magnitude that counts as signal.
+        sample_rate: Hz.
 
     Shape: `[T]`.
     """
-    if len(side) < sample_rate // 500:
+    active = np.flatnonzero(side[:sample_rate // 125] >= audible)
+    if len(active) == 0:
         return False
-    near = np.sqrt(np.mean(side[:sample_rate // 500] ** 2))
-    far = np.sqrt(np.mean(side[:sample_rate // 50] ** 2))
-    return bool(far > max(0.03 * rms, 4 * SILENCE) and near > 0.25 * far)
+    side = side[active[0]:]
+    near = np.mean(side[:sample_rate // 500] ** 2)
+    return bool(near > 0.1 * np.mean(side[:sample_rate // 50] ** 2))
 
 
 def clip_level(amplitudes: np.ndarray) -> float | None:
     """The level at which samples pile up, or None.
 
-    Each sign is judged by itself: the fullest 0.02 dB of its top 0.1 dB must hold at least 10
-    samples and 5 times what the next 1 dB holds per non-empty 0.01 dB. The lower level counts.
+    In either sign, the fullest 0.02 dB of the top 0.1 dB hold at least 10 samples and 5 times
+    what the next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Clipping that
+    a later filter, codec or noise has softened is not found: tell its level.
 
     Shape: `[2, A]` as in `Statistics`.
     """
-    found = []
-    for row in amplitudes:
-        top = np.flatnonzero(row)[-1] if row.any() else 0
-        if top < 200:
-            continue
-        near, below = row[top - 10:top + 1], row[top - 110:top - 10]
-        pairs = near[:-1] + near[1:]
-        usual = below.sum() / max(np.count_nonzero(below), 1)
-        if pairs.max() >= 10 and pairs.max() >= 5 * max(usual, 1):
-            best = top - 10 + int(np.argmax(pairs)) + 1
-            found.append(10 ** ((best / 100 - 100) / 20))
-    return min(found) if found else None
+    columns = [column for row in amplitudes if (column := clip_column(row))]
+    return 10 ** ((min(columns) / 100 - 100) / 20) if columns else None
+
+
+def clip_column(row: np.ndarray) -> int | None:
+    """Column of an amplitude histogram where the signal is cut off sharply. Shape: `[A]`."""
+    top = int(np.flatnonzero(row)[-1]) if row.any() else 0
+    if top < 200:
+        return None
+    near, below = row[top - 10:top + 1], row[top - 110:top - 10]
+    pairs = near[:-1] + near[1:]
+    usual = max(below.sum() / max(np.count_nonzero(below), 1), 1)
+    if pairs.max() < max(10, 5 * usual):
+        return None
+    return top - 10 + int(np.argmax(pairs)) + 1
 
 
 def quantile(counts: np.ndarray, q: float) -> np.ndarray:
     """The power, in dB, that a share q of the frames does not exceed. Shape: `[F, P]` to `[F]`."""
     total = counts.cumsum(-1)
-    return np.argmax(total >= q * total[:, -1:], -1) - 129.5
+    wanted = q * total[:, -1]
+    column = np.argmax(total >= wanted[:, None], -1)[:, None]
+    inside = np.take_along_axis(counts, column, -1)[:, 0]
+    before = np.take_along_axis(total, column, -1)[:, 0] - inside
+    return column[:, 0] + LOWEST_POWER + (wanted - before) / np.maximum(inside, 1)
 
 
-def cutoff_frequency(counts: np.ndarray, frequencies: np.ndarray,
-                     cliff: float = 28.0) -> float | None:
-    """Where the loud part of the spectrum falls off a cliff and nothing follows, or None.
+def cutoff_frequency(counts: np.ndarray, frequencies: np.ndarray) -> float | None:
+    """The frequency above which only the floor is left, or None.
 
-    q(f) is the 95 % quantile of the power in dB. At the cut-off the mean of q from 500 to 100 Hz
-    below exceeds all but 2 % of q from 100 Hz above by most, and by at least `cliff` dB: natural
-    speech stays under 21 dB, a low-pass of 60 dB gives over 40.
+    Judged on the 99 % quantile of the power, over three bins, that is on the loudest frames:
+    either it falls by 28 dB within 400 Hz and never rises again, or (in noise) it falls by 5 dB
+    within 200 Hz and from there on exceeds the median by no more than noise does.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
     """
-    if counts.sum(-1).max(initial=0) < 10:
+    spread = np.stack([np.convolve(column, np.ones(3), "same") for column in counts.T], 1)
+    if spread.sum(-1).max(initial=0) < 24:
         return None
-    loud = median_filter(quantile(counts.astype(np.float64), 0.95), 5)
     width = frequencies[1]
-    near, far = max(1, int(100 / width)), int(500 / width)
-    highest = min(CONFIDENT_CUTOFF, 0.9 * frequencies[-1])
-    top = int(0.97 * len(frequencies))
-    drops = {i: loud[i - far:i - near].mean() - np.quantile(loud[i + near:top], 0.98)
-             for i in range(far, int(highest / width))}
-    best = max(drops, key=drops.get, default=0)
-    if not drops or drops[best] < cliff:
+    near, far = round(150 / width), round(500 / width)
+    loud, usual = quantile(spread, 0.99), quantile(spread, 0.5)
+    usable = round(0.985 * len(loud))
+    last = np.searchsorted(frequencies, min(HIGHEST_CUTOFF, 0.9 * frequencies[-1]))
+    above = np.maximum.accumulate(loud[:usable][::-1])[::-1]
+    below = np.convolve(loud, np.ones(far - near) / (far - near), "valid")
+    drop = below[:last - far] - above[far + near:last + near]
+    steepest = int(np.argmax(drop))
+    if drop[steepest] >= 28:
+        edge = steepest + np.flatnonzero(loud[steepest:last + near] > below[steepest] - 10)[-1]
+        return float(frequencies[edge])
+    noise_spread = 10 * np.log10(np.log(100) / np.log(2))
+    modulated = np.flatnonzero((loud - usual)[:usable] > noise_spread + 2)
+    edge = modulated[-1] if len(modulated) else 0
+    if not 1200 < frequencies[edge] < frequencies[last]:
         return None
-    edge = loud[best - far:best - near].mean() - 10
-    below = np.flatnonzero(loud[best - far:] < edge)
-    return float(frequencies[best - far + below[0]])
+    inner = slice(edge - near - 1, edge)
+    step = loud[inner].mean() - loud[edge + near - 1:edge + 2 * near].mean()
+    speech = (loud - usual)[inner].mean() - noise_spread
+    return float(frequencies[edge]) if step > 5 and speech > 4 else None
 
 
 def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None) -> float | None:
-    """RMS of the white noise whose power is the median noise floor of the band, or None.
+    """RMS of the white noise as dense as the band's noise floor in its 40 % quietest bins, or None.
 
-    In each bin the powers of noise are exponentially distributed and speech is louder: the mean m
-    of that distribution solves E[p | p < 1.5 m] = 0.569 m, found by iteration upwards from the
-    lowest tenth.
+    In each bin the powers p of stationary noise are exponentially distributed, and speech is
+    louder. So the noise's mean power m solves E[p | p < t] = m (1 − c/(eᶜ − 1)) with c = t/m ≈ 2:
+    iterated from the lowest tenth of the frames upwards, until speech is cut off.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
     """
     band = (frequencies > 150) & (frequencies < 0.95 * (cutoff or frequencies[-1]))
-    counts = counts[band].astype(np.float64)
-    if counts.sum(-1).max(initial=0) < 20:
+    counts = counts[band]
+    if counts.sum(-1).max(initial=0) < 8:
         return None
-    power = 10 ** ((np.arange(counts.shape[1]) - 129.5) / 10)
-    floor = 10 ** (quantile(counts, 0.1) / 10) / 0.105 / 2
-    for _ in range(50):
-        kept = counts * (power < 1.5 * floor[:, None])
-        floor = np.maximum((kept @ power) / np.maximum(kept.sum(-1), 1) / 0.569, 1e-20)
-    return float(np.sqrt(np.median(floor)))
+    power = 10 ** ((np.arange(counts.shape[1]) + LOWEST_POWER + 0.5) / 10)
+    number, energy = counts.cumsum(-1), (counts * power).cumsum(-1)
+    mean = 10 ** (quantile(counts, 0.1) / 10) / -np.log(0.9) / 2
+    for _ in range(30):
+        column = np.round(10 * np.log10(2 * mean) - LOWEST_POWER).clip(1, len(power))
+        column = column.astype(int)[:, None] - 1
+        ratio = 10 ** ((column[:, 0] + 1 + LOWEST_POWER) / 10) / mean
+        kept = np.take_along_axis(energy, column, -1) / np.maximum(
+            np.take_along_axis(number, column, -1), 1)
+        mean = np.maximum(kept[:, 0] / (1 - ratio / np.expm1(ratio)), 1e-13)
+    return float(np.sqrt(np.quantile(mean, 0.4)))

@@ -1,0 +1,22 @@
+"""Damage made on purpose has the measure that was asked for."""
+
+import numpy as np
+import pytest
+
+from test_damage import speech
+from voxmend import degrade
+
+
+@pytest.mark.parametrize("cutoff", [2000, 3400, 5000])
+def test_lowpass_has_its_gain(cutoff):
+    taps = degrade.lowpass_taps(cutoff, 16000)
+    at = lambda hz: abs(np.exp(-2j * np.pi * hz / 16000 * np.arange(len(taps))) @ taps)
+    assert at(cutoff) == pytest.approx(0.5, abs=0.01) and at(cutoff - 120) > 0.999
+    assert max(at(hz) for hz in range(cutoff + 110, 8000, 20)) < 10 ** (-75 / 20)
+
+
+def test_sdr_of_clipping():
+    wave = speech()
+    clipped = degrade.clip(wave, degrade.clip_level_for_sdr(wave, 7))
+    ratio = np.linalg.norm(wave) / np.linalg.norm(wave - clipped)
+    assert 20 * np.log10(ratio) == pytest.approx(7, abs=0.01)
