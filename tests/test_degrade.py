@@ -10,7 +10,10 @@ from voxmend import degrade
 @pytest.mark.parametrize("cutoff", [2000, 3400, 5000])
 def test_lowpass_has_its_gain(cutoff):
     taps = degrade.lowpass_taps(cutoff, 16000)
-    at = lambda hz: abs(np.exp(-2j * np.pi * hz / 16000 * np.arange(len(taps))) @ taps)
+
+    def at(hz):
+        return abs(np.exp(-2j * np.pi * hz / 16000 * np.arange(len(taps))) @ taps)
+
     assert at(cutoff) == pytest.approx(0.5, abs=0.01) and at(cutoff - 120) > 0.999
     assert max(at(hz) for hz in range(cutoff + 110, 8000, 20)) < 10 ** (-75 / 20)
 
