@@ -46,14 +46,14 @@ class STFT:
         flat = pad(flat, (0, -x.shape[-1] % self.hop))
         spectrum = torch.stft(flat, self.n_fft, self.hop, window=self._window(x), center=True,
                               pad_mode="constant", return_complex=True)
-        return spectrum.transpose(1, 2).unflatten(0, x.shape[:-1])
+        return spectrum.transpose(1, 2).reshape(*x.shape[:-1], -1, self.bins)
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
-        flat = spectrum.flatten(0, -3).transpose(1, 2)
+        flat = spectrum.reshape(-1, *spectrum.shape[-2:]).transpose(1, 2)
         padded = (spectrum.shape[-2] - 1) * self.hop
         x = torch.istft(flat, self.n_fft, self.hop, window=self._window(spectrum.real),
                         center=True, length=padded)
-        return x[:, :length].unflatten(0, spectrum.shape[:-2])
+        return x[:, :length].reshape(*spectrum.shape[:-2], length)
 
 
 def hz_to_mel(hz):

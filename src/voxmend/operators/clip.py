@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..baselines.declip import ar_declip
+from ..denoiser import Known
 from .base import Operator, by_channel
 
 
@@ -20,6 +21,8 @@ class Clip(Operator):
     tensor([[[-0.5000,  0.2500,  0.5000]]])
     """
 
+    pointwise = True
+
     def __init__(self, level: float, tolerance: float = 0.005):
         if not level > 0:
             raise ValueError(f"clip level must be positive, not {level}")
@@ -35,6 +38,12 @@ class Clip(Operator):
         """Reliable samples become y's; clipped ones go at least as far out as y."""
         beyond = torch.where(y > 0, torch.maximum(x0, y), torch.minimum(x0, y))
         return torch.where(self._clipped(y), beyond, y)
+
+    def known(self, y: Tensor) -> Known:
+        return Known((~self._clipped(y)).to(y), y.new_ones(1, 1, Known.BINS))
+
+    def reveal(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.where(self._clipped(y), x, y)
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """y − x0 on reliable samples and, on clipped ones, only what falls short of the level.

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..baselines.interpolation import ar_interpolate
+from ..denoiser import Known
 from .base import Operator, by_channel
 
 
@@ -17,7 +18,7 @@ class Gap(Operator):
     tensor([[[1., 0.]]])
     """
 
-    linear = True
+    linear = pointwise = True
 
     def __init__(self, present: Tensor):
         self.present = present.bool()
@@ -35,6 +36,9 @@ class Gap(Operator):
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         return torch.where(self.present.to(x0.device), y, x0)
+
+    def known(self, y: Tensor) -> Known:
+        return Known(self.present.to(y).expand(y.shape), y.new_ones(1, 1, Known.BINS))
 
     def start(self, y: Tensor) -> Tensor:
         """Autoregressive interpolation (`baselines.interpolation`)."""
