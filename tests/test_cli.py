@@ -166,7 +166,7 @@ def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
     source = wav("long.wav", degrade.clip(np.tile(voice(10.0), 6), 0.1))
     (tmp_path / "out").mkdir()
     child = subprocess.Popen(
-        [sys.executable, "-m", "voxmend.cli", "declip", source, tmp_path / "out" / "o.wav",
+        [sys.executable, "-m", "voxmend", "declip", source, tmp_path / "out" / "o.wav",
          "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 60
     while not any((tmp_path / "out").iterdir()) and time.time() < deadline:

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 @dataclass(frozen=True)
 class Common:
-    """Options of every mending verb."""
+    """Options of every verb that runs a prior."""
 
     prior: str = "speech16k"
     """A bundled prior's name or a .safetensors file."""
@@ -22,15 +22,22 @@ class Common:
     """Same seed, same result."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
-    draws: int = 1
-    """Posterior draws: the output is their mean, OUT.uncertainty their standard deviation."""
-    plot: Path | None = None
-    """Write a before-and-after picture to this PNG."""
     overwrite: bool = False
     """Replace outputs that exist already."""
 
 
-Options = Annotated[Common, arg(name="")]
+@dataclass(frozen=True)
+class Mending(Common):
+    """Options of every verb that mends a recording."""
+
+    draws: int = 1
+    """Posterior draws: the output is their mean, OUT.uncertainty their standard deviation."""
+    plot: Path | None = None
+    """Write a before-and-after picture to this PNG."""
+
+
+Drawing = Annotated[Common, arg(name="")]
+Options = Annotated[Mending, arg(name="")]
 In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
 Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
 OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
@@ -59,13 +66,14 @@ def _gaps(text: str) -> tuple[tuple[float, float], ...]:
 def _restorer(task: str, common: Common, **options):
     from .restorer import Restorer
 
-    if common.draws < 1 or (common.steps is not None and common.steps < 1):
+    draws = getattr(common, "draws", 1)
+    if draws < 1 or (common.steps is not None and common.steps < 1):
         raise ValueError("--draws and --steps must be at least 1")
-    return Restorer(task, common.prior, common.steps, common.seed, common.draws, common.device,
+    return Restorer(task, common.prior, common.steps, common.seed, draws, common.device,
                     **options)
 
 
-def _mend(task: str, source: Path, target: Path, common: Common, **told) -> int:
+def _mend(task: str, source: Path, target: Path, common: Mending, **told) -> int:
     from . import files
 
     restorer = _restorer(task, common)
@@ -75,7 +83,7 @@ def _mend(task: str, source: Path, target: Path, common: Common, **told) -> int:
         file, out, restorer, told, common.overwrite, common.plot))
 
 
-def mend(source: In, target: Out, common: Options = Common(), dry_run: bool = False) -> int:
+def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = False) -> int:
     """Find what is wrong (clipping, lost bandwidth, gaps, noise) and mend it in one pass.
 
     Args:
@@ -94,7 +102,7 @@ def mend(source: In, target: Out, common: Options = Common(), dry_run: bool = Fa
     return _mend("mend", source, target, common)
 
 
-def declip(source: In, target: Out, common: Options = Common(), level: str = "auto") -> int:
+def declip(source: In, target: Out, common: Options = Mending(), level: str = "auto") -> int:
     """Mend clipping.
 
     Args:
@@ -106,7 +114,7 @@ def declip(source: In, target: Out, common: Options = Common(), level: str = "au
     return _mend("declip", source, target, common, **told)
 
 
-def extend(source: In, target: Out, common: Options = Common(), cutoff: str = "auto") -> int:
+def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "auto") -> int:
     """Restore lost bandwidth up to 8 kHz; recordings below 16 kHz come out at 16 kHz.
 
     Args:
@@ -118,7 +126,7 @@ def extend(source: In, target: Out, common: Options = Common(), cutoff: str = "a
     return _mend("extend", source, target, common, **told)
 
 
-def inpaint(source: In, target: Out, common: Options = Common(), gaps: str = "auto") -> int:
+def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "auto") -> int:
     """Fill gaps.
 
     Args:
@@ -130,7 +138,7 @@ def inpaint(source: In, target: Out, common: Options = Common(), gaps: str = "au
     return _mend("inpaint", source, target, common, **told)
 
 
-def denoise(source: In, target: Out, common: Options = Common(), noise: str = "auto") -> int:
+def denoise(source: In, target: Out, common: Options = Mending(), noise: str = "auto") -> int:
     """Remove white or stationary noise; above 8 kHz nothing is kept.
 
     Args:
@@ -142,7 +150,7 @@ def denoise(source: In, target: Out, common: Options = Common(), noise: str = "a
     return _mend("denoise", source, target, common, **told)
 
 
-def vocode(source: In, target: Out, common: Options = Common()) -> int:
+def vocode(source: In, target: Out, common: Options = Mending()) -> int:
     """Make speech from a mel-spectrogram; the output has 16 kHz.
 
     Args:
@@ -152,13 +160,15 @@ def vocode(source: In, target: Out, common: Options = Common()) -> int:
     """
     if source.suffix.lower() != ".npy":
         return _mend("vocode", source, target, common)
+    if common.plot:
+        raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     from . import files
 
     files.vocode_file(source, target, _restorer("vocode", common), common.overwrite)
     return 0
 
 
-def separate(source: In, outdir: OutDir, common: Options = Common(), speakers: int = 2) -> int:
+def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: int = 2) -> int:
     """Separate the voices of a mixture.
 
     Args:
@@ -175,7 +185,7 @@ def separate(source: In, outdir: OutDir, common: Options = Common(), speakers: i
     return 0
 
 
-def generate(outdir: OutDir, common: Options = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
+def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
              seconds: float = 4.0) -> int:
     """Draw speech from the prior alone.
 
@@ -339,7 +349,3 @@ def main(args: list[str] | None = None) -> int:
         message = str(error) or type(error).__name__
         print("voxmend: " + " ".join(message.split()), file=sys.stderr)
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

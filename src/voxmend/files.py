@@ -197,8 +197,7 @@ def separate_file(source: Path, outdir: Path, restorer: Restorer, overwrite: boo
         writers = [stack.enter_context(audio.Writer(t, reader.sample_rate, reader.channels,
                                                     reader.subtype, overwrite)) for t in targets]
         for block in restorer.stream(reader, damage):
-            parts = np.split(block[:restorer.outputs(reader)], restorer.speakers)
-            for writer, part in zip(writers, parts):
+            for writer, part in zip(writers, np.split(block, restorer.speakers)):
                 writer.write(part)
     for target in targets:
         finish(target, restorer, damage, time.monotonic() - begun,

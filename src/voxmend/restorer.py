@@ -211,14 +211,15 @@ class Restorer:
         damage = self.relevant(damage)
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
-        scale = self.prior.sigma_data / speech if speech > 1e-7 else 0.0
         align = _Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
 
-        def function(chunk, start):
-            if scale == 0.0:  # silence stays silence
-                silent = np.zeros((self.outputs(reader), chunk.shape[1]), np.float32)
-                silent = audio.resample(silent, rate, out_rate)
-                return silent if self.draws == 1 else np.concatenate([silent, silent])
+        def silence(chunk, start):
+            outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
+            blank = np.zeros((outputs, chunk.shape[1]), np.float32)
+            return audio.resample(blank, rate, out_rate)
+
+        def mend(chunk, start):
+            scale = self.prior.sigma_data / speech
             begin = start * self.sample_rate // rate
             low = audio.resample(chunk, rate, self.sample_rate)
             if low.shape[1] < 1024:  # shorter than any frame
@@ -233,23 +234,24 @@ class Restorer:
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
-        return process(reader.blocks(), function, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
-                       Fraction(out_rate, rate), multiple=rate, progress=progress)
+        return process(reader.blocks(), mend if speech > 1e-7 else silence,
+                       SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
+                       multiple=rate, progress=progress)
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram. Shape: `[80, frames]` to `[1, T]`."""
         hop, per_second = Mel().hop, self.sample_rate // Mel().hop
         rms = float(mel_griffin_lim(mel, iterations=3).std())
-        scale = self.prior.sigma_data / rms if rms > 1e-7 else 0.0
-        if scale == 0.0:
+        if rms < 1e-7:
             return np.zeros((1, hop * mel.shape[1]), np.float32)
+        scale = self.prior.sigma_data / rms
 
-        def function(chunk, start):
+        def vocode(chunk, start):
             y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
             draws = [self.draw(y, Mel(), start * hop, d) for d in range(self.draws)]
             return torch.stack(draws).mean(0)[0].cpu().numpy() / scale
 
-        return np.concatenate(list(process([mel], function, SEGMENT_SECONDS * per_second,
+        return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
                                            OVERLAP_SECONDS * per_second, hop)), axis=1)
 
     def generate(self, seconds: float, number: int = 0) -> np.ndarray:

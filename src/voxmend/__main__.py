@@ -1,0 +1,7 @@
+"""`python -m voxmend` is the command `voxmend`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
