@@ -121,8 +121,33 @@ def test_gradients_reach_input_and_every_weight(vectors, prior):
     network(x, vectors.beta).square().mean().backward()
     assert (x.grad.abs().sum(-1) > 0).all()
     silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    # The last residual goes nowhere, but its convolution serves the last skip as well.
     assert not silent
+
+
+def kept_bytes(network, x, beta):
+    """Size of what autograd keeps of a call, and the call's result."""
+    kept = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.append(t.numel() * t.element_size()) or t, lambda t: t)
+    with hooks:
+        epsilon = network(x, beta)
+    return sum(kept), epsilon
+
+
+def test_guidance_gradients_are_exact_and_keep_little(vectors, prior):
+    """The gradient that guidance takes, against a difference quotient in float64."""
+    network = hub.load_prior(prior).network.double()
+    x, beta = vectors.x[:1].double().requires_grad_(True), vectors.beta[:1].double()
+    kept, epsilon = kept_bytes(network, x, beta)
+    gradient, = torch.autograd.grad(epsilon.square().sum(), x)
+    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        up, down = (network(x + step * direction, beta).square().sum() for step in (1e-6, -1e-6))
+    assert (gradient * direction).sum().item() == pytest.approx((up - down).item() / 2e-6, rel=1e-4)
+    for module in network.modules():  # training mode without its batch statistics
+        module.training = not isinstance(module, torch.nn.BatchNorm2d)
+    everything, same = kept_bytes(network, x, beta)
+    assert relative(same, epsilon) < 1e-12 and kept < everything / 2
 
 
 @pytest.mark.parametrize("name", ["DiffWave", "FFCAE"])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .embedding import NoiseEmbedding
+from .recompute import recomputed
 
 
 class SqueezeExcitation(nn.Module):
@@ -101,7 +102,7 @@ class DiffWave(nn.Module):
         embedding = self.embedding(beta)
         skips = torch.zeros_like(h)
         for layer in self.residual_layers:
-            h, skip = layer(h, embedding)
+            h, skip = recomputed(layer, h, embedding)
             skips = skips + skip
         h = skips / math.sqrt(len(self.residual_layers))
         return self.output_projection(self.skip_projection(h).relu())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .embedding import NoiseEmbedding
+from .recompute import recomputed
 
 
 def _norm_relu(channels: int) -> nn.Sequential:
@@ -147,7 +148,7 @@ class FFCAE(nn.Module):
         h = self.enter(pad(h, (0, count % 2, 0, bins % 2), mode="reflect"))
         h, embedding = self.down(h), self.embedding(beta)
         for block in self.blocks:
-            h = block(h, embedding)
+            h = recomputed(block, h, embedding)
         h = self.leave(self.up(h))[:, :, :bins, :count].movedim(1, -1).to(x.dtype)
         epsilon = torch.istft(torch.view_as_complex(h.contiguous()), **frames, length=length)
         return epsilon[:, None, :x.shape[-1]]
