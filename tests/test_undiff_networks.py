@@ -166,7 +166,7 @@ def test_a_new_network_starts_from_zero_and_learns(name):
     assert loss < 0.8
 
 
-def test_chunks_change_nothing(tmp_path):
+def test_chunks_change_nothing():
     """Where the reach in time is finite, so says `receptive_field`; with squeezing it is not."""
     torch.manual_seed(0)
     networks = (DiffWave(6, 8, dilation_cycle=3, reduction=None), FFCAE(4, 2))

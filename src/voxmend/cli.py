@@ -320,8 +320,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
     """Show priors, networks, what they cost, licences and devices.
 
     Args:
-        name: A prior's name or .safetensors file; without it, all bundled ones and the networks
-            that a recipe can train.
+        name: A prior's name or .safetensors file; without it, all bundled ones and all
+            networks with their presets.
     """
     import torch
 
