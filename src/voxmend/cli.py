@@ -269,6 +269,28 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
     return 0
 
 
+def import_(release: Positional[Literal["undiff"]], path: Annotated[Path, tyro.conf.Positional],
+            out: Path | None = None, ema: bool = False, overwrite: bool = False) -> int:
+    """Make a prior of a published checkpoint; nothing in the checkpoint but weights is read.
+
+    Args:
+        release: undiff (its diffwave.ckpt or ffc_ae.ckpt, 16 kHz).
+        path: The checkpoint, as downloaded.
+        out: The prior, NAME.safetensors; by default beside the checkpoint.
+        ema: Take the averaged weights, where the checkpoint has them.
+        overwrite: Replace a prior that exists already.
+    """
+    from . import importers, macs
+
+    out = out or path.with_suffix(".safetensors")
+    card = importers.import_undiff(path, out, ema, overwrite)
+    size = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in card["config"].items())
+    print(f"{card['network']} ({size}): "
+          f"{macs.cost(card['network'], card['config'], card['sample_rate'])}")
+    print(f"{out}: use it with --prior {out}")
+    return 0
+
+
 def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denoise", "vocode",
                                    "separate", "mend"]], data: Path, clips: int | None = None,
           out: Path | None = None, prior: str = "speech16k", seed: int = 0,
@@ -305,14 +327,15 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
 
 
 def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
-    """Show priors, networks, parameters, licence and devices.
+    """Show priors, networks, what they cost, licences and devices.
 
     Args:
-        name: A prior's name or .safetensors file; without it, all bundled ones.
+        name: A prior's name or .safetensors file; without it, all bundled ones and all
+            networks with their presets.
     """
     import torch
 
-    from . import __version__, hub
+    from . import __version__, hub, macs
     from .restorer import pick_device
 
     print(f"voxmend {__version__}, torch {torch.__version__}, device {pick_device()}, "
@@ -321,13 +344,21 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
         card = hub.read_card(path)
         size = path.stat().st_size / 1e6
         print(f"\n{path.stem}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
+        rate = card.get("sample_rate", 16000)
+        print(f"  {macs.cost(card.get('network'), card.get('config', {}), rate)}")
         for key, value in card.items():
             print(f"  {key.replace('_', ' ')}: {value}")
+    if not name:
+        print("\nnetworks and their presets")
+        for kind, network in hub.networks().items():
+            for preset, config in network.PRESETS.items():
+                print(f"  {kind} {preset}: {macs.cost(kind, config)}")
     return 0
 
 
-VERBS = (mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, train, bench,
-         info)
+VERBS = {verb.__name__.rstrip("_"): verb for verb in (
+    mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, train, import_,
+    bench, info)}
 
 
 def _terminate(signum, frame):
@@ -339,7 +370,7 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
     try:
         return tyro.extras.subcommand_cli_from_dict(
-            {verb.__name__: verb for verb in VERBS}, prog="voxmend", args=args,
+            VERBS, prog="voxmend", args=args,
             description="Mend damaged speech with a diffusion prior.",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except KeyboardInterrupt:

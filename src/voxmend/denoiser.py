@@ -132,10 +132,13 @@ class EpsilonDenoiser(Denoiser):
         super().__init__()
         alpha_bar = torch.cumprod(1 - betas.double(), 0)
         self.network, self.condition = network, condition
-        self.register_buffer("betas", betas.double())
-        self.register_buffer("log_sigmas", ((1 - alpha_bar) / alpha_bar).sqrt().log())
+        log_sigmas = ((1 - alpha_bar) / alpha_bar).sqrt().log()
+        self.register_buffer("betas", betas.float())  # float64 does not exist on every device
+        self.register_buffer("log_sigmas", log_sigmas.float())
         self.sample_rate, self.sigma_data = sample_rate, sigma_data
-        self.sigma_min, self.sigma_max = self.log_sigmas[[0, -1]].exp().tolist()
+        self.sigma_min, self.sigma_max = log_sigmas[[0, -1]].exp().tolist()
+        self.receptive_field = getattr(network, "receptive_field", None)
+        self.hop = getattr(network, "hop", 1)
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         flat = x.reshape(-1, 1, x.shape[-1])

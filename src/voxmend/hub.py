@@ -1,8 +1,8 @@
-"""Priors on disk: fp16 safetensors with a JSON card beside them, found by name or path."""
+"""Priors on disk: safetensors with a JSON card beside them, found by name or path."""
 
 import hashlib
 import json
-import os
+import textwrap
 from pathlib import Path
 
 import torch
@@ -10,31 +10,48 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .denoiser import EDMDenoiser
+from .audio import atomic_path
+from .denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
+from .schedules import BETAS
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
 
 
-def build_network(name: str, config: dict) -> nn.Module:
-    """A network by the name that cards and recipes use; raises ValueError for an unknown one."""
+def networks() -> dict[str, type[nn.Module]]:
+    """The networks by the names that cards and recipes use; `PRESETS` has a class's sizes."""
     from .networks.convnext import FrameConvNeXt
+    from .networks.diffwave import DiffWave
+    from .networks.ffc_ae import FFCAE
 
-    networks = {"FrameConvNeXt": FrameConvNeXt}
-    if name not in networks:
-        raise ValueError(f"unknown network {name!r}; known: {', '.join(networks)}")
-    return networks[name](**config)
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE)}
 
 
-def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
-    """Writes `path` (.safetensors, fp16) and its card `path` with suffix .json, each atomically."""
+def build_network(name: str, config: dict) -> nn.Module:
+    """A network by its name in `networks()`; raises ValueError for an unknown one."""
+    known = networks()
+    if name not in known:
+        raise ValueError(f"unknown network {name!r}; known: {', '.join(known)}")
+    try:
+        return known[name](**config)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def save_prior(path: Path, state: dict[str, Tensor], card: dict,
+               dtype: torch.dtype = torch.float16) -> None:
+    """Writes `path` (.safetensors) and its card `path` with suffix .json, each atomically.
+
+    Args:
+        state: parameters, and buffers that are drawn or learnt.
+        dtype: of the floating-point tensors; half precision changes outputs by 0.1 to 1 %.
+    """
     path = Path(path)
-    partial = path.with_suffix(".part")
-    save_file({n: t.detach().to("cpu", torch.float16).contiguous() for n, t in state.items()},
-              str(partial))
-    os.replace(partial, path)
-    partial.write_text(json.dumps(card, indent=2) + "\n")
-    os.replace(partial, path.with_suffix(".json"))
+    with atomic_path(path, overwrite=True) as partial:
+        save_file({n: t.detach().to("cpu", dtype if t.is_floating_point() else None).contiguous()
+                   for n, t in state.items()}, str(partial))
+    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial:
+        partial.write_text(json.dumps(card, indent=2) + "\n")
 
 
 class PriorError(ValueError):
@@ -66,19 +83,29 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> EDMDenoiser:
+def _denoiser(network: nn.Module, card: dict) -> Denoiser:
+    """The adapter that a card asks for: `"prediction": "epsilon"` with `"betas"`, else EDM's."""
+    if card.get("prediction") == "epsilon":
+        options = dict(card["betas"])
+        betas = BETAS[options.pop("schedule")](**options)
+        return EpsilonDenoiser(network, betas, card["sample_rate"], card["sigma_data"])
+    return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
+                       card["sigma_data"])
+
+
+def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     """A prior by name or path, in float32, ready for inference; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
     try:
         network = build_network(card["network"], card["config"])
-        state = {n: t.float() for n, t in load_file(str(path)).items()}
-        buffers = dict(network.named_buffers())
-        network.load_state_dict({**buffers, **state})
-        prior = EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
-                            card["sigma_data"])
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        state = {n: t.float() if t.is_floating_point() else t
+                 for n, t in load_file(str(path)).items()}
+        constants = {n: b for n, b in network.named_buffers() if n == "frequencies"}
+        network.load_state_dict({**constants, **state})
+        prior = _denoiser(network, card)
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200)
         raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
                          "fetch them again") from None
     prior.requires_grad_(False)

@@ -64,6 +64,8 @@ class FrameConvNeXt(nn.Module):
         - output: `[B, 1, T]`
     """
 
+    PRESETS = {"speech16k": {"expansion": 3}}
+
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
                  n_fft: int = 512, hop: int = 128, compression: float = 0.3,

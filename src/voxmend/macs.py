@@ -1,0 +1,49 @@
+"""What a network costs: multiply-accumulates per second of audio."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from . import hub
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Skips what needs no counting: torch.istft, which looks at values and so fails on the meta
+    device, and two functions that are slow there."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.istft:
+            spectrum = args[0]
+            return spectrum.real.new_empty(*spectrum.shape[:-2], kwargs["length"])
+        if function in (nn.functional.batch_norm, nn.functional.relu):
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
+def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float = 10.0) -> float:
+    """Multiply-accumulates of one call per second of mono audio.
+
+    Nothing is computed: shapes alone pass through a copy on the meta device. Convolutions and
+    matrix products are counted; Fourier transforms, norms and activations are not.
+
+    Args:
+        network: `(x [1, 1, T], noise [1]) -> [1, 1, T]`.
+        seconds: of the signal; a short one costs more per second where the network pads it.
+    """
+    network = copy.deepcopy(network).to("meta").eval()
+    x = torch.empty(1, 1, round(seconds * sample_rate), device="meta")
+    with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
+        network(x, torch.empty(1, device="meta"))
+    return counter.get_total_flops() / 2 / seconds
+
+
+def cost(network: str, config: dict, sample_rate: int = 16000) -> str:
+    """Parameters and multiply-accumulates of a network by name, in words."""
+    with torch.device("meta"):
+        built = hub.build_network(network, config)
+    millions = sum(p.numel() for p in built.parameters()) / 1e6
+    giga = macs_per_second(built, sample_rate) / 1e9
+    return f"{millions:.2f} M parameters, {giga:.3g} GMAC per second of audio and call"
