@@ -19,8 +19,9 @@ DEFAULT = "speech16k"
 def build_network(name: str, config: dict) -> nn.Module:
     """A network by the name that cards and recipes use; raises ValueError for an unknown one."""
     from .networks.convnext import FrameConvNeXt
+    from .networks.cqt_unet import CQTUNet
 
-    networks = {"FrameConvNeXt": FrameConvNeXt}
+    networks = {"FrameConvNeXt": FrameConvNeXt, "CQTUNet": CQTUNet}
     if name not in networks:
         raise ValueError(f"unknown network {name!r}; known: {', '.join(networks)}")
     return networks[name](**config)
