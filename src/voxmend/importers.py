@@ -50,12 +50,12 @@ def read_checkpoint(path: Path):
 
 
 # What UnDiff's release calls a module, and what voxmend does.
-DIFFWAVE_NAMES = {"diffusion_embedding.rff.": "embedding.", "diffusion_embedding.": "embedding."}
+DIFFWAVE_NAMES = {"diffusion_embedding.": "embedding."}
 FFCAE_NAMES = {
     "model.net.net.0.": "enter.", "model.net.net.1.0.model.1.": "down.",
     "model.net.net.1.0.model.2.": "blocks.", "model.net.net.1.0.model.3.": "up.",
     "model.net.net.2.": "leave.",
-    "model.sigma_embedding.rff.": "embedding.", "model.sigma_embedding.": "embedding.",
+    "model.sigma_embedding.": "embedding.",
     ".l2l_layer.": ".local_to_local.", ".l2g_layer.": ".local_to_global.",
     ".g2l_layer.": ".global_to_local.", ".g2g_layer.": ".global_to_global.",
     ".local_bn_relu.": ".local_norm.", ".global_bn_relu.": ".global_norm."}
@@ -166,5 +166,5 @@ def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = Fa
             "source": {"project": "UnDiff (SamsungLabs)", "checkpoint": path.name,
                        "sha256": hub.file_hash(path), "averaged": ema},
             "licence": "that of the checkpoint"}
-    hub.save_prior(out, state, card, torch.float32)
+    hub.save_prior(out, state, card)
     return card

@@ -238,9 +238,10 @@ class Run:
             parameter.copy_(values[name])
 
     def export(self, path: Path, hours: float, gains: dict):
-        """Writes the averaged weights as fp16 safetensors with their card."""
+        """Writes the averaged weights in fp16, and the network's buffers, with their card."""
         recipe = self.recipe
-        state = {n.removeprefix("network."): t for n, t in self.ema.items()}
+        state = {n: self.ema[f"network.{n}"].half() if f"network.{n}" in self.ema else t
+                 for n, t in self.denoiser.network.state_dict().items()}
         seen = self.step * recipe.batch * recipe.seconds / 3600
         hub.save_prior(path, state, {
             "network": recipe.network, "config": recipe.config, "sample_rate": recipe.sample_rate,

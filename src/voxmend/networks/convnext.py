@@ -73,7 +73,8 @@ class FrameConvNeXt(nn.Module):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
-        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32))
+        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
+                             persistent=False)
         self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
         self.enter = nn.Linear(4 * self.stft.bins, channels)
         self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)

@@ -1,4 +1,4 @@
-"""The noise level as UnDiff's networks are told it: random Fourier features of log10 β."""
+"""What networks are told beside the signal: Fourier features and the noise level of a DDPM."""
 
 import math
 
@@ -6,22 +6,32 @@ import torch
 from torch import Tensor, nn
 
 
-class NoiseEmbedding(nn.Module):
-    """φ = [cos 2πg·log10 β, sin 2πg·log10 β], then two linear layers with SiLU.
+class RandomFourierFeatures(nn.Module):
+    """cos(2πgv), then sin(2πgv), of scalars v at frequencies g drawn once from N(0, 1).
 
-    The frequencies g ~ N(0, 1) are drawn once and never trained, but saved with the weights.
-
-    Shape: β `[B]` to `[B, width]`.
-    Source: UnDiff (Iashchenko et al. 2023), section 3.1; Tancik et al. 2020 for the features.
+    Shape: `[N]` to `[N, 2 · frequencies]`.
     """
 
-    def __init__(self, features: int = 64, width: int = 512):
+    def __init__(self, frequencies: int):
         super().__init__()
-        self.register_buffer("gaussian", torch.randn(1, features))
-        self.proj1 = nn.Linear(2 * features, width)
-        self.proj2 = nn.Linear(width, width)
+        self.register_buffer("gaussian", torch.randn(1, frequencies))
+
+    def forward(self, v: Tensor) -> Tensor:
+        angle = 2 * math.pi * v[:, None] * self.gaussian
+        return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class NoiseEmbedding(nn.Module):
+    """UnDiff's noise level: Fourier features of log10 β, then two linear layers with SiLU.
+
+    Shape: `[B]`, β of the diffusion step, to `[B, 512]`.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.rff = RandomFourierFeatures(64)
+        self.proj1, self.proj2 = nn.Linear(128, 512), nn.Linear(512, 512)
 
     def forward(self, beta: Tensor) -> Tensor:
-        angle = 2 * math.pi * beta.log10()[:, None] * self.gaussian
-        h = torch.cat([angle.cos(), angle.sin()], dim=-1)
-        return nn.functional.silu(self.proj2(nn.functional.silu(self.proj1(h))))
+        h = nn.functional.silu(self.proj1(self.rff(beta.log10())))
+        return nn.functional.silu(self.proj2(h))
