@@ -1,22 +1,14 @@
-"""Metrics against closed forms, published outputs and their bounds."""
+"""Paired metrics against closed forms and their bounds."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from voxmend.metrics import METRICS
 
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def vectors():
-    """A random signal and what UnDiff's public code computes from it."""
-    return load_file(Path(__file__).parent / "data" / "undiff_metrics.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +37,6 @@ def test_si_snr_at_its_ends():
     wave = np.array([1.0, -2.0, 1.0])
     assert METRICS["si_snr"](wave, wave, RATE) == np.inf
     assert np.isnan(METRICS["si_snr"](wave, 0 * wave, RATE))
-
-
-def test_si_snr_matches_undiff(vectors):
-    wave, level = vectors["in/x"].ravel().astype(np.float64), vectors["out/clip_level"].item()
-    # UnDiff keeps the mean; a signal followed by its negative has none
-    twice = np.concatenate([wave, -wave])
-    value = METRICS["si_snr"](twice.clip(-level, level), twice, RATE)
-    assert value == pytest.approx(vectors["out/si_snr_clipped"].item(), abs=1e-4)
-
-
-def test_lsd_matches_undiff(vectors):
-    wave, taps = vectors["in/x"].ravel().astype(np.float64), vectors["out/fir_taps"]
-    lowpassed = np.convolve(np.pad(wave, (99, 100)), taps, "valid")
-    value = METRICS["lsd"](lowpassed, wave, RATE)
-    assert value == pytest.approx(vectors["out/lsd_lowpassed"].item(), abs=1e-4)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
@@ -105,6 +82,6 @@ def test_a_missing_extra_says_what_to_install(name, package, monkeypatch):
 
 def test_importing_the_package_imports_no_metric():
     code = ("import sys, voxmend.metrics as m; "
-            "print(len(m.METRICS), {'pesq', 'pystoi'} & set(sys.modules))")
+            "print(len(m.METRICS), {'pesq', 'pystoi', 'torch', 'scipy'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4", "set()"]

@@ -238,6 +238,24 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     return 0
 
 
+def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Path],
+            out: OutDir) -> int:
+    """Split a corpus as the UnDiff paper does, into a folder of links to train and measure on.
+
+    Args:
+        corpus: vctk or ljspeech.
+        root: Folder that holds its wav48 or wav48_silence_trimmed (VCTK), or its wavs (LJ Speech).
+        out: New folder for train/, val/ and test/, for the --data of train and bench.
+    """
+    from . import datasets
+
+    split = datasets.CORPORA[corpus](root)
+    datasets.link_split(split, out)
+    print(f"{out}: {len(split.train)} files to train on, {len(split.validation)} for validation, "
+          f"{len(split.test)} to test")
+    return 0
+
+
 def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
           steps: int | None = None, resume: bool = False, out: Path | None = None,
           device: str = "auto", compile: bool = False, threads: int | None = None) -> int:
@@ -357,8 +375,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
 
 
 VERBS = {verb.__name__.rstrip("_"): verb for verb in (
-    mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, train, import_,
-    bench, info)}
+    mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, dataset, train,
+    import_, bench, info)}
 
 
 def _terminate(signum, frame):

@@ -77,7 +77,7 @@ def mel_basis(sample_rate: int = 16000, n_fft: int = 1024, mels: int = 80,
 
     Shape: `[mels, n_fft // 2 + 1]`, float32.
     """
-    bins = np.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+    bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     edges = mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), mels + 2))
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))

@@ -1,6 +1,12 @@
 """What a restored signal is judged by: one metric, one file, one function of the same name.
 
-Every metric is `function(estimate, reference, sample_rate) -> float` on mono 1-D arrays.
+| mapping | compares | function |
+|---|---|---|
+| `METRICS` | a clip with its original | `(estimate, reference, sample_rate) -> float` |
+| `QUALITY` | a clip with nothing | `(estimate, sample_rate) -> dict[str, float]` |
+| `DISTRIBUTION` | a set of clips with another | `(estimates, references, sample_rate) -> float` |
+
+Clips are mono 1-D arrays; sets are lists of clips, of any number and lengths.
 """
 
 from collections.abc import Mapping
@@ -10,7 +16,8 @@ from importlib import import_module
 class _Metrics(Mapping):
     """Metrics by name; each is imported when it is first looked up."""
 
-    names = ("si_snr", "lsd", "estoi", "pesq_wb")
+    def __init__(self, *names: str):
+        self.names = names
 
     def __getitem__(self, name: str):
         if name not in self.names:
@@ -24,4 +31,6 @@ class _Metrics(Mapping):
         return len(self.names)
 
 
-METRICS = _Metrics()
+METRICS = _Metrics("si_snr", "lsd", "estoi", "pesq_wb")
+QUALITY = _Metrics("dnsmos", "wvmos")
+DISTRIBUTION = _Metrics("frechet_logmel", "fdsd")

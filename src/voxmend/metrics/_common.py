@@ -1,8 +1,17 @@
-"""What the metrics share: checked inputs and optional packages."""
+"""What the metrics share: checked inputs, optional packages and weights on disk."""
 
+import os
 from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import is_zipfile
 
 import numpy as np
+import soxr
+
+
+class WeightsError(ValueError):
+    """Weights that are missing or do not fit: one line that names the file and says what to do."""
 
 
 def paired(estimate, reference) -> tuple[np.ndarray, np.ndarray]:
@@ -14,9 +23,67 @@ def paired(estimate, reference) -> tuple[np.ndarray, np.ndarray]:
     return estimate, reference
 
 
-def extra(package: str):
-    """A package of the `metrics` extra; raises ImportError saying how to get it."""
+def mono_16k(wave, sample_rate: int, shortest: int) -> np.ndarray:
+    """The signal in float64 at 16 kHz; raises ValueError unless 1-D and at least so long."""
+    wave = np.asarray(wave, np.float64)
+    if wave.ndim != 1:
+        raise ValueError(f"a metric judges a mono signal, not {list(wave.shape)}")
+    if sample_rate != 16000:
+        wave = soxr.resample(wave, sample_rate, 16000)
+    if len(wave) < shortest:
+        raise ValueError(f"this metric needs {shortest} samples at 16 kHz, not {len(wave)}")
+    return wave
+
+
+def extra(package: str, name: str = "metrics"):
+    """A package of the extra `name`; raises ImportError saying how to get it."""
     try:
         return import_module(package)
     except ModuleNotFoundError:
-        raise ImportError(f"{package} is missing: pip install 'voxmend[metrics]'") from None
+        raise ImportError(f"{package} is missing: pip install 'voxmend[{name}]'") from None
+
+
+def find_weights(given: str | Path | None, variable: str, default: Path, advice: str,
+                 files: tuple[str, ...] = ()) -> Path:
+    """The path given, else that in an environment variable, else the default one.
+
+    Raises WeightsError, which names the missing file, the variable and `advice`, when it does not
+    exist, or does not hold `files`.
+    """
+    path = Path(given or os.environ.get(variable) or default).expanduser()
+    for file in [path / name for name in files] or [path]:
+        if not file.is_file():
+            raise WeightsError(f"{file}: no such weights; {advice}, or name another place in "
+                               f"${variable}")
+    return path
+
+
+class _Inert:
+    """Stands for whatever a checkpoint pickles besides tensors and plain Python values."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+def load_state_dict(path: Path) -> dict:
+    """`checkpoint["state_dict"]` of a PyTorch file, of which no code is run.
+
+    Trainers pickle objects of their own beside the weights; those come back empty.
+    Raises WeightsError for a file that is no such checkpoint.
+    """
+    import torch
+    from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+    try:
+        # files from before PyTorch 1.6 are no zip files and can hold tensors and plain values only
+        unknown = get_unsafe_globals_in_checkpoint(path) if is_zipfile(path) else []
+        with safe_globals([(_Inert, name) for name in unknown]):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint["state_dict"]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError) as error:
+        reason = str(error).split("\n")[0]
+        raise WeightsError(f"{path}: not a checkpoint with a state_dict ({reason}); "
+                           "fetch it again") from None

@@ -1,0 +1,85 @@
+"""DNSMOS: opinion scores predicted without a reference."""
+
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import get_window
+
+from ..spectral import mel_basis
+from ._common import extra, find_weights, mono_16k
+
+RATE, SEGMENT = 16000, 144160  # 9.01 s
+MODELS = ("sig_bak_ovr.onnx", "model_v8.onnx")  # P.835, P.808
+# a raw score r stands for the MOS a·r² + b·r + c (the fit for non-personalised models)
+FIT = {"sig": (-0.08397278, 1.22083953, 0.0052439), "bak": (-0.13166888, 1.60915514, -0.39604546),
+       "ovrl": (-0.06766283, 1.11546468, 0.04602535)}
+
+
+def _speechmos() -> Path:
+    """Where the package speechmos keeps the models; it is not imported, for it imports librosa."""
+    try:
+        return Path(distribution("speechmos").locate_file("speechmos/dnsmos_models"))
+    except PackageNotFoundError:
+        return Path("speechmos/dnsmos_models")
+
+
+@lru_cache
+def _sessions(folder: Path):
+    runtime = extra("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1  # the models are small; threads cost more than they save
+    return [runtime.InferenceSession(str(folder / name), options,
+                                     providers=["CPUExecutionProvider"])
+            for name in MODELS]
+
+
+def log_mel(segment: np.ndarray) -> np.ndarray:
+    """Input of the P.808 model: 120 mel bands in dB under the loudest, −40…0 dB mapped to 0…1.
+
+    Power spectra of 321 samples (periodic Hann) every 160, centred and padded with zeros; the
+    floor is at −80 dB, that is −1. Same as librosa's melspectrogram and power_to_db(ref=max).
+
+    Shape: `[144160]` to `[900, 120]`, float32.
+    """
+    frames = sliding_window_view(np.pad(segment[:-160], 160), 321)[::160]
+    power = np.abs(np.fft.rfft(frames * get_window("hann", 321))) ** 2
+    mel = power @ mel_basis(RATE, 321, 120).numpy().T.astype(np.float64)
+    decibels = 10 * np.log10(np.maximum(mel, 1e-10) / max(mel.max(), 1e-10))
+    return ((np.maximum(decibels, -80) + 40) / 40).astype(np.float32)
+
+
+def dnsmos(estimate, sample_rate: int, models: str | Path | None = None) -> dict[str, float]:
+    """Predicted mean opinion scores, about 1 to 5; higher is better.
+
+    The mean over segments of 9.01 s that start every second; shorter clips are doubled until they
+    are long enough. (Reddy et al. 2021 and 2022, DNSMOS and DNSMOS P.835)
+
+    Args:
+        models: folder that holds Microsoft's `sig_bak_ovr.onnx` and `model_v8.onnx`; default
+            `$VOXMEND_DNSMOS`, or that of the installed package speechmos.
+
+    Returns:
+        of speech `sig`, background `bak` and the whole `ovrl` (P.835), of the whole `p808` (P.808).
+
+    Shape: `[T]`.
+
+    Raises ValueError for a signal that is empty or not 1-D, WeightsError where there are no models,
+    ImportError without onnxruntime.
+    """
+    wave = mono_16k(estimate, sample_rate, shortest=1)
+    folder = find_weights(models, "VOXMEND_DNSMOS", _speechmos(),
+                          "pip install --no-deps speechmos, which has them", MODELS)
+    p835, p808 = _sessions(folder)
+    while len(wave) < SEGMENT:
+        wave = np.concatenate([wave, wave])
+    count = int(len(wave) // RATE - SEGMENT / RATE) + 1
+    scores = []
+    for segment in (wave[i * RATE:i * RATE + SEGMENT] for i in range(count)):
+        raw = p835.run(None, {"input_1": segment[None].astype(np.float32)})[0][0]
+        fitted = {name: float(np.polyval(fit, r)) for (name, fit), r in zip(FIT.items(), raw)}
+        opinion = float(p808.run(None, {"input_1": log_mel(segment)[None]})[0][0, 0])
+        scores.append({**fitted, "p808": opinion})
+    return {name: float(np.mean([s[name] for s in scores])) for name in scores[0]}
