@@ -18,9 +18,10 @@ DEFAULT = "speech16k"
 
 def build_network(name: str, config: dict) -> nn.Module:
     """A network by the name that cards and recipes use; raises ValueError for an unknown one."""
+    from .networks.conv_tasnet import ConvTasNet
     from .networks.convnext import FrameConvNeXt
 
-    networks = {"FrameConvNeXt": FrameConvNeXt}
+    networks = {"FrameConvNeXt": FrameConvNeXt, "ConvTasNet": ConvTasNet}
     if name not in networks:
         raise ValueError(f"unknown network {name!r}; known: {', '.join(networks)}")
     return networks[name](**config)

@@ -1,0 +1,13 @@
+"""The supervised separator of two voices: a small Conv-TasNet at 16 kHz, for a CPU."""
+
+from voxmend.networks.conv_tasnet import PRESETS
+from voxmend.separation import SeparationRecipe
+
+recipe = SeparationRecipe(
+    name="conv_tasnet",
+    config=PRESETS["small"],
+    steps=1500,
+    card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
+                  "(read English, CC BY 4.0)",
+          "licence": "Apache-2.0"},
+)
