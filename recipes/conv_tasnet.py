@@ -6,7 +6,9 @@ from voxmend.separation import SeparationRecipe
 recipe = SeparationRecipe(
     name="conv_tasnet",
     config=PRESETS["small"],
-    steps=1500,
+    steps=4000,
+    batch=2,
+    seconds=2.0,
     card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
                   "(read English, CC BY 4.0)",
           "licence": "Apache-2.0"},
