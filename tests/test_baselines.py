@@ -7,6 +7,7 @@ from scipy.linalg import toeplitz
 from scipy.signal import lfilter
 
 from voxmend import baselines
+from voxmend.baselines import spade
 from voxmend.baselines.interpolation import _precision_band, _precision_times
 from voxmend.metrics.si_snr import si_snr
 from voxmend.spectral import mel_basis
@@ -86,7 +87,8 @@ def test_interpolation_needs_reliable_samples(interpolate):
 
 
 @pytest.mark.parametrize("declip, gain_db",
-                         [(baselines.cubic_declip, 2), (baselines.ar_declip, 15)])
+                         [(baselines.cubic_declip, 2), (baselines.ar_declip, 15),
+                          (baselines.a_spade, 5), (baselines.s_spade, 5)])
 def test_declipping_gains_and_stays_consistent(declip, gain_db):
     wave = sinusoids(6000)
     level = 0.6 * np.abs(wave).max()
@@ -96,11 +98,50 @@ def test_declipping_gains_and_stays_consistent(declip, gain_db):
     np.testing.assert_allclose(restored.clip(-level, level), clipped, atol=1e-12)
 
 
-@pytest.mark.parametrize("declip", [baselines.cubic_declip, baselines.ar_declip])
+@pytest.mark.parametrize("declip", [baselines.cubic_declip, baselines.ar_declip,
+                                    baselines.a_spade, baselines.s_spade])
 def test_declipping_leaves_an_unclipped_signal_alone(declip):
     np.testing.assert_allclose(declip(chirp(1500), 1.0), chirp(1500))
+    np.testing.assert_array_equal(declip(np.zeros(700), 0.1), 0)
     with pytest.raises(ValueError, match="positive"):
         declip(chirp(1500), 0.0)
+
+
+def test_the_frame_of_spade_is_tight():
+    """The same as numpy's DFT of a padded frame: in energy, in inverse, in its k largest pairs."""
+    frames = np.random.default_rng(0).normal(size=(3, 64))
+    spectrum = spade._analyse(frames)
+    full = np.fft.fft(frames, 128) / np.sqrt(128)
+    np.testing.assert_allclose(np.linalg.norm(spectrum, axis=1), np.linalg.norm(full, axis=1))
+    np.testing.assert_allclose(spade._synthesise(spectrum), frames, atol=1e-12)
+    other = spade._analyse(np.random.default_rng(1).normal(size=(3, 64))) * 1j
+    inner = np.sum(spectrum.real * other.real + spectrum.imag * other.imag)
+    assert inner == pytest.approx(np.sum(frames * spade._synthesise(other)))
+    assert np.all(np.count_nonzero(spade._sparsest(spectrum, 5), axis=1) == 5)
+
+
+@pytest.mark.parametrize("declip", [baselines.a_spade, baselines.s_spade])
+def test_spade_finds_what_is_sparse_under_hard_clipping(declip):
+    """Two tones on bins of the padded DFT, most samples clipped; the ends are not sparse."""
+    n = np.arange(6000)
+    wave = np.cos(2 * np.pi * 40 / 2048 * n) + 0.4 * np.cos(2 * np.pi * 130 / 2048 * n + 1)
+    clipped = wave.clip(-0.5, 0.5)
+    assert np.mean(clipped != wave) > 0.6
+    restored, inside = declip(clipped, 0.5), slice(1024, -1024)
+    assert si_snr(restored[inside], wave[inside]) > si_snr(clipped[inside], wave[inside]) + 35
+    scaled = declip(1e-3 * clipped, 0.5e-3)
+    np.testing.assert_allclose(scaled[inside], 1e-3 * restored[inside], atol=1e-5)
+
+
+def test_both_kinds_of_spade_agree_on_speech_like_sound():
+    wave = chirp(8000)
+    clipped = wave.clip(-0.15, 0.15)
+    analysis, synthesis = (f(clipped, 0.15) for f in (baselines.a_spade, baselines.s_spade))
+    gains = [si_snr(x, wave) - si_snr(clipped, wave) for x in (analysis, synthesis)]
+    assert min(gains) > 10 and abs(gains[0] - gains[1]) < 6
+    for restored in (analysis, synthesis):
+        np.testing.assert_array_equal(restored[np.abs(clipped) < 0.15], wave[np.abs(wave) < 0.15])
+        assert np.all(np.abs(restored[np.abs(clipped) == 0.15]) >= 0.15)
 
 
 @pytest.mark.parametrize("cutoff", [2000, 4000])

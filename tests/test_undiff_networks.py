@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from conftest import voice
 from voxmend import cli, degrade, hub
+from voxmend.checkpoints import CheckpointError
 from voxmend.denoiser import EDMDenoiser, EpsilonDenoiser
-from voxmend.importers import CheckpointError, import_undiff, read_checkpoint
+from voxmend.importers import import_undiff, read_checkpoint
 from voxmend.longform import ChunkedDenoiser
 from voxmend.macs import macs_per_second
 from voxmend.networks.diffwave import DiffWave
@@ -321,10 +322,10 @@ def test_bad_checkpoints_are_one_line(vectors, tmp_path, capsys):
 
     fails("No such file")
     path.write_text("this is text")
-    fails("not a checkpoint")
+    fails("no checkpoint")
     torch.save(vectors.weights, path)
     path.write_bytes(path.read_bytes()[:-2000])
-    fails("not a checkpoint")
+    fails("no checkpoint")
     for checkpoint, word in broken(vectors.weights):
         torch.save(checkpoint, path)
         fails(word)

@@ -259,7 +259,7 @@ def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Pa
 def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
           steps: int | None = None, resume: bool = False, out: Path | None = None,
           device: str = "auto", compile: bool = False, threads: int | None = None) -> int:
-    """Train a prior; every state is saved, and a killed run goes on with --resume.
+    """Train a prior or a separator; a killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
@@ -267,7 +267,7 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
         minutes: Stop after so long.
         steps: Replace the recipe's number of steps.
         resume: Go on from the checkpoint, if there is one.
-        out: Folder for checkpoint, log and prior.safetensors; default runs/NAME.
+        out: Folder for checkpoint, log and weights; default runs/NAME.
         device: auto, cpu, cuda or mps.
         compile: Compile the network (pays on a GPU).
         threads: CPU threads.
@@ -281,9 +281,10 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
         torch.set_num_threads(threads)
     loaded = training.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
-    training.train(loaded, data, folder, minutes, steps, resume, str(pick_device(device)),
-                   compile=compile)
-    print(f"{folder / 'prior.safetensors'}: use it with --prior")
+    run = training.train(loaded, data, folder, minutes, steps, resume, str(pick_device(device)),
+                         compile=compile)
+    hint = ": use it with --prior" if loaded.product == "prior" else ""
+    print(f"{run.product}{hint}")
     return 0
 
 

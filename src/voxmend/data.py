@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,27 @@ def audio_files(folder: Path) -> list[Path]:
     return files
 
 
+def speaker(path: Path) -> str:
+    """Who speaks: from a name like LibriSpeech's SPEAKER-CHAPTER-UTTERANCE, else from the folder.
+
+    >>> speaker(Path("dev/84/121123/84-121123-0001.flac")), speaker(Path("p225/p225_001.wav"))
+    ('84', 'p225')
+    """
+    libri = re.fullmatch(r"(\d+)-\d+-\d+", path.stem)
+    return libri[1] if libri else path.parent.name or re.split("[-_]", path.stem)[0]
+
+
 class Corpus:
     """A folder of speech as one int16 array in memory order, mono, at one sample rate.
 
     The decoded array is kept in `cache` and mapped, so memory stays small and a second start is
-    immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS.
+    immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS and
+    `corpus.speakers[i]` its `speaker`.
     """
 
     def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
         files = audio_files(folder)
+        self.folder, self.speakers = folder, [speaker(f.relative_to(folder)) for f in files]
         listing = "\n".join(f"{f.relative_to(folder)} {f.stat().st_size}" for f in files)
         stem = hashlib.sha256(f"{listing} {sample_rate}".encode()).hexdigest()[:12]
         samples = Path(cache) / f"{stem}.int16"
@@ -65,6 +78,12 @@ class Corpus:
     def __getitem__(self, i: int) -> np.ndarray:
         return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
 
+    def cut(self, file: int, length: int, generator: np.random.Generator) -> np.ndarray:
+        """A random crop of a file, or all of a shorter one. Shape: `[≤ length]`, int16."""
+        size = self.ends[file] - self.starts[file]
+        start = self.starts[file] + generator.integers(0, max(1, size - length + 1))
+        return self.samples[start:min(start + length, self.ends[file])]
+
     def crops(self, batch: int, length: int, rms: float, gain_db: float,
               generator: np.random.Generator) -> Tensor:
         """Random crops, each file drawn in proportion to its length and brought to RMS `rms`.
@@ -77,9 +96,7 @@ class Corpus:
         out = np.zeros((batch, 1, length), np.float32)
         where = np.sort(generator.integers(0, len(self.samples), batch))
         for row, file in zip(out, np.searchsorted(self.ends, where, side="right")):
-            size = self.ends[file] - self.starts[file]
-            start = self.starts[file] + generator.integers(0, max(1, size - length + 1))
-            crop = self.samples[start:min(start + length, self.ends[file])]
+            crop = self.cut(file, length, generator)
             gain = rms / (32767 * self.rms[file]) * 10 ** (generator.normal() * gain_db / 20)
             row[0, :len(crop)] = crop * (gain * generator.choice((-1, 1)))
         return torch.from_numpy(out)

@@ -133,8 +133,9 @@ class EpsilonDenoiser(Denoiser):
         alpha_bar = torch.cumprod(1 - betas.double(), 0)
         self.network, self.condition = network, condition
         log_sigmas = ((1 - alpha_bar) / alpha_bar).sqrt().log()
-        self.register_buffer("betas", betas.float())  # float64 does not exist on every device
-        self.register_buffer("log_sigmas", log_sigmas.float())
+        # float32, since float64 does not exist on every device
+        self.register_buffer("betas", betas.float(), persistent=False)
+        self.register_buffer("log_sigmas", log_sigmas.float(), persistent=False)
         self.sample_rate, self.sigma_data = sample_rate, sigma_data
         self.sigma_min, self.sigma_max = log_sigmas[[0, -1]].exp().tolist()
         self.receptive_field = getattr(network, "receptive_field", None)

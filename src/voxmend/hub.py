@@ -5,7 +5,6 @@ import json
 import textwrap
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,12 +19,13 @@ DEFAULT = "speech16k"
 
 def networks() -> dict[str, type[nn.Module]]:
     """The networks by the names that cards and recipes use; `PRESETS` has a class's sizes."""
+    from .networks.conv_tasnet import ConvTasNet
     from .networks.convnext import FrameConvNeXt
     from .networks.cqt_unet import CQTUNet
     from .networks.diffwave import DiffWave
     from .networks.ffc_ae import FFCAE
 
-    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet)}
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:

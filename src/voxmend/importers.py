@@ -1,53 +1,14 @@
-"""Checkpoints that other projects published, as voxmend priors.
-
-Nothing is unpickled but tensors and plain containers: whatever else a checkpoint holds (training
-configurations, say) is replaced by placeholders, so none of its code is looked up or run.
-"""
+"""Checkpoints that other projects published, as voxmend priors."""
 
 import re
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from . import hub
+from .checkpoints import CheckpointError, read_checkpoint
 from .files import check_free
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be imported: one line that names the file and says why."""
-
-
-class _Placeholder:
-    """Stands for an object of a class that is not known here; forgets what it is given."""
-
-    def __new__(cls, *args):
-        # Items may be put into what was a dict's subclass; torch accepts them for few types.
-        return super().__new__(cls) if args else OrderedDict()
-
-    def __setstate__(self, state):
-        pass
-
-
-def read_checkpoint(path: Path):
-    """What `torch.save` wrote to a file, with placeholders for foreign objects.
-
-    Raises OSError if the file cannot be opened, else CheckpointError.
-    """
-    try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except OSError:
-        raise
-    except Exception:  # a broken file may raise anything
-        raise CheckpointError(f"{path}: not a checkpoint that torch.save wrote") from None
-    try:
-        with torch.serialization.safe_globals([(_Placeholder, name) for name in foreign]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        holds = f"it asks for {', '.join(sorted(foreign))}" if foreign else "it is damaged"
-        raise CheckpointError(f"{path}: not read, since {holds}; nothing in it was run") from None
-
 
 # What UnDiff's release calls a module, and what voxmend does.
 DIFFWAVE_NAMES = {"diffusion_embedding.": "embedding."}

@@ -1,6 +1,7 @@
 """What a network costs: multiply-accumulates per second of audio."""
 
 import copy
+from inspect import signature
 
 import torch
 from torch import nn
@@ -30,13 +31,14 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
     matrix products are counted; Fourier transforms, norms and activations are not.
 
     Args:
-        network: `(x [1, 1, T], noise [1]) -> [1, 1, T]`.
+        network: `(x [1, 1, T], noise [1])`, or of x alone.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
     network = copy.deepcopy(network).to("meta").eval()
+    takes = len(signature(network.forward).parameters)
     x = torch.empty(1, 1, round(seconds * sample_rate), device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
-        network(x, torch.empty(1, device="meta"))
+        network(*(x, torch.empty(1, device="meta"))[:takes])
     return counter.get_total_flops() / 2 / seconds
 
 

@@ -12,6 +12,7 @@ import runpy
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +24,13 @@ from .data import Corpus
 from .denoiser import EDMDenoiser, Known
 
 VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
+    """Rises to 1 over `warmup` steps, stays, and falls to 0 over the last `decay` of `steps`."""
+    rise = (step + 1) / warmup
+    fall = (steps - step) / max(1.0, decay * steps)
+    return min(1.0, rise, fall)
 
 
 @dataclass
@@ -60,16 +68,27 @@ class PriorRecipe:
     seed: int = 0
     card: dict = field(default_factory=dict)
 
+    product: ClassVar[str] = "prior"
+    measure: ClassVar[str] = "denoising gain in dB at σ"
+
     def build(self) -> EDMDenoiser:
         torch.manual_seed(self.seed)
         return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
                            self.sigma_min, self.sigma_max, self.sigma_data)
 
+    def describe(self) -> dict:
+        """What a card says of the use of the weights."""
+        return {"sigma_min": self.sigma_min, "sigma_max": self.sigma_max,
+                "sigma_data": self.sigma_data}
+
     def rate(self, step: int) -> float:
         """Factor on the learning rates at a step."""
-        rise = (step + 1) / self.warmup
-        fall = (self.steps - step) / max(1.0, self.decay * self.steps)
-        return min(1.0, rise, fall)
+        return trapezoid(step, self.steps, self.warmup, self.decay)
+
+    def held_out(self, corpus: Corpus) -> Tensor:
+        """The signals that `validate` sees: 32 fixed crops of 2 s."""
+        return corpus.crops(32, 2 * self.sample_rate, self.sigma_data, 0.0,
+                            np.random.default_rng(1))
 
     def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, ...]:
         """Clean crops, noise levels (stratified over the batch), noise and what is known."""
@@ -175,6 +194,7 @@ class Run:
         self.ema = {n: p.detach().clone() for n, p in self.weights.items()}
         self.step, self.seconds_trained = 0, 0.0
         self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
+        self.product = self.folder / f"{recipe.product}.safetensors"
 
     def save(self):
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
@@ -240,13 +260,12 @@ class Run:
     def export(self, path: Path, hours: float, gains: dict):
         """Writes the averaged weights in fp16, and the network's buffers, with their card."""
         recipe = self.recipe
-        state = {n: self.ema[f"network.{n}"].half() if f"network.{n}" in self.ema else t
-                 for n, t in self.denoiser.network.state_dict().items()}
+        state = {n.removeprefix("network."): self.ema[n].half() if n in self.ema else t
+                 for n, t in self.denoiser.state_dict().items()}
         seen = self.step * recipe.batch * recipe.seconds / 3600
         hub.save_prior(path, state, {
             "network": recipe.network, "config": recipe.config, "sample_rate": recipe.sample_rate,
-            "sigma_min": recipe.sigma_min, "sigma_max": recipe.sigma_max,
-            "sigma_data": recipe.sigma_data,
+            **recipe.describe(),
             "parameters": sum(p.numel() for p in self.denoiser.parameters()),
             "training": {"recipe": recipe.name, "steps": self.step,
                          "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
@@ -262,7 +281,8 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
 
     Args:
         data: a folder that holds `train/` and `val/`.
-        folder: where checkpoint, log and `prior.safetensors` go; its `cache/` holds decoded audio.
+        folder: where checkpoint, log and product (`prior.safetensors`) go; its `cache/` holds
+            decoded audio.
         minutes: wall-clock limit of this call.
         steps: the recipe's number of steps, replaced.
         save_every: seconds between checkpoints.
@@ -277,14 +297,13 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     cache = Path(folder) / "cache"
     corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
     held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)
-    clean = held_out.crops(32, 2 * recipe.sample_rate, recipe.sigma_data, 0.0,
-                           np.random.default_rng(1)).to(run.device)
+    clean = recipe.held_out(held_out).to(run.device)
     if resume and run.checkpoint.exists():
         run.resume()
     if compile:
-        run.denoiser.network.compile()
+        getattr(run.denoiser, "network", run.denoiser).compile()
     gains = _loop(run, corpus, clean, minutes, save_every, validate_every)
-    run.export(Path(folder) / "prior.safetensors", corpus.hours, gains)
+    run.export(run.product, corpus.hours, gains)
     return run
 
 
@@ -310,7 +329,7 @@ def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[
             if run.step % validate_every == 0:
                 gains = run.validate(clean)
                 report({"gain_db": gains})
-                tqdm.write(f"step {run.step}: denoising gain in dB at σ = "
+                tqdm.write(f"step {run.step}: {run.recipe.measure} = "
                            + ", ".join(f"{s}: {g:.2f}" for s, g in gains.items()))
             if time.monotonic() - saved > save_every:
                 run.save()

@@ -40,7 +40,7 @@ def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99)
 
     tₙ = P₁P₂cₙ₋₁ and cₙ = tₙ + α(tₙ − tₙ₋₁), where P₂ imposes the magnitude, P₁ consistency (an
     inverse and a forward STFT); c₀ has zero phase. Frames are not centred, the window is Hann.
-    (Perraudin, Balazs & Søndergaard 2013)
+    (Perraudin, Balazs & Søndergaard 2013, "A fast Griffin–Lim algorithm")
 
     Args:
         magnitude: |STFT|; `n_fft` is twice its bins less two.
@@ -70,8 +70,9 @@ def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None,
     1024/256 of the signal reflected by 384 samples at either end and not centred. The first
     iterations impose |S| = max(M⁺m, 10⁻⁵), M⁺ the pseudo-inverse; from then on the magnitude is
     free and only its bands are imposed: S ← S · Mᵀ(m/M|S|)/Mᵀ1.
-    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001, inside the
-    loop as in the bi-level consistency of Masuyama, Ono & Ito 2023)
+    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001 for the
+    divergence, inside the loop as in Masuyama, Ueno & Ono 2023, "Signal reconstruction from
+    mel-spectrogram based on bi-level consistency of full-band magnitude and phase")
 
     Args:
         mel: the mel-spectrogram, not its logarithm.

@@ -48,7 +48,8 @@ def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 128,
 
     Alternates between a prediction filter a for the filled segment and the samples that minimise
     xᵀR(a)⁻¹x, the energy of the prediction error with stationary ends.
-    (Janssen, Veldhuis & Vries 1986)
+    (Janssen, Veldhuis & Vries 1986, "Adaptive interpolation of discrete-time signals that can be
+    modeled as autoregressive processes", whose sum of squares leaves the ends out)
 
     Args:
         wave: the segment; the missing samples hold the first guess.

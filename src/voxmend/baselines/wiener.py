@@ -12,7 +12,9 @@ def wiener_denoise(wave, noise_rms: float, sample_rate: int, smoothing: float = 
 
     G = ξ/(1 + ξ), ξ[n] = max(α G²[n−1] γ[n−1] + (1 − α) max(γ[n] − 1, 0), ξ_min), where
     γ = |Y|²/σ² is the a-posteriori SNR of a bin, in frames of 32 ms every 8 ms.
-    (Ephraim & Malah 1984 with α = 0.98; on speech at 10 dB, 0.94 gains 1 dB more at this hop)
+    (Scalart & Filho 1996, "Speech enhancement based on a priori signal to noise estimation", with
+    the estimate of ξ of Ephraim & Malah 1984, where α = 0.98; on speech at 10 dB, 0.94 gains 1 dB
+    more at this hop)
 
     Args:
         wave: speech plus white noise.

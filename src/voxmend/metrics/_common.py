@@ -3,8 +3,6 @@
 import os
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import is_zipfile
 
 import numpy as np
 import soxr
@@ -58,32 +56,12 @@ def find_weights(given: str | Path | None, variable: str, default: Path, advice:
     return path
 
 
-class _Inert:
-    """Stands for whatever a checkpoint pickles besides tensors and plain Python values."""
-
-    def __init__(self, *args, **kwargs):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-
 def load_state_dict(path: Path) -> dict:
-    """`checkpoint["state_dict"]` of a PyTorch file, of which no code is run.
-
-    Trainers pickle objects of their own beside the weights; those come back empty.
-    Raises WeightsError for a file that is no such checkpoint.
-    """
-    import torch
-    from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+    """`checkpoint["state_dict"]` of a PyTorch file, of which no code is run; or WeightsError."""
+    from ..checkpoints import CheckpointError, read_checkpoint
 
     try:
-        # files from before PyTorch 1.6 are no zip files and can hold tensors and plain values only
-        unknown = get_unsafe_globals_in_checkpoint(path) if is_zipfile(path) else []
-        with safe_globals([(_Inert, name) for name in unknown]):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint["state_dict"]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError) as error:
-        reason = str(error).split("\n")[0]
-        raise WeightsError(f"{path}: not a checkpoint with a state_dict ({reason}); "
+        return read_checkpoint(path)["state_dict"]
+    except (CheckpointError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: not a checkpoint with a state_dict ({error}); "
                            "fetch it again") from None

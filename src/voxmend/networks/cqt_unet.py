@@ -19,6 +19,7 @@ from torch.nn.functional import avg_pool2d, gelu, group_norm, interpolate, pad
 from ..cqt import CQT
 from .embedding import NoiseEmbedding, RandomFourierFeatures
 
+
 def conv(inputs: int, outputs: int, kernel: tuple[int, int], dilation: int = 1) -> nn.Conv2d:
     """Convolution over [bands, frames] without bias, dilated over bands, that keeps the shape."""
     layer = nn.Conv2d(inputs, outputs, kernel, dilation=(dilation, 1), padding="same", bias=False)

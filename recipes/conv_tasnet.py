@@ -1,0 +1,15 @@
+"""The supervised separator of two voices: a small Conv-TasNet at 16 kHz, for a CPU."""
+
+from voxmend.networks.conv_tasnet import ConvTasNet
+from voxmend.separation import SeparationRecipe
+
+recipe = SeparationRecipe(
+    name="conv_tasnet",
+    config=ConvTasNet.PRESETS["small"],
+    steps=4000,
+    batch=2,
+    seconds=2.0,
+    card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
+                  "(read English, CC BY 4.0)",
+          "licence": "Apache-2.0"},
+)

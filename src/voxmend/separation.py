@@ -1,0 +1,179 @@
+"""Supervised separation, the counterpart of separation with a prior: loss, recipe, use.
+
+Mixtures are made on the fly from the same folders of clean speech that train a prior.
+"""
+
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from . import hub
+from .data import Corpus
+from .training import trapezoid
+
+
+def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
+    """`metrics.si_snr` for tensors, with a gradient and finite for silence.
+
+    Shape: `[..., T]`, `[..., T]` (broadcast) to `[...]`, in dB.
+    """
+    estimate = estimate - estimate.mean(-1, keepdim=True)
+    reference = reference - reference.mean(-1, keepdim=True)
+    scale = (estimate * reference).sum(-1) / (reference.square().sum(-1) + eps)
+    target = scale.unsqueeze(-1) * reference
+    residual = estimate - target
+    return 10 * torch.log10((target.square().sum(-1) + eps) / (residual.square().sum(-1) + eps))
+
+
+def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
+    """Mean SI-SNR of the voices in the order that has the best one (permutation invariant).
+
+    (Kolbæk et al. 2017, "Multitalker speech separation with utterance-level permutation invariant
+    training of deep recurrent neural networks")
+
+    Shape: `[B, K, T]`, `[B, K, T]` to `[B]`, in dB.
+    """
+    voices = range(sources.shape[1])
+    pairs = si_snr(estimates.unsqueeze(2), sources.unsqueeze(1))  # [B, estimate, source]
+    orders = torch.tensor(list(permutations(voices)), device=pairs.device)
+    return pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1).amax(-1)
+
+
+def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
+                generator: np.random.Generator) -> np.ndarray:
+    """Random crops of `count` different speakers, whose sum is a mixture.
+
+    The first file is at an RMS of 0.1, the others differ from it by a level uniform in
+    ±`level_db`. Files are drawn in proportion to their length.
+
+    Shape: `[count, length]`, float32.
+
+    Raises ValueError for a corpus with fewer speakers.
+    """
+    if len(set(corpus.speakers)) < count:
+        raise ValueError(f"{corpus.folder}: mixtures of {count} voices need as many speakers, in "
+                         "folders of their own or with names like SPEAKER-CHAPTER-UTTERANCE")
+    files: dict[str, int] = {}
+    while len(files) < count:
+        where = generator.integers(0, len(corpus.samples))
+        file = int(np.searchsorted(corpus.ends, where, side="right"))
+        files.setdefault(corpus.speakers[file], file)
+    voices = np.zeros((count, length), np.float32)
+    for i, (voice, file) in enumerate(zip(voices, files.values())):
+        crop = corpus.cut(file, length, generator)
+        level = generator.uniform(-level_db, level_db) if i else 0.0
+        voice[:len(crop)] = crop * (0.1 / (32767 * corpus.rms[file]) * 10 ** (level / 20))
+    return voices
+
+
+@dataclass
+class SeparationRecipe:
+    """How to train a network `[B, 1, T]` → `[B, K, T]` to separate K voices.
+
+    Loss: minus `pit_si_snr`. Adam; the learning rate's course is `trapezoid`'s.
+    """
+
+    name: str
+    config: dict
+    steps: int
+    network: str = "ConvTasNet"
+    batch: int = 4
+    seconds: float = 3.0
+    learning_rate: float = 1e-3
+    warmup: int = 1
+    decay: float = 0.5
+    ema: float = 0.999
+    clip_norm: float = 5.0
+    level_db: float = 2.5
+    sample_rate: int = 16000
+    seed: int = 0
+    card: dict = field(default_factory=dict)
+
+    product: ClassVar[str] = "separator"
+    measure: ClassVar[str] = "SI-SNR improvement in dB"
+
+    @property
+    def sources(self) -> int:
+        return self.config.get("sources", 2)
+
+    def build(self) -> nn.Module:
+        torch.manual_seed(self.seed)
+        return hub.build_network(self.network, self.config)
+
+    def describe(self) -> dict:
+        return {"prediction": "sources", "sources": self.sources}
+
+    def rate(self, step: int) -> float:
+        return trapezoid(step, self.steps, self.warmup, self.decay)
+
+    def _voices(self, corpus: Corpus, batch: int, seconds: float, generator) -> Tensor:
+        length = round(seconds * self.sample_rate)
+        return torch.from_numpy(np.stack([
+            draw_voices(corpus, self.sources, length, self.level_db, generator)
+            for _ in range(batch)]))
+
+    def held_out(self, corpus: Corpus) -> Tensor:
+        """The voices of 32 fixed mixtures of 4 s."""
+        return self._voices(corpus, 32, 4.0, np.random.default_rng(1))
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor]:
+        """The voices of a step, `[batch, K, T]`."""
+        generator = np.random.default_rng([self.seed, step])
+        return (self._voices(corpus, self.batch, self.seconds, generator),)
+
+    def loss(self, network: nn.Module, voices: Tensor) -> Tensor:
+        estimates = network(voices.sum(1, keepdim=True))
+        return -pit_si_snr(estimates.float(), voices).mean()
+
+    @torch.no_grad()
+    def validate(self, network: nn.Module, voices: Tensor) -> dict[str, float]:
+        """SI-SNR of the voices over that of the mixture."""
+        gains = []
+        for sources in voices.split(4):
+            mixture = sources.sum(1, keepdim=True)
+            gains.append(pit_si_snr(network(mixture), sources) - si_snr(mixture, sources).mean(-1))
+        return {f"{self.sources} voices": round(torch.cat(gains).mean().item(), 3)}
+
+    def optimizers(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.Adam(network.parameters(), lr=self.learning_rate)]
+
+
+def load_separator(path: Path, device: str = "cpu") -> nn.Module:
+    """A trained separator for `separate`; raises `hub.PriorError`, a ValueError."""
+    card = hub.read_card(path)
+    if card.get("prediction") != "sources":
+        raise hub.PriorError(f"{path}: not a separator; train one with recipes/conv_tasnet.py")
+    try:
+        network = hub.build_network(card["network"], card["config"])
+        network.load_state_dict({n: t.float() for n, t in load_file(str(path)).items()})
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise hub.PriorError(f"{path}: the weights are damaged or do not fit their card "
+                             f"({reason}); train or fetch them again") from None
+    network.requires_grad_(False)
+    return network.eval().to(device)
+
+
+@torch.no_grad()
+def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
+    """The voices of a mixture at the separator's sample rate.
+
+    The network leaves their levels open: each voice is scaled to be nearest to the mixture, which
+    is the right level for voices that are uncorrelated.
+
+    Shape: `[T]` to `[K, T]`, float32.
+    """
+    mixture = np.asarray(mixture, np.float32)
+    if mixture.ndim != 1:
+        raise ValueError(f"a separator takes a mono signal, not {list(mixture.shape)}")
+    device = next(network.parameters()).device
+    voices = network(torch.from_numpy(mixture)[None, None].to(device))[0].cpu().numpy()
+    levels = voices @ mixture / (np.square(voices).sum(1) + 1e-12)
+    return levels[:, None] * voices
