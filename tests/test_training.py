@@ -14,6 +14,8 @@ import torch
 
 from conftest import voice
 from voxmend import audio, hub, training
+from voxmend.data import Corpus
+from voxmend.schedules import linear_betas
 
 RECIPE = '''
 from voxmend.training import PriorRecipe
@@ -104,3 +106,35 @@ def test_minutes_end_a_run(tmp_path, corpus):
     recipe = training.load_recipe(recipe_file(tmp_path, 10**6))
     assert training.train(recipe, corpus, tmp_path / "run", minutes=0.02).step < 10**5
     assert math.isfinite(losses(tmp_path / "run")[-1][1])
+
+
+def test_epsilon_loss_is_the_variational_one(corpus, tmp_path):
+    """A network that answers x_t/√(1 − ᾱ) errs by √ᾱ/(1 − ᾱ)^½·x, and describe() rebuilds it."""
+    recipe = training.EpsilonRecipe(name="tiny", network="DiffWave", steps=4, batch=4, seconds=0.25,
+                                    config=dict(layers=2, channels=16, dilation_cycle=2))
+    denoiser = recipe.build()
+    clean, t, noise = recipe.examples(Corpus(corpus / "train", tmp_path / "cache"), 0)
+    assert ((0 <= t) & (t < 200)).all() and len(set(t.tolist())) == 4
+    alpha_bar = torch.cumprod(1 - linear_betas(200), 0)[t].view(-1, 1, 1)
+    betas = linear_betas(200)[t].float()
+
+    class Trivial(torch.nn.Module):
+        def forward(self, x, beta):
+            torch.testing.assert_close(beta, betas)
+            return x / (1 - alpha_bar).sqrt()
+
+    denoiser.network = Trivial()
+    expected = (alpha_bar / (1 - alpha_bar) * clean.square()).mean()
+    torch.testing.assert_close(recipe.loss(denoiser, clean, t, noise), expected, check_dtype=False,
+                               rtol=1e-4, atol=0)
+
+
+def test_trained_epsilon_prior_loads_with_its_buffers(corpus, tmp_path):
+    recipe = training.EpsilonRecipe(name="tiny", network="DiffWave", steps=2, batch=2, seconds=0.25,
+                                    config=dict(layers=2, channels=16, dilation_cycle=2))
+    run = training.train(recipe, corpus, tmp_path / "run")
+    prior = hub.load_prior(tmp_path / "run" / "prior.safetensors")
+    x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
+    run._put(run.ema)
+    torch.testing.assert_close(prior(x, 0.5), run.denoiser(x, 0.5), rtol=1e-2, atol=1e-2)
+    assert prior.sigma_max == pytest.approx(2.56, abs=0.01)

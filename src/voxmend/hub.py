@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .audio import atomic_path
 from .denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
-from .schedules import BETAS
+from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
@@ -83,9 +83,8 @@ def file_hash(path: Path) -> str:
 def _denoiser(network: nn.Module, card: dict) -> Denoiser:
     """The adapter that a card asks for: `"prediction": "epsilon"` with `"betas"`, else EDM's."""
     if card.get("prediction") == "epsilon":
-        options = dict(card["betas"])
-        betas = BETAS[options.pop("schedule")](**options)
-        return EpsilonDenoiser(network, betas, card["sample_rate"], card["sigma_data"])
+        return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
+                               card["sigma_data"])
     return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
                        card["sigma_data"])
 

@@ -36,6 +36,12 @@ BETAS = {"linear": linear_betas, "quadratic": quadratic_betas, "sigmoid": sigmoi
          "cosine": cosine_betas}
 
 
+def build_betas(description: dict) -> Tensor:
+    """A β schedule from its name in `BETAS`, as `schedule`, and its arguments, as cards have it."""
+    options = dict(description)
+    return BETAS[options.pop("schedule")](**options)
+
+
 def betas_to_sigmas(betas: Tensor) -> Tensor:
     """σ of every step of a β schedule: σ² = (1 − ᾱ)/ᾱ, ᾱ = ∏(1 − β).
 

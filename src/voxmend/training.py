@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from . import hub
 from .data import Corpus
-from .denoiser import EDMDenoiser, Known
+from .denoiser import EDMDenoiser, EpsilonDenoiser, Known
+from .schedules import build_betas
 
 VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -135,6 +136,51 @@ class PriorRecipe:
     def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
         return [torch.optim.AdamW(denoiser.parameters(), lr=self.learning_rate, betas=(0.9, 0.99),
                                   weight_decay=self.weight_decay)]
+
+
+@dataclass
+class EpsilonRecipe(PriorRecipe):
+    """How to train the ε-network of a DDPM.
+
+    Loss: E ‖ε − ε_θ(√ᾱ_t x + √(1 − ᾱ_t) ε, β_t)‖² with t uniform, by Adam; the defaults are
+    UnDiff's. Source: Ho et al. 2020, eq. 14; UnDiff, eq. 3 with λ = 1 and section 4.3.
+
+    `betas` names the schedule: a key of `schedules.BETAS` and its arguments.
+    """
+
+    batch: int = 8
+    seconds: float = 2.048
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.0
+    betas: dict = field(default_factory=lambda: {"schedule": "linear", "steps": 200,
+                                                 "start": 1e-4, "end": 0.02})
+
+    def build(self) -> EpsilonDenoiser:
+        torch.manual_seed(self.seed)
+        network = hub.build_network(self.network, self.config)
+        return EpsilonDenoiser(network, build_betas(self.betas), self.sample_rate, self.sigma_data)
+
+    def describe(self) -> dict:
+        return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, ...]:
+        """Clean crops, steps of the schedule (from 0, stratified over the batch) and noise."""
+        numpy_rng = np.random.default_rng([self.seed, step])
+        torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
+        clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
+                             self.gain_db, numpy_rng)
+        position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
+        t = (position / self.batch * self.betas["steps"]).long()
+        return clean, t, torch.randn(clean.shape, generator=torch_rng)
+
+    def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        sigma = denoiser.log_sigmas[t].exp().view(-1, 1, 1)
+        x_t = (clean + sigma * noise) / (1 + sigma.square()).sqrt()
+        return (denoiser.network(x_t, denoiser.betas[t]) - noise).square().mean()
+
+    def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate,
+                                 weight_decay=self.weight_decay)]
 
 
 def random_context(clean: Tensor, sample_rate: int, share: float,
