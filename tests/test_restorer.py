@@ -74,7 +74,7 @@ def test_level_is_kept(prior):
     restorer = Restorer("declip", str(prior), steps=2, device="cpu")
     clipped = degrade.clip(wave, 0.1)
     np.testing.assert_allclose(restorer(gain * clipped, 16000, softer) / gain,
-                               restorer(clipped, 16000, told), atol=2e-4)
+                               restorer(clipped, 16000, told), rtol=5e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("task", [t for t in TASKS if t not in ("generate", "separate")])

@@ -21,7 +21,7 @@ from torch import Tensor
 from . import audio, hub
 from .baselines.griffin_lim import mel_griffin_lim
 from .damage import Damage, analyse
-from .denoiser import Denoiser
+from .denoiser import Denoiser, Known
 from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
 from .longform import ChunkedDenoiser, NoiseStream, process
 from .operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
@@ -101,9 +101,12 @@ class Task:
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
         rho: of the Karras grid.
-        noisy_start: add noise of level sigma_max to the operator's first guess. Without it a single
-            draw descends from the guess itself, which is nearer to the posterior mean; several
-            draws always add it, since they must differ.
+        noisy_start: add noise of level sigma_max to the operator's first guess. Without it noise
+            is put only into a lost band, of which there is no guess, and a single draw descends
+            from the guess itself, which is nearer to the posterior mean; several draws always add
+            it, since they must differ.
+        noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
+            denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
     """
 
     name: str
@@ -116,6 +119,7 @@ class Task:
     sigma_min: float = 0.01
     rho: float = 7.0
     noisy_start: bool = True
+    noise_scale: float = 1.0
 
 
 TASKS = {task.name: task for task in (
@@ -298,10 +302,13 @@ class Restorer:
         sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
-        x = first
-        if task.noisy_start or self.draws > 1:
-            x = first + sigmas[0].to(first) * noise(first)
-        return task.sampler(guidance(self.prior, operator, y), x, sigmas, noise)
+        known = operator.known(y) if operator else None
+        fresh = noise(first)
+        if known is not None and not task.noisy_start and self.draws == 1:
+            fresh = Known(torch.ones_like(known.time), known.frequency).hidden(fresh)
+        x = first + sigmas[0].to(first) * fresh
+        return task.sampler(guidance(self.prior, operator, y), x, sigmas,
+                            lambda like: task.noise_scale * noise(like))
 
 
 def _fit(wave: np.ndarray, length: int) -> np.ndarray:

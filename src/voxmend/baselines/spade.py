@@ -7,8 +7,11 @@ to twice its length (AᵀA = I) and Γ the frames that could have been clipped t
 
 which ADMM attacks with H_k, the projection onto k coefficients: k starts at 1 and grows by one in
 every iteration until the constraint is met. The solutions are overlap-added. All frames of a signal
-are solved side by side, in float32.
+are solved side by side, in float32, on all cores.
 """
+
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -76,13 +79,19 @@ def _solve(y: np.ndarray, clipped: np.ndarray, step, first, tolerance: float) ->
 
 def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first) -> np.ndarray:
     wave, clipped = _clipped(wave, level)
+    if not clipped.any():
+        return wave
     hop = round(0.016 * sample_rate)
     frame = 4 * hop
     padding = (frame - hop, frame)
     window = np.hanning(frame + 1)[:-1].astype(np.float32)
     scaled, mask = (sliding_window_view(np.pad(a, padding), frame)[::hop]
                     for a in (wave.astype(np.float32), clipped))
-    frames = _solve(scaled * window, mask, step, first, tolerance * level) * window / 1.5
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = zip(np.array_split(scaled * window, os.cpu_count()),
+                    np.array_split(mask, os.cpu_count()))
+        solved = pool.map(lambda part: _solve(*part, step, first, tolerance * level), parts)
+        frames = np.concatenate(list(solved)) * window / 1.5
     total = np.zeros(len(wave) + sum(padding))
     for start, solved in zip(range(0, len(total), hop), frames):
         total[start:start + frame] += solved

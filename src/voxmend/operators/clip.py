@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..baselines.declip import ar_declip
+from ..baselines.spade import s_spade
 from ..denoiser import Known
 from .base import Operator, by_channel
 
@@ -53,5 +53,5 @@ class Clip(Operator):
         return self.project(x0, y) - x0
 
     def start(self, y: Tensor) -> Tensor:
-        """Autoregressive declipping (`baselines.declip`)."""
-        return by_channel(lambda wave: ar_declip(wave, (1 - self.tolerance) * self.level), y)
+        """Sparse declipping (`baselines.spade`)."""
+        return by_channel(lambda wave: s_spade(wave, (1 - self.tolerance) * self.level), y)
