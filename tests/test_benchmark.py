@@ -5,6 +5,7 @@ import pytest
 
 from conftest import voice
 from voxmend import audio, benchmark
+from voxmend.restorer import TASKS
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def test_loudest_part():
 def test_rows_calls_and_input_score(data, prior):
     result = benchmark.run("declip", data, None, str(prior), steps=(2,), progress=False)
     rows = {row["method"]: row for row in result["cases"]["declip"]}
-    assert list(rows) == ["input", "AR", "cubic", "ours, 2 steps", "ours, 16 steps (default)"]
+    assert list(rows) == ["input", "cubic", "AR", "A-SPADE", "S-SPADE", "ours, 2 steps",
+                          f"ours, {TASKS['declip'].steps} steps (default)"]
     assert rows["ours, 2 steps"]["calls"] == 2 and rows["AR"]["calls"] == 0
     clean = audio.load(data / "0.wav", 16000)[0].astype(float)
     damaged = benchmark.clipped(clean, 0).damaged

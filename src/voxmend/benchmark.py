@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -136,10 +136,10 @@ def mel_of(wave: np.ndarray) -> np.ndarray:
 
 
 def one_after_another(example: Example, make: Callable) -> np.ndarray:
-    """Gaps, then clipping, then bandwidth, each found and mended by itself."""
+    """Gaps, then clipping, then bandwidth, each mended by itself; all were found beforehand."""
     wave = example.damaged
     for task in ("inpaint", "declip", "extend"):
-        wave = make(task)(wave, RATE, analyse([wave[None]], RATE))
+        wave = make(task)(wave, RATE, replace(example.damage, rms=rms(wave)))
     return wave
 
 
@@ -154,8 +154,10 @@ class Case:
 
 CASES = {
     "declip": Case("declip", clipped, {
+        "cubic": lambda e: baselines.cubic_declip(e.damaged, 0.995 * e.damage.clip_level),
         "AR": lambda e: baselines.ar_declip(e.damaged, 0.995 * e.damage.clip_level),
-        "cubic": lambda e: baselines.cubic_declip(e.damaged, 0.995 * e.damage.clip_level)}),
+        "A-SPADE": lambda e: baselines.a_spade(e.damaged, 0.995 * e.damage.clip_level),
+        "S-SPADE": lambda e: baselines.s_spade(e.damaged, 0.995 * e.damage.clip_level)}),
     "extend-4k": Case("extend", lowpassed(4000.0), {
         "mirroring": lambda e: baselines.spectral_mirror(e.damaged, 4000, RATE)}),
     "extend-2k": Case("extend", lowpassed(2000.0), {
