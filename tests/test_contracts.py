@@ -78,6 +78,16 @@ def test_operator_keeps_type_and_batch_items_apart(name):
     assert operator.start(y).shape == x.shape
 
 
+@pytest.mark.parametrize("name, unguessed", [("clip", 0.0), ("gap", 0.0), ("noise", 1.0),
+                                             ("gap@noise", 1.0), ("lowpass", 0.5),
+                                             ("gap@clip@lowpass", 0.25)])
+def test_blank_is_the_noise_where_the_start_makes_no_guess(name, unguessed):
+    """Its share of the energy: none where gaps are filled, the lost share of the band."""
+    noise = torch.randn(2, 1, 100 * LENGTH, generator=torch.Generator().manual_seed(0))
+    share = OPERATORS[name].blank(noise).square().mean() / noise.square().mean()
+    assert share == pytest.approx(unguessed, abs=0.04)
+
+
 @pytest.mark.parametrize("name", [n for n in OPERATORS if n not in NONLINEAR])
 def test_adjoint(name):
     operator = OPERATORS[name]

@@ -1,10 +1,7 @@
 """Denoisers: D(x, σ) ≈ E[x₀ | x₀ + σn = x], and the adapters that make one from a network."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 
 def broadcast(sigma: Tensor | float, like: Tensor) -> Tensor:
@@ -16,41 +13,6 @@ def broadcast(sigma: Tensor | float, like: Tensor) -> Tensor:
     return sigma.reshape(sigma.shape + (1,) * (like.ndim - sigma.ndim)) if sigma.ndim else sigma
 
 
-@dataclass(frozen=True)
-class Known:
-    """Which part of a noisy signal was observed, so that no noise need be on it.
-
-    known(t, f) = time(t)·frequency(f), each from 0 (hidden) to 1 (known).
-
-    Attributes:
-        time: `[B, C, T]`, or what broadcasts over it.
-        frequency: `[B, C, 257]`, or what broadcasts over it; 0 Hz to Nyquist in equal steps.
-    """
-
-    BINS = 257
-
-    time: Tensor
-    frequency: Tensor
-
-    def __mul__(self, other: "Known") -> "Known":
-        return Known(self.time * other.time, self.frequency * other.frequency)
-
-    def cut(self, start: int, stop: int) -> "Known":
-        """The same for the samples start … stop."""
-        return Known(self.time[..., start:stop], self.frequency)
-
-    def lowpass(self, x: Tensor) -> Tensor:
-        """Hx, with H² = frequency. Shape: `[B, C, T]` to the same."""
-        spectrum = torch.fft.rfft(x)
-        response = interpolate(self.frequency.to(x).sqrt(), spectrum.shape[-1], mode="linear",
-                               align_corners=True)
-        return torch.fft.irfft(response * spectrum, x.shape[-1])
-
-    def hidden(self, x: Tensor) -> Tensor:
-        """The part of x that is not known, x − H(time·Hx). Shape: `[B, C, T]` to the same."""
-        return x - self.lowpass(self.time * self.lowpass(x))
-
-
 class Denoiser(nn.Module):
     """What samplers and guidance see of a prior: `denoiser(x, sigma) -> x0_hat`.
 
@@ -60,8 +22,6 @@ class Denoiser(nn.Module):
         sigma_data: RMS of the signals it was trained on.
         receptive_field: samples on either side that one output sample depends on; None: unbounded.
         hop: samples between its frames; signals cut at multiples of it keep their frames.
-        sees_known: whether it can be told which part of x is without noise,
-            `denoiser(x, sigma, known)`.
 
     Shape: x `[B, C, T]` to the same; sigma a scalar, `[B]`, or `[B, C]`.
     """
@@ -72,7 +32,6 @@ class Denoiser(nn.Module):
     sigma_data: float = 0.1
     receptive_field: int | None = None
     hop: int = 1
-    sees_known: bool = False
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         raise NotImplementedError
@@ -93,22 +52,16 @@ class EDMDenoiser(Denoiser):
         self.sigma_min, self.sigma_max, self.sigma_data = sigma_min, sigma_max, sigma_data
         self.receptive_field = getattr(network, "receptive_field", None)
         self.hop = getattr(getattr(network, "stft", None), "hop", 1)
-        self.sees_known = getattr(network, "context", None) is not None
 
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         total = (sigma.square() + self.sigma_data**2).sqrt()
         return (self.sigma_data / total).square(), sigma * self.sigma_data / total, 1 / total
 
-    def forward(self, x: Tensor, sigma: Tensor | float, known: Known | None = None) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         flat = x.reshape(-1, 1, x.shape[-1])
         sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
         c_skip, c_out, c_in = self.coefficients(sigma)
-        told = ()
-        if known is not None:
-            time = known.time.to(x).expand(x.shape)
-            frequency = known.frequency.to(x).expand(*x.shape[:2], Known.BINS)
-            told = (Known(time.reshape(flat.shape), frequency.reshape(-1, 1, Known.BINS)),)
-        out = self.network(c_in * flat, sigma.flatten().log() / 4, *told)
+        out = self.network(c_in * flat, sigma.flatten().log() / 4)
         return (c_skip * flat + c_out * out).reshape(x.shape)
 
 

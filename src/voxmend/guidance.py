@@ -27,19 +27,12 @@ def _variance(denoiser: Denoiser, sigma: Tensor, x: Tensor) -> Tensor:
     return sigma * denoiser.sigma_data**2 / (sigma + denoiser.sigma_data**2)
 
 
-def _informed(denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-    """D(x; σ); for a prior that can use it, with all that y tells exactly put into x first."""
-    known = operator.known(y) if denoiser.sees_known else None
-    if known is None:
-        return denoiser
-    return lambda x, sigma: denoiser(operator.reveal(x, y), sigma, known)
-
-
-def _with_gradient(denoise: Denoise, x: Tensor, sigma, loss) -> tuple[Tensor, Tensor]:
+def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor, sigma,
+                   loss) -> tuple[Tensor, Tensor]:
     """D(x; σ) and the gradient with respect to x of Σ_items loss(D)."""
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
-        x0 = denoise(x, sigma)
+        x0 = denoiser(x, sigma)
         return x0.detach(), torch.autograd.grad(loss(x0), x)[0]
 
 
@@ -61,7 +54,6 @@ class Imputation:
     """Replaces what y tells: D̃ = D + w·(P(D) − D), P the operator's projection.
 
     w = r²/(r² + σ_y²) relaxes the replacement where the observation is noisy; w = 1 otherwise.
-    A prior that sees what is known (`Denoiser.sees_known`) gets it without noise.
     Exact for gaps under priors with independent samples. Source: UnDiff, eq. 7.
     """
 
@@ -69,10 +61,9 @@ class Imputation:
         if type(operator).project is Operator.project:
             raise GuidanceError(f"imputation needs a projection, which {operator!r} lacks; "
                                 "use Reconstruction")
-        estimate = _informed(denoiser, operator, y)
 
         def denoise(x, sigma):
-            x0 = estimate(x, sigma)
+            x0 = denoiser(x, sigma)
             variance = _variance(denoiser, sigma, x)
             weight = variance / (variance + operator.noise_std**2)
             return x0 + weight * (operator.project(x0, y) - x0)
@@ -97,14 +88,13 @@ class Reconstruction:
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         projects = type(operator).project is not Operator.project
-        estimate = _informed(denoiser, operator, y)
 
         def denoise(x, sigma):
             def loss(x0):
                 residual = operator.residual(x0, y)
                 return (residual.square().flatten(1).sum(1) + 1e-12).sqrt().sum()
 
-            x0, gradient = _with_gradient(estimate, x, sigma, loss)
+            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
             step = self.xi * broadcast(sigma, x) / (_rms(gradient) + 1e-8)
             x0 = x0 - step * gradient
             if self.impute and projects:
@@ -207,7 +197,7 @@ class PiGDM:
                 pull = _linear_solve(operator, y, x0.detach(), _variance(denoiser, sigma, x))
                 return (pull * x0).sum()
 
-            x0, gradient = _with_gradient(denoiser, x, sigma, loss)
+            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
             return x0 + broadcast(sigma, x).square() * gradient
 
         return denoise

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser, Known
+from .denoiser import Denoiser
 
 
 class ChunkedDenoiser(Denoiser):
@@ -41,24 +41,21 @@ class ChunkedDenoiser(Denoiser):
                              "denoise the signal in one piece")
         self.denoiser = denoiser
         for name in ("sample_rate", "sigma_min", "sigma_max", "sigma_data", "receptive_field",
-                     "hop", "sees_known"):
+                     "hop"):
             setattr(self, name, getattr(denoiser, name))
         self.halo = math.ceil(self.receptive_field / self.hop) * self.hop
         self.chunk = max(1, round(seconds * self.sample_rate / self.hop)) * self.hop
 
-    def forward(self, x: Tensor, sigma: Tensor | float, known: Known | None = None) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         if x.shape[-1] <= self.chunk + self.halo:
-            return self._denoise(x, sigma, known)
+            return self.denoiser(x, sigma)
         pieces = []
         for start in range(0, x.shape[-1], self.chunk):
             first = max(0, start - self.halo)
-            stop = start + self.chunk + self.halo
-            denoised = self._denoise(x[..., first:stop], sigma, known and known.cut(first, stop))
+            window = x[..., first:start + self.chunk + self.halo]
+            denoised = self.denoiser(window, sigma)
             pieces.append(denoised[..., start - first:start - first + self.chunk])
         return torch.cat(pieces, dim=-1)
-
-    def _denoise(self, x, sigma, known):
-        return self.denoiser(x, sigma) if known is None else self.denoiser(x, sigma, known)
 
 
 def _segments(blocks: Iterable[np.ndarray], segment: int, overlap: int):

@@ -21,8 +21,8 @@ from torch import Tensor
 from . import audio, hub
 from .baselines.griffin_lim import mel_griffin_lim
 from .damage import Damage, analyse
-from .denoiser import Denoiser, Known
-from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
+from .denoiser import Denoiser
+from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Unguided
 from .longform import ChunkedDenoiser, NoiseStream, process
 from .operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .samplers import ancestral, euler
@@ -102,9 +102,9 @@ class Task:
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
         rho: of the Karras grid.
         noisy_start: add noise of level sigma_max to the operator's first guess. Without it noise
-            is put only into a lost band, of which there is no guess, and a single draw descends
-            from the guess itself, which is nearer to the posterior mean; several draws always add
-            it, since they must differ.
+            is put only where there is no guess, as in a lost band, and a single draw descends from
+            the guess itself, which is nearer to the posterior mean; several draws always add it,
+            since they must differ.
         noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
             denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
     """
@@ -123,14 +123,14 @@ class Task:
 
 
 TASKS = {task.name: task for task in (
-    Task("declip", found_damage, ("clip_level",), Reconstruction(1.5),
-         sigma_max=0.3, sigma_min=0.03),
-    Task("extend", found_damage, ("cutoff",), sigma_min=0.001),
+    Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
+         sigma_min=0.015, noisy_start=False),
+    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.05),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
          sigma_min=0.03, noisy_start=False),
     Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(1.5),
-         sigma_max=0.3, sigma_min=0.005),
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), sigma_max=0.1,
+         sigma_min=0.005, noisy_start=False, noise_scale=1.08),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
@@ -302,10 +302,9 @@ class Restorer:
         sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
-        known = operator.known(y) if operator else None
         fresh = noise(first)
-        if known is not None and not task.noisy_start and self.draws == 1:
-            fresh = Known(torch.ones_like(known.time), known.frequency).hidden(fresh)
+        if operator and not task.noisy_start and self.draws == 1:
+            fresh = operator.blank(fresh)
         x = first + sigmas[0].to(first) * fresh
         return task.sampler(guidance(self.prior, operator, y), x, sigmas,
                             lambda like: task.noise_scale * noise(like))

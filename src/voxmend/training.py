@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from . import hub
 from .data import Corpus
-from .denoiser import EDMDenoiser, EpsilonDenoiser, Known
+from .denoiser import EDMDenoiser, EpsilonDenoiser
 from .schedules import build_betas
 
 VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -43,9 +43,6 @@ class PriorRecipe:
 
     The learning rate rises over `warmup` steps, stays, and falls linearly to zero over the last
     `decay` of `steps`; a run may be stopped earlier at any time, since the EMA is what ships.
-
-    With `context` (a network that has it, too) the prior also learns to use what is known without
-    noise of the clip: it then hides only a part of it (`random_context`).
     """
 
     name: str
@@ -61,7 +58,6 @@ class PriorRecipe:
     ema: float = 0.999
     clip_norm: float = 1.0
     gain_db: float = 3.0
-    context: float = 0.0
     sample_rate: int = 16000
     sigma_min: float = 0.002
     sigma_max: float = 2.0
@@ -91,8 +87,8 @@ class PriorRecipe:
         return corpus.crops(32, 2 * self.sample_rate, self.sigma_data, 0.0,
                             np.random.default_rng(1))
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, ...]:
-        """Clean crops, noise levels (stratified over the batch), noise and what is known."""
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, noise levels (stratified over the batch) and noise of a step."""
         numpy_rng = np.random.default_rng([self.seed, step])
         torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
         clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
@@ -100,26 +96,13 @@ class PriorRecipe:
         position = (torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng))
         span = math.log(self.sigma_max / self.sigma_min)
         sigma = self.sigma_min * torch.exp(position / self.batch * span)
-        noise = torch.randn(clean.shape, generator=torch_rng)
-        if not self.context:
-            return clean, sigma.view(-1, 1, 1), noise
-        known = random_context(clean, self.sample_rate, self.context, numpy_rng)
-        return clean, sigma.view(-1, 1, 1), noise, known.time, known.frequency
+        return clean, sigma.view(-1, 1, 1), torch.randn(clean.shape, generator=torch_rng)
 
-    def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor,
-             *context: Tensor) -> Tensor:
-        """The loss; with context only of what is hidden, as if it were the whole signal."""
-        known = Known(*(t.float() for t in context)) if context else None
-        noise = sigma * noise if known is None else known.hidden(sigma * noise)
-        noisy = clean + noise
+    def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        noisy = clean + sigma * noise
         c_skip, c_out, c_in = denoiser.coefficients(sigma)
-        told = () if known is None else (known,)
-        predicted = denoiser.network(c_in * noisy, sigma.flatten().log() / 4, *told)
-        error = predicted - (clean - c_skip * noisy) / c_out
-        if known is None:
-            return error.square().mean()
-        share = 1 - known.time.mean(-1) * known.frequency.mean(-1)
-        return (known.hidden(error).square().mean(-1) / share.clamp(min=0.05)).mean()
+        predicted = denoiser.network(c_in * noisy, sigma.flatten().log() / 4)
+        return (predicted - (clean - c_skip * noisy) / c_out).square().mean()
 
     @torch.no_grad()
     def validate(self, denoiser: EDMDenoiser, clean: Tensor) -> dict[str, float]:
@@ -163,7 +146,7 @@ class EpsilonRecipe(PriorRecipe):
     def describe(self) -> dict:
         return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, ...]:
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Clean crops, steps of the schedule (from 0, stratified over the batch) and noise."""
         numpy_rng = np.random.default_rng([self.seed, step])
         torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
@@ -181,38 +164,6 @@ class EpsilonRecipe(PriorRecipe):
     def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate,
                                  weight_decay=self.weight_decay)]
-
-
-def random_context(clean: Tensor, sample_rate: int, share: float,
-                   generator: np.random.Generator) -> Known:
-    """What is known of every clip: all below a cut-off, outside gaps, below a clip level.
-
-    Each of the three limits holds with probability `share`; a clip with none is all hidden.
-    Cut-offs of 1 kHz to nine tenths of Nyquist (200 Hz wide), up to four gaps of 5–150 ms, clip
-    levels 5–26 dB under the peak.
-
-    Shape: `[B, 1, T]` to a Known of `[B, 1, …]`.
-    """
-    hz = torch.linspace(0, sample_rate / 2, Known.BINS)
-    time, frequency = torch.zeros_like(clean), torch.zeros(len(clean), 1, Known.BINS)
-    for wave, present, response in zip(clean, time, frequency):
-        band, gaps, clip = generator.random(3) < share
-        if not (band or gaps or clip):
-            continue
-        present += 1
-        response += 1
-        if band:
-            cutoff = 1000 * (0.45 * sample_rate / 1000) ** generator.random()
-            response *= ((cutoff - hz) / 200 + 0.5).clamp(0, 1)
-        if clip:
-            heard = Known(present[None], response[None]).lowpass(wave[None])[0]
-            level = heard.abs().max() * 10 ** (-generator.uniform(5, 26) / 20)
-            present *= heard.abs() < level
-        for _ in range(generator.integers(1, 5) if gaps else 0):
-            length = round(0.005 * 30 ** generator.random() * sample_rate)
-            start = generator.integers(0, present.shape[-1])
-            present[:, start:start + length] = 0
-    return Known(time, frequency)
 
 
 def load_recipe(path: Path):

@@ -15,7 +15,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..denoiser import Known
 from ..spectral import STFT
 
 
@@ -54,13 +53,10 @@ class FrameConvNeXt(nn.Module):
             `dilations[i % len(dilations)]`.
         n_fft, hop: STFT, in samples.
         compression: exponent p of the compressed input |X|^p e^{j∠X}.
-        context: whether it takes `known`, the part of x that is without noise.
 
     Shape:
         - x: `[B, 1, T]` of about unit variance
         - noise: `[B]`, ln σ / 4
-        - known: `Known` of `[B, 1, …]`: the spectrum of its mask over time and its response over
-          frequency enter the first layer
         - output: `[B, 1, T]`
     """
 
@@ -68,8 +64,7 @@ class FrameConvNeXt(nn.Module):
 
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
-                 n_fft: int = 512, hop: int = 128, compression: float = 0.3,
-                 context: bool = False):
+                 n_fft: int = 512, hop: int = 128, compression: float = 0.3):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
@@ -82,27 +77,15 @@ class FrameConvNeXt(nn.Module):
         self.leave = nn.Linear(channels, 4 * self.stft.bins)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
-        self.context = None
-        if context:
-            self.context = nn.Linear(2 * self.stft.bins + Known.BINS, channels, bias=False)
-            nn.init.zeros_(self.context.weight)
         frames = sum(d * (kernel - 1) // 2 for d in reach)
         self.receptive_field = frames * hop + n_fft  # samples on either side
 
-    def _told(self, known: Known) -> Tensor:
-        """What the first layer adds for `known`. Shape: to `[B, frames, channels]`."""
-        mask = torch.view_as_real(self.stft.forward(known.time.squeeze(1))).flatten(-2) / 8
-        response = known.frequency.expand(-1, mask.shape[1], -1)
-        return self.context(torch.cat([mask, response], dim=-1))
-
-    def forward(self, x: Tensor, noise: Tensor, known: Known | None = None) -> Tensor:
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         spectrum = self.stft.forward(x.squeeze(1))
         parts = torch.view_as_real(spectrum)
         power = parts.square().sum(-1, keepdim=True)
         compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
         h = self.enter(torch.cat([parts.flatten(-2), compressed.flatten(-2)], dim=-1))
-        if known is not None:
-            h = h + self._told(known)
         angle = noise[:, None] * self.frequencies
         embedding = self.embed(torch.cat([angle.cos(), angle.sin()], dim=-1))
         for block in self.blocks:

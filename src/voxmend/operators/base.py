@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..denoiser import Known
-
 
 def by_channel(function, y: Tensor) -> Tensor:
     """Applies a numpy function to every channel. Shape: `[B, C, …]` to `[B, C, T]`."""
@@ -20,7 +18,6 @@ class Operator:
     Attributes:
         linear: whether A is linear; then `adjoint` and least squares make sense.
         noise_std: standard deviation of the white noise in y, 0 for an exact observation.
-        pointwise: whether each sample of y depends on the same sample of x alone.
 
     Shape: `forward` takes x `[B, C, T]`; y has the shape that the operator gives it.
 
@@ -30,7 +27,6 @@ class Operator:
 
     linear: bool = False
     noise_std: float = 0.0
-    pointwise: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -44,17 +40,6 @@ class Operator:
         Where y is noisy it is the signal that explains y as if it were exact.
         """
         raise NotImplementedError(f"{type(self).__name__} has no projection")
-
-    def known(self, y: Tensor) -> Known | None:
-        """Which part of the signal y tells exactly; None where there is no such part."""
-        return None
-
-    def reveal(self, x: Tensor, y: Tensor) -> Tensor:
-        """x, whatever its noise, with the part that y tells exactly put in; x elsewhere.
-
-        Unlike `project` it says nothing about the hidden part, as a bound for clipped samples.
-        """
-        return self.project(x, y)
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """What of y the signal x0 does not explain, y − A(x0); differentiable in x0."""
@@ -80,6 +65,10 @@ class Operator:
         """
         return y
 
+    def blank(self, noise: Tensor) -> Tensor:
+        """The part of noise that lies where `start` makes no guess: all of it if start is y."""
+        return noise
+
     def __matmul__(self, inner: "Operator") -> "Compose":
         return Compose(self, inner)
 
@@ -99,7 +88,6 @@ class Compose(Operator):
     def __init__(self, outer: Operator, inner: Operator):
         self.outer, self.inner = outer, inner
         self.linear = outer.linear and inner.linear
-        self.pointwise = outer.pointwise and inner.pointwise
         self.noise_std = (outer.noise_std**2 + inner.noise_std**2) ** 0.5
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,22 +96,16 @@ class Compose(Operator):
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         return self.inner.project(x0, self.outer.project(self.inner.forward(x0), y))
 
-    def known(self, y: Tensor) -> Known | None:
-        """Product of both; None with noise, or where the inner observation is not y in places."""
-        parts = self.outer.known(y), self.inner.known(y)
-        if self.noise_std or None in parts or not (self.inner.linear or self.outer.pointwise):
-            return None
-        return parts[0] * parts[1]
-
-    def reveal(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.inner.reveal(x, self.outer.reveal(self.inner.forward(x), y))
-
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """The inner operator's residual against the inner observation that explains y."""
         return self.inner.residual(x0, self.outer.project(self.inner.forward(x0), y))
 
     def start(self, y: Tensor) -> Tensor:
         return self.inner.start(self.outer.start(y))
+
+    def blank(self, noise: Tensor) -> Tensor:
+        unguessed = self.outer.blank(noise)
+        return unguessed + self.inner.blank(noise - unguessed)
 
     def __repr__(self) -> str:
         return f"{self.outer!r} @ {self.inner!r}"

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from ..baselines.spade import s_spade
-from ..denoiser import Known
 from .base import Operator, by_channel
 
 
@@ -20,8 +19,6 @@ class Clip(Operator):
     >>> Clip(0.5)(torch.tensor([[[-2.0, 0.25, 0.75]]]))
     tensor([[[-0.5000,  0.2500,  0.5000]]])
     """
-
-    pointwise = True
 
     def __init__(self, level: float, tolerance: float = 0.005):
         if not level > 0:
@@ -39,12 +36,6 @@ class Clip(Operator):
         beyond = torch.where(y > 0, torch.maximum(x0, y), torch.minimum(x0, y))
         return torch.where(self._clipped(y), beyond, y)
 
-    def known(self, y: Tensor) -> Known:
-        return Known((~self._clipped(y)).to(y), y.new_ones(1, 1, Known.BINS))
-
-    def reveal(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.where(self._clipped(y), x, y)
-
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """y − x0 on reliable samples and, on clipped ones, only what falls short of the level.
 
@@ -55,3 +46,6 @@ class Clip(Operator):
     def start(self, y: Tensor) -> Tensor:
         """Sparse declipping (`baselines.spade`)."""
         return by_channel(lambda wave: s_spade(wave, (1 - self.tolerance) * self.level), y)
+
+    def blank(self, noise: Tensor) -> Tensor:
+        return torch.zeros_like(noise)

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from ..baselines.interpolation import ar_interpolate
-from ..denoiser import Known
 from .base import Operator, by_channel
 
 
@@ -18,7 +17,7 @@ class Gap(Operator):
     tensor([[[1., 0.]]])
     """
 
-    linear = pointwise = True
+    linear = True
 
     def __init__(self, present: Tensor):
         self.present = present.bool()
@@ -37,12 +36,12 @@ class Gap(Operator):
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         return torch.where(self.present.to(x0.device), y, x0)
 
-    def known(self, y: Tensor) -> Known:
-        return Known(self.present.to(y).expand(y.shape), y.new_ones(1, 1, Known.BINS))
-
     def start(self, y: Tensor) -> Tensor:
         """Autoregressive interpolation (`baselines.interpolation`)."""
         missing = ~self.present.expand(y.shape[-1]).cpu().numpy()
         if missing.sum() > len(missing) - 2:
             return y
         return by_channel(lambda wave: ar_interpolate(wave, missing), y)
+
+    def blank(self, noise: Tensor) -> Tensor:
+        return torch.zeros_like(noise)

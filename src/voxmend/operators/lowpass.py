@@ -1,13 +1,10 @@
 """Lost bandwidth."""
 
-import numpy as np
 import torch
 from scipy.fft import next_fast_len
-from scipy.signal import freqz
 from torch import Tensor
 
 from ..degrade import lowpass_taps
-from ..denoiser import Known
 from .base import Operator
 
 
@@ -55,7 +52,6 @@ class Lowpass(Operator):
         """
         return x0 + self.forward(y - self.forward(x0))
 
-    def known(self, y: Tensor) -> Known:
-        taps = self._taps.numpy()
-        response = np.abs(freqz(taps, worN=Known.BINS, include_nyquist=True)[1]) ** 2
-        return Known(y.new_ones(1, 1, y.shape[-1]), torch.from_numpy(response).to(y)[None, None])
+    def blank(self, noise: Tensor) -> Tensor:
+        """That in the lost band."""
+        return noise - self.forward(self.forward(noise))
