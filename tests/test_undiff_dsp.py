@@ -31,7 +31,6 @@ def test_mel_spectrogram(vectors):
     both = torch.from_numpy(np.concatenate([vectors["in/x"], vectors["in/estimate"]]))
     mel = Mel()(both)[:, 0].numpy()
     assert relative(mel, vectors["out/mel_batch2"]) < 1e-5
-    assert relative(mel[0], vectors["out/mel"]) < 1e-5
 
 
 def test_clip_level(vectors):
@@ -41,11 +40,9 @@ def test_clip_level(vectors):
     assert level == pytest.approx(vectors["out/clip_level"].item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("estimate, expected", [("in/estimate", "out/lsd"),
-                                                ("out/fir_output", "out/lsd_lowpassed")])
-def test_lsd(estimate, expected, vectors):
-    value = METRICS["lsd"](wave(vectors, estimate), wave(vectors, "in/x"), RATE)
-    assert value == pytest.approx(vectors[expected].item(), rel=1e-4)
+def test_lsd(vectors):
+    value = METRICS["lsd"](wave(vectors, "in/estimate"), wave(vectors, "in/x"), RATE)
+    assert value == pytest.approx(vectors["out/lsd"].item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("estimate, expected", [("in/estimate", "out/si_snr"),

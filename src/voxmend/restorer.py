@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -89,6 +90,11 @@ def found_damage(scene: Scene) -> Operator | None:
                    lost_bandwidth(scene))
 
 
+def karras_levels(task: "Task", prior: Denoiser) -> Tensor:
+    """The Karras grid of the task's steps, sigma_max, sigma_min and rho."""
+    return karras_grid(task.steps, task.sigma_max, task.sigma_min, task.rho)
+
+
 @dataclass(frozen=True)
 class Task:
     """A kind of mending: which damage, under which guidance, by which sampler.
@@ -101,10 +107,11 @@ class Task:
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
         rho: of the Karras grid.
-        noisy_start: add noise of level sigma_max to the operator's first guess. Without it noise
-            is put only where there is no guess, as in a lost band, and a single draw descends from
-            the guess itself, which is nearer to the posterior mean; several draws always add it,
-            since they must differ.
+        start: `noisy` adds noise of level sigma_max to the operator's first guess. `guess` puts
+            noise only where there is no guess, as in a lost band: a single draw then descends from
+            the guess itself, which is nearer to the posterior mean (several draws must differ and
+            are noisy). `noise` makes no use of a guess: x ~ N(0, 1 + sigma_max²), as in DDPM.
+        levels: from task and prior to the sampler's noise levels, `[steps + 1]`.
         noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
             denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
     """
@@ -118,19 +125,20 @@ class Task:
     sigma_max: float = 0.5
     sigma_min: float = 0.01
     rho: float = 7.0
-    noisy_start: bool = True
+    start: Literal["noisy", "guess", "noise"] = "noisy"
+    levels: Callable = karras_levels
     noise_scale: float = 1.0
 
 
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, noisy_start=False),
+         sigma_min=0.015, start="guess"),
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.05),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
-         sigma_min=0.03, noisy_start=False),
+         sigma_min=0.03, start="guess"),
     Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), sigma_max=0.1,
-         sigma_min=0.005, noisy_start=False, noise_scale=1.08),
+         sigma_min=0.005, start="guess", noise_scale=1.08),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
@@ -295,18 +303,17 @@ class Restorer:
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
         task, first = self.task, y if operator is None else operator.start(y)
-        guidance, sigma_max, sigma_min = task.guidance, task.sigma_max, task.sigma_min
         if isinstance(operator, WhiteNoise):  # alone, it has an exact posterior
-            guidance = NoisyObservation()
-            sigma_max, sigma_min = 10 * operator.noise_std, 1.5 * operator.noise_std
-        sigmas = karras_grid(task.steps, sigma_max, sigma_min, task.rho)
+            task = replace(task, guidance=NoisyObservation(), sigma_max=10 * operator.noise_std,
+                           sigma_min=1.5 * operator.noise_std)
+        sigmas = task.levels(task, self.prior)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
-        fresh = noise(first)
-        if operator and not task.noisy_start and self.draws == 1:
+        fresh, sigma = noise(first), sigmas[0].to(first)
+        if operator and task.start == "guess" and self.draws == 1:
             fresh = operator.blank(fresh)
-        x = first + sigmas[0].to(first) * fresh
-        return task.sampler(guidance(self.prior, operator, y), x, sigmas,
+        x = (1 + sigma**2).sqrt() * fresh if task.start == "noise" else first + sigma * fresh
+        return task.sampler(task.guidance(self.prior, operator, y), x, sigmas,
                             lambda like: task.noise_scale * noise(like))
 
 
