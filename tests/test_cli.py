@@ -56,6 +56,27 @@ def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
 
 
+def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
+    for split, seed in (("train", 0), ("val", 1)):
+        (tmp_path / "speech" / split).mkdir(parents=True)
+        audio.save(tmp_path / "speech" / split / "a.wav", voice(seed=seed), 16000)
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text("from voxmend.training import PriorRecipe\n"
+                      "recipe = PriorRecipe(name='tiny', network='FrameConvNeXt', steps=2, batch=2,"
+                      " seconds=0.25, config=dict(channels=8, blocks=1))\n")
+    command = ["train", recipe, "--data", tmp_path / "speech", "--out", tmp_path / "run",
+               "--device", "cpu"]
+    code, text = run(capsys, *command)
+    assert code == 0 and "prior.safetensors: use it with --prior" in text.out
+    code, text = run(capsys, *command)
+    assert code == 2 and "--resume" in text.err
+    assert run(capsys, *command, "--resume", "--steps", 4)[0] == 0
+    log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
+    trained = tmp_path / "run" / "prior.safetensors"
+    assert run(capsys, "inpaint", damaged, tmp_path / "out.wav", *quick(trained))[0] == 0
+
+
 def test_extend_of_8_khz_gives_16_khz(wav, prior, tmp_path, capsys):
     source = wav("phone.wav", rate=8000)
     assert run(capsys, "extend", source, tmp_path / "wide.wav", *quick(prior))[0] == 0
