@@ -138,3 +138,28 @@ def test_trained_epsilon_prior_loads_with_its_buffers(corpus, tmp_path):
     run._put(run.ema)
     torch.testing.assert_close(prior(x, 0.5), run.denoiser(x, 0.5), rtol=1e-2, atol=1e-2)
     assert prior.sigma_max == pytest.approx(2.56, abs=0.01)
+
+
+def test_crops_come_in_no_order(corpus, tmp_path):
+    """The row of a batch, which sets the noise level, says nothing of the file."""
+    for seed in range(4, 9):
+        audio.save(corpus / "train" / f"{seed}.flac", voice(3.0, seed=seed), 16000)
+    speech = Corpus(corpus / "train", tmp_path / "cache")
+    drawn = []
+    speech.cut = lambda file, length, rng: drawn.append(file) or np.zeros(length, np.int16)
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        speech.crops(8, 100, 0.1, 0.0, rng)
+    rows = np.tile(np.arange(8), 400)
+    assert abs(np.corrcoef(rows, drawn)[0, 1]) < 0.06
+
+
+def test_validation_leaves_running_statistics_alone(corpus, tmp_path):
+    recipe = training.EpsilonRecipe(name="tiny", network="FFCAE", steps=2, batch=2, seconds=0.25,
+                                    config=dict(channels=8, blocks=1))
+    run = training.train(recipe, corpus, tmp_path / "run")
+    before = {n: b.clone() for n, b in run.denoiser.named_buffers()}
+    run.validate(torch.randn(2, 1, 4000))
+    assert any("running" in n for n in before)
+    for name, buffer in run.denoiser.named_buffers():
+        torch.testing.assert_close(buffer, before[name])

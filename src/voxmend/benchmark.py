@@ -264,6 +264,9 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     """Runs the cases of a task, or all; the result can be written as JSON."""
     waves = load_clips(Path(data), clips)
     names = [n for n in CASES if task in ("all", CASES[n].task)]
+    if len(waves) < (2 if "separate" in names else 1):
+        raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
+    list(METRICS.values())  # says at once if a package is missing
     counter = CallCounter(hub.load_prior(prior, device))
     path = hub.find_prior(prior)
     result = {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),

@@ -334,7 +334,10 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     from .restorer import pick_device
 
     if out:
-        files.check_free(out, overwrite)
+        if out.suffix != ".json":
+            raise ValueError(f"--out {out}: give a name that ends in .json")
+        for path in (out, out.with_suffix(".md")):
+            files.check_free(path, overwrite)
     result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
     table = benchmark.markdown(result)
     print(table)
@@ -395,7 +398,7 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         message = str(error) or type(error).__name__
         print("voxmend: " + " ".join(message.split()), file=sys.stderr)
         return 2

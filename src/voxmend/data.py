@@ -94,7 +94,7 @@ class Corpus:
         Shape: `[batch, 1, length]`, float32.
         """
         out = np.zeros((batch, 1, length), np.float32)
-        where = np.sort(generator.integers(0, len(self.samples), batch))
+        where = generator.integers(0, len(self.samples), batch)
         for row, file in zip(out, np.searchsorted(self.ends, where, side="right")):
             crop = self.cut(file, length, generator)
             gain = rms / (32767 * self.rms[file]) * 10 ** (generator.normal() * gain_db / 20)

@@ -71,10 +71,10 @@ def find(reader, restorer_finds: tuple[str, ...], told: dict) -> Damage:
     """The damage of a recording: what was told, and what was found of the rest."""
     damage = analyse(reader.blocks(), reader.sample_rate)
     damage = replace(damage, **told)
-    if damage.cutoff and not 100 <= damage.cutoff <= reader.sample_rate / 2:
+    if damage.cutoff and not 150 <= damage.cutoff <= reader.sample_rate / 2:
         raise audio.AudioError(f"{getattr(reader, 'path', 'input')}: a cut-off of "
                                f"{damage.cutoff:g} Hz does not fit a rate of "
-                               f"{reader.sample_rate} Hz; give one from 100 Hz to half the rate")
+                               f"{reader.sample_rate} Hz; give one from 150 Hz to half the rate")
     for name in ("clip_level", "cutoff", "gaps", "noise"):
         if name not in restorer_finds:
             damage = replace(damage, **{name: () if name == "gaps" else None})

@@ -93,6 +93,8 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     """A prior by name or path, in float32, ready for inference; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
+    if card.get("prediction") == "sources":
+        raise PriorError(f"{path}: a separator, not a prior; use `voxmend.separation` for it")
     try:
         network = build_network(card["network"], card["config"])
         state = {n: t.float() if t.is_floating_point() else t

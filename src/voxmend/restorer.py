@@ -23,7 +23,7 @@ from . import audio, hub
 from .baselines.griffin_lim import mel_griffin_lim
 from .damage import Damage, analyse
 from .denoiser import Denoiser
-from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Unguided
+from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
 from .longform import ChunkedDenoiser, NoiseStream, process
 from .operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .samplers import ancestral, euler
@@ -58,7 +58,8 @@ def lost_bandwidth(scene: Scene) -> Lowpass | None:
     cutoff = scene.damage.cutoff or np.inf
     if scene.recorded_rate < scene.sample_rate:
         cutoff = min(cutoff, 0.47 * scene.recorded_rate)
-    return Lowpass(float(cutoff), scene.sample_rate) if cutoff < scene.sample_rate / 2 else None
+    lost = cutoff < scene.sample_rate / 2 - 100  # half of the filter's transition band
+    return Lowpass(float(cutoff), scene.sample_rate) if lost else None
 
 
 def found_gaps(scene: Scene) -> Gap | None:
@@ -107,10 +108,11 @@ class Task:
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
         rho: of the Karras grid.
-        start: `noisy` adds noise of level sigma_max to the operator's first guess. `guess` puts
-            noise only where there is no guess, as in a lost band: a single draw then descends from
-            the guess itself, which is nearer to the posterior mean (several draws must differ and
-            are noisy). `noise` makes no use of a guess: x ~ N(0, 1 + sigma_max²), as in DDPM.
+        start: `noisy` adds noise of level sigma_max to the operator's first guess. With `guess`
+            noise, here and in the sampler, is only where there is no guess, as in a lost band: a
+            single draw descends from the guess itself, which is nearer to the posterior mean
+            (several draws must differ and are noisy). `noise` makes no use of a guess:
+            x ~ N(0, 1 + sigma_max²), as in DDPM.
         levels: from task and prior to the sampler's noise levels, `[steps + 1]`.
         noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
             denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
@@ -137,8 +139,8 @@ TASKS = {task.name: task for task in (
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
          sigma_min=0.03, start="guess"),
     Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), sigma_max=0.1,
-         sigma_min=0.005, start="guess", noise_scale=1.08),
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(0.5),
+         sigma_max=0.1, sigma_min=0.005, start="guess", noise_scale=1.08),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
@@ -185,6 +187,7 @@ class Restorer:
         self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(prior), str(self.device))
+        prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
         self.seed, self.draws, self.speakers = seed, draws, speakers
         self.sample_rate = prior.sample_rate
@@ -309,12 +312,18 @@ class Restorer:
         sigmas = task.levels(task, self.prior)
         shared = not isinstance(operator, Mixture)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
-        fresh, sigma = noise(first), sigmas[0].to(first)
-        if operator and task.start == "guess" and self.draws == 1:
-            fresh = operator.blank(fresh)
-        x = (1 + sigma**2).sqrt() * fresh if task.start == "noise" else first + sigma * fresh
+        guessed = operator and task.start == "guess" and self.draws == 1
+
+        def fresh(like):
+            return operator.blank(noise(like)) if guessed else noise(like)
+
+        sigma = sigmas[0].to(first)
+        if task.start == "noise":
+            x = (1 + sigma**2).sqrt() * fresh(first)
+        else:
+            x = first + sigma * fresh(first)
         return task.sampler(task.guidance(self.prior, operator, y), x, sigmas,
-                            lambda like: task.noise_scale * noise(like))
+                            lambda like: task.noise_scale * fresh(like))
 
 
 def _fit(wave: np.ndarray, length: int) -> np.ndarray:

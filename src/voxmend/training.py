@@ -125,8 +125,9 @@ class PriorRecipe:
 class EpsilonRecipe(PriorRecipe):
     """How to train the ε-network of a DDPM.
 
-    Loss: E ‖ε − ε_θ(√ᾱ_t x + √(1 − ᾱ_t) ε, β_t)‖² with t uniform, by Adam; the defaults are
-    UnDiff's. Source: Ho et al. 2020, eq. 14; UnDiff, eq. 3 with λ = 1 and section 4.3.
+    Loss: E ‖ε − ε_θ(√ᾱ_t x + √(1 − ᾱ_t) ε, β_t)‖² with t uniform, by Adam. Schedule, batch, length
+    and learning rate are UnDiff's; its course, the averaging and the clipping are `PriorRecipe`'s.
+    Source: Ho et al. 2020, eq. 14; UnDiff, eq. 3 with λ = 1 and section 4.3.
 
     `betas` names the schedule: a key of `schedules.BETAS` and its arguments.
     """
@@ -153,7 +154,7 @@ class EpsilonRecipe(PriorRecipe):
         clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
                              self.gain_db, numpy_rng)
         position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
-        t = (position / self.batch * self.betas["steps"]).long()
+        t = (position / self.batch * self.betas["steps"]).long().clamp(max=self.betas["steps"] - 1)
         return clean, t, torch.randn(clean.shape, generator=torch_rng)
 
     def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -244,9 +245,11 @@ class Run:
         """The recipe's validation with the averaged weights."""
         trained = {n: p.detach().clone() for n, p in self.weights.items()}
         self._put(self.ema)
+        self.denoiser.eval()
         try:
             return self.recipe.validate(self.denoiser, clean)
         finally:
+            self.denoiser.train()
             self._put(trained)
 
     @torch.no_grad()
@@ -295,8 +298,10 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
     held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)
     clean = recipe.held_out(held_out).to(run.device)
-    if resume and run.checkpoint.exists():
+    if run.checkpoint.exists():
         run.resume()
+    else:
+        run.log.unlink(missing_ok=True)  # of a run that ended before its first checkpoint
     if compile:
         getattr(run.denoiser, "network", run.denoiser).compile()
     gains = _loop(run, corpus, clean, minutes, save_every, validate_every)

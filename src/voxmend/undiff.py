@@ -5,10 +5,11 @@ Both take every step of the training schedule, from pure noise. With x_t = x_σ/
 | task | paper | release |
 |---|---|---|
 | extend | imputation, eq. 7 | none: there it is unconditional generation |
-| declip, vocode | reconstruction guidance, eq. 6, ξ(t) ∝ 1/‖g‖ | `ReleaseReconstruction` |
+| declip, vocode | reconstruction guidance, eq. 6, by `Reconstruction` | `ReleaseReconstruction` |
 | separate | analytic likelihood, eq. 10 | `ReleaseProjection` |
 | generate | ancestral sampling | the same |
 
+The paper leaves the size of ξ(t) open but for ξ(t) ∝ 1/‖g‖, so `PAPER` has voxmend's default.
 Use: `Restorer(undiff.PAPER["declip"], prior="diffwave.safetensors")`.
 Source: Iashchenko et al. 2023, "UnDiff", sections 2 and 3; github.com/SamsungLabs/Undiff.
 """
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
-from .guidance import Imputation, MixtureLikelihood, Reconstruction, Unguided
+from .guidance import GuidanceError, Imputation, MixtureLikelihood, Reconstruction, Unguided
 from .operators import Operator
 from .restorer import TASKS, Task
 from .samplers import ancestral
@@ -33,7 +34,7 @@ def training_levels(task: Task, prior: Denoiser) -> Tensor:
     """
     while hasattr(prior, "denoiser"):  # unwrap what counts or cuts
         prior = prior.denoiser
-    return ddpm_grid(getattr(prior, "betas", linear_betas(200)).double().cpu())
+    return ddpm_grid(getattr(prior, "betas", linear_betas(200)).cpu().double())
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class _Released:
         self.denoiser, self.operator, self.y = denoiser, operator, y
 
     def __call__(self, x, sigma):
-        return self.denoiser(x, sigma)
+        raise GuidanceError("the release's guidance works in release_ancestral only")
 
     def before(self, x_t: Tensor, sigma: Tensor, lower: Tensor, noise) -> Tensor:
         return x_t
@@ -126,15 +127,16 @@ class _Projected(_Released):
 def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor, noise=torch.randn_like,
                       callback=None) -> Tensor:
     """DDPM sampling with the release's steps between, on a sampler's terms (`samplers`)."""
+    if not isinstance(denoise, _Released):
+        raise GuidanceError("release_ancestral needs ReleaseReconstruction or ReleaseProjection")
     levels = sigmas.to(device=x.device, dtype=x.dtype)
     for i, (sigma, lower) in enumerate(zip(levels[:-1], levels[1:])):
         scale, next_scale = (1 + sigma**2).sqrt(), (1 + lower**2).sqrt()
         if i:  # the release does nothing before the first of its steps
             x = denoise.before(x / scale, sigma, lower, noise) * scale
-        x = ancestral(denoise, x, torch.stack([sigma, lower]), noise)
+        told = callback and (lambda _, x0, i=i: callback(i, x0))
+        x = ancestral(denoise.denoiser, x, torch.stack([sigma, lower]), noise, told)
         x = denoise.after(x / next_scale) * next_scale
-        if callback:
-            callback(i, x)
     return x
 
 

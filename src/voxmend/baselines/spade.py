@@ -7,17 +7,20 @@ to twice its length (AᵀA = I) and Γ the frames that could have been clipped t
 
 which ADMM attacks with H_k, the projection onto k coefficients: k starts at 1 and grows by one in
 every iteration until the constraint is met. The solutions are overlap-added. All frames of a signal
-are solved side by side, in float32, on all cores.
+are solved side by side, in float32, on as many threads as torch has.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import irfft, rfft
 
 from .declip import _clipped, _consistent
+
+CHUNK = 64
+"""Frames that one thread solves together."""
 
 
 def _analyse(frames: np.ndarray) -> np.ndarray:
@@ -87,10 +90,10 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first)
     window = np.hanning(frame + 1)[:-1].astype(np.float32)
     scaled, mask = (sliding_window_view(np.pad(a, padding), frame)[::hop]
                     for a in (wave.astype(np.float32), clipped))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = zip(np.array_split(scaled * window, os.cpu_count()),
-                    np.array_split(mask, os.cpu_count()))
-        solved = pool.map(lambda part: _solve(*part, step, first, tolerance * level), parts)
+    chunks = range(0, len(scaled), CHUNK)  # of a fixed size, so that no result depends on threads
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        solved = pool.map(lambda i: _solve(scaled[i:i + CHUNK] * window, mask[i:i + CHUNK], step,
+                                           first, tolerance * level), chunks)
         frames = np.concatenate(list(solved)) * window / 1.5
     total = np.zeros(len(wave) + sum(padding))
     for start, solved in zip(range(0, len(total), hop), frames):

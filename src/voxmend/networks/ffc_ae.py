@@ -115,7 +115,7 @@ class FFCAE(nn.Module):
         hop: samples between frames after the stride.
 
     Shape: x `[B, 1, T]` and β `[B]` to ε `[B, 1, T]`; fewer than `n_fft` samples are padded.
-    Source: Shchekotov et al. 2022, "FFC-SE"; UnDiff (Iashchenko et al. 2023), section 3.2.
+    Source: Shchekotov et al. 2022, "FFC-SE"; UnDiff (Iashchenko et al. 2023), sections 3.1 and 4.4.
     """
 
     PRESETS = {"paper": {}, "small": {"channels": 64, "blocks": 6}}

@@ -14,7 +14,7 @@ class Clip(Operator):
         level: c > 0, in the units of the scaled signal.
         tolerance: samples with |y| ≥ (1 − tolerance)·c count as clipped.
 
-    Source: UnDiff, section 4.2 (declipping).
+    Source: UnDiff, section 3.2 (declipping).
 
     >>> Clip(0.5)(torch.tensor([[[-2.0, 0.25, 0.75]]]))
     tensor([[[-0.5000,  0.2500,  0.5000]]])

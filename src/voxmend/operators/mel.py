@@ -19,7 +19,7 @@ class Mel(Operator):
         length: samples of the signal that a spectrogram stands for; default frames · hop.
         iterations: Griffin–Lim steps of one projection.
 
-    Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 4.2 (vocoding).
+    Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 3.2 (vocoding).
     """
 
     n_fft, hop, mels = 1024, 256, 80
@@ -47,6 +47,9 @@ class Mel(Operator):
         margin = (self.n_fft - self.hop) // 2
         signal = (signal / weight.clamp(min=1e-3))[:, margin:margin + length]
         return pad(signal, (0, length - signal.shape[-1])).unflatten(0, spectrum.shape[:-2])
+
+    def blank(self, noise: Tensor) -> Tensor:
+        return torch.zeros_like(noise)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._basis.to(x) @ _magnitude(self._frames(x))
