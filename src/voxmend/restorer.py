@@ -180,7 +180,7 @@ class Restorer:
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
             task = TASKS[task]
-        if task.name == "separate":
+        if task.operator is TASKS["separate"].operator:
             task = replace(task, operator=lambda scene: Mixture(speakers))
         self.task = replace(task, steps=steps) if steps else task
         self.device = pick_device(device)
