@@ -87,16 +87,21 @@ class PriorRecipe:
         return corpus.crops(32, 2 * self.sample_rate, self.sigma_data, 0.0,
                             np.random.default_rng(1))
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean crops, noise levels (stratified over the batch) and noise of a step."""
+    def _draws(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, a number of 0…1 for each (stratified over the batch) and noise of a step."""
         numpy_rng = np.random.default_rng([self.seed, step])
         torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
         clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
                              self.gain_db, numpy_rng)
-        position = (torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng))
+        position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
+        return clean, position / self.batch, torch.randn(clean.shape, generator=torch_rng)
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, noise levels and noise of a step."""
+        clean, position, noise = self._draws(corpus, step)
         span = math.log(self.sigma_max / self.sigma_min)
-        sigma = self.sigma_min * torch.exp(position / self.batch * span)
-        return clean, sigma.view(-1, 1, 1), torch.randn(clean.shape, generator=torch_rng)
+        sigma = self.sigma_min * torch.exp(position * span)
+        return clean, sigma.view(-1, 1, 1), noise
 
     def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         noisy = clean + sigma * noise
@@ -148,14 +153,10 @@ class EpsilonRecipe(PriorRecipe):
         return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
 
     def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean crops, steps of the schedule (from 0, stratified over the batch) and noise."""
-        numpy_rng = np.random.default_rng([self.seed, step])
-        torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
-        clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
-                             self.gain_db, numpy_rng)
-        position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
-        t = (position / self.batch * self.betas["steps"]).long().clamp(max=self.betas["steps"] - 1)
-        return clean, t, torch.randn(clean.shape, generator=torch_rng)
+        """Clean crops, steps of the schedule (from 0) and noise of a step."""
+        clean, position, noise = self._draws(corpus, step)
+        t = (position * self.betas["steps"]).long().clamp(max=self.betas["steps"] - 1)
+        return clean, t, noise
 
     def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         sigma = denoiser.log_sigmas[t].exp().view(-1, 1, 1)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
-from .guidance import GuidanceError, Imputation, MixtureLikelihood, Reconstruction, Unguided
+from .guidance import GuidanceError, Imputation, MixtureLikelihood, Reconstruction, Unguided, _rms
 from .operators import Operator
 from .restorer import TASKS, Task
 from .samplers import ancestral
@@ -35,11 +35,6 @@ def training_levels(task: Task, prior: Denoiser) -> Tensor:
     while hasattr(prior, "denoiser"):  # unwrap what counts or cuts
         prior = prior.denoiser
     return ddpm_grid(getattr(prior, "betas", linear_betas(200)).cpu().double())
-
-
-def _norm(x: Tensor) -> Tensor:
-    """Euclidean norm of every batch item, ready to broadcast."""
-    return x.flatten(1).norm(dim=1).view(-1, *(1,) * (x.ndim - 1))
 
 
 class _Released:
@@ -88,13 +83,13 @@ class _Steered(_Released):
         with torch.enable_grad():
             x_t = x_t.detach().requires_grad_(True)
             x0 = self.denoiser(x_t * (1 + sigma**2).sqrt(), sigma)
-            return torch.autograd.grad(_norm(self.y - self.operator(x0)).sum(), x_t)[0]
+            norms = (self.y - self.operator(x0)).flatten(1).norm(dim=1)
+            return torch.autograd.grad(norms.sum(), x_t)[0]
 
     def before(self, x_t, sigma, lower, noise):
         alpha = (1 + lower**2) / (1 + sigma**2)
         g = self.gradient(x_t, sigma)
-        rms = _norm(g) / x_t[0].numel() ** 0.5
-        x_t = x_t - self.rule.xi * g / (rms * alpha.sqrt() + 1e-6)
+        x_t = x_t - self.rule.xi * g / (_rms(g) * alpha.sqrt() + 1e-6)
         return self.correct(x_t, sigma, alpha, g, noise) if self.rule.snr and lower > 0 else x_t
 
     def correct(self, x_t, sigma, alpha, g, noise):
@@ -103,7 +98,7 @@ class _Steered(_Released):
         x = x_t * scale
         score = (x - self.denoiser(x, sigma)) / sigma * scale / sigma
         z = noise(x_t)
-        delta = 2 * alpha * (self.rule.snr * _norm(z) / _norm(score)) ** 2
+        delta = 2 * alpha * (self.rule.snr * _rms(z) / _rms(score)) ** 2
         return x_t + delta * (score + g) + (2 * delta).sqrt() * z
 
 
