@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from voxmend.metrics import METRICS
+from voxmend.metrics import METRICS, SEPARATION
 
 RATE = 16000
 
@@ -85,3 +85,22 @@ def test_importing_the_package_imports_no_metric():
             "print(len(m.METRICS), {'pesq', 'pystoi', 'torch', 'scipy'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4", "set()"]
+
+
+def test_swap_rate_counts_the_frames_in_another_order():
+    swap_rate = SEPARATION["swap_rate"]
+    voices = np.random.default_rng(0).normal(size=(3, 5 * RATE))
+    swapped = voices[[2, 0, 1]].copy()  # an order of the whole is no swap
+    assert swap_rate(swapped, voices, RATE) == 0
+    swapped[:2, :3 * RATE // 2] = swapped[1::-1, :3 * RATE // 2].copy()  # three frames of ten
+    assert swap_rate(3 * swapped, voices, RATE) == pytest.approx(0.3)
+    voices[1, :RATE] *= 1e-3  # two of them do not count: one voice is silent there
+    assert swap_rate(swapped, voices, RATE) == pytest.approx(1 / 8)
+
+
+def test_swap_rate_has_no_meaning_without_an_order():
+    voices = np.random.default_rng(0).normal(size=(2, RATE))
+    assert np.isnan(SEPARATION["swap_rate"](np.stack([voices.sum(0)] * 2), voices, RATE))
+    assert np.isnan(SEPARATION["swap_rate"](voices, 0 * voices, RATE))
+    with pytest.raises(ValueError, match="voices"):
+        SEPARATION["swap_rate"](voices, voices[:1], RATE)

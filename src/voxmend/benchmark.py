@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from . import __version__, audio, baselines, degrade, hub
 from .damage import Damage, analyse
 from .data import audio_files
 from .denoiser import Denoiser
-from .metrics import METRICS
+from .metrics import METRICS, SEPARATION
+from .metrics.swap_rate import best_order
 from .restorer import TASKS, Restorer
 
 RATE, SECONDS = 16000, 4
@@ -177,23 +177,27 @@ CASES = {
 
 def score(example: Example, estimate: np.ndarray) -> dict[str, float]:
     """Every metric of one estimate; voices in the order that has the best SI-SNR."""
-    si_snr = METRICS["si_snr"]
     if example.clean.ndim == 2:
-        estimate = max((estimate[list(p)] for p in permutations(range(len(estimate)))),
-                       key=lambda e: sum(map(si_snr, e, example.clean)))
-        voices = [score(Example(c, c, example.damage), e)
-                  for c, e in zip(example.clean, estimate)]
-        return {name: float(np.mean([v[name] for v in voices])) for name in METRICS}
+        estimate = estimate[list(best_order(estimate, example.clean))]
+        voices = [score(replace(example, clean=c), e) for c, e in zip(example.clean, estimate)]
+        return {**{name: float(np.mean([v[name] for v in voices])) for name in METRICS},
+                **{name: SEPARATION[name](estimate, example.clean, RATE) for name in SEPARATION}}
     length = min(len(estimate), len(example.clean))
     estimate, clean = np.asarray(estimate[:length], np.float64), example.clean[:length]
     where = slice(None) if example.judged is None else example.judged[:length]
-    return {"si_snr": si_snr(estimate[where], clean[where]),
+    return {"si_snr": METRICS["si_snr"](estimate[where], clean[where]),
             **{name: float(METRICS[name](estimate, clean, RATE)) for name in METRICS
                if name != "si_snr"}}
 
 
+def mean(values) -> float | None:
+    """Mean of those that have a meaning, as the SI-SNR of an empty gap has none; or None."""
+    values = [v for v in values if np.isfinite(v)]
+    return round(float(np.mean(values)), 4) if values else None
+
+
 def measure(examples: list[Example], method: Callable, name: str, counter: CallCounter,
-            progress: bool) -> dict:
+            progress: bool, score: Callable = score) -> dict:
     """One row: means over the examples, network calls per clip, real-time factor."""
     scores, seconds, before = [], 0.0, counter.calls
     for example in tqdm(examples, desc=name, unit="clip", leave=False, disable=not progress):
@@ -202,11 +206,8 @@ def measure(examples: list[Example], method: Callable, name: str, counter: CallC
         seconds += time.perf_counter() - begun
         scores.append(score(example, estimate))
     duration = sum(e.damaged.shape[-1] for e in examples) / RATE
-    row = {}
-    for metric in METRICS:  # None where it has no meaning, as the SI-SNR of an empty gap
-        values = [s[metric] for s in scores if np.isfinite(s[metric])]
-        row[metric] = round(float(np.mean(values)), 4) if values else None
-    return {"method": name, **row, "calls": (counter.calls - before) / len(examples),
+    return {"method": name, **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
+            "calls": (counter.calls - before) / len(examples),
             "real_time_factor": round(seconds / duration, 3),
             "si_snr_per_clip": [round(s["si_snr"], 3) if np.isfinite(s["si_snr"]) else None
                                 for s in scores]}
@@ -259,6 +260,12 @@ def detection(clips: list[np.ndarray]) -> dict:
     return found
 
 
+def machine() -> str:
+    """What the figures were taken on."""
+    return (f"{os.cpu_count()} CPU cores ({platform.machine()}), "
+            f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
 def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
         steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True) -> dict:
     """Runs the cases of a task, or all; the result can be written as JSON."""
@@ -271,8 +278,7 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     path = hub.find_prior(prior)
     result = {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
               "seed": seed, "clips": len(waves), "seconds": SECONDS, "device": device,
-              "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), "
-                         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
+              "machine": machine(),
               "cases": {n: run_case(n, waves, counter, seed, steps, device, progress)
                         for n in names}}
     if "mend" in names:
@@ -280,21 +286,30 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     return result
 
 
-def markdown(result: dict) -> str:
-    """The tables of a result."""
+COLUMNS = {"si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
+           "pesq_wb": ("PESQ-WB", 2), "swap_rate": ("swap rate", 2), "calls": ("calls", 0),
+           "real_time_factor": ("real-time factor", 2)}
+
+
+def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:
+    """Lines of a Markdown table of those columns that any row has; None becomes a dash."""
     def cell(value, digits):
         return "–" if value is None else f"{value:.{digits}f}"
 
+    used = {key: column for key, column in columns.items() if any(key in row for row in rows)}
+    lines = ["| method | " + " | ".join(title for title, _ in used.values()) + " |",
+             "|---" * (len(used) + 1) + "|"]
+    return lines + [f"| {row['method']} | " + " | ".join(
+        cell(row.get(key), digits) for key, (_, digits) in used.items()) + " |" for row in rows]
+
+
+def markdown(result: dict) -> str:
+    """The tables of a result."""
     lines = [f"{result['clips']} clips of {result['seconds']} s, prior {result['prior']} "
              f"({result['sha256']}), seed {result['seed']}, {result['device']}: "
              f"{result['machine']}"]
     for name, rows in result["cases"].items():
-        lines += ["", f"**{name}**", "",
-                  "| method | SI-SNR dB | LSD | ESTOI | PESQ-WB | calls | real-time factor |",
-                  "|---|---|---|---|---|---|---|"]
-        lines += [f"| {r['method']} | {cell(r['si_snr'], 2)} | {cell(r['lsd'], 3)} | "
-                  f"{cell(r['estoi'], 3)} | {cell(r['pesq_wb'], 2)} | {r['calls']:.0f} | "
-                  f"{r['real_time_factor']:.2f} |" for r in rows]
+        lines += ["", f"**{name}**", "", *table(rows)]
     if "detection" in result:
         fields = ("clip_level", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",

@@ -4,7 +4,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 from tyro.conf import Positional, arg
@@ -40,6 +40,9 @@ Drawing = Annotated[Common, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
 In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
 Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
+Method = Literal["voxmend", "undiff", "undiff-release"]
+UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
+UNDIFF_TABLES = get_args(UnDiffTable)
 OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
 
 
@@ -63,20 +66,26 @@ def _gaps(text: str) -> tuple[tuple[float, float], ...]:
     raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
 
 
-def _restorer(task: str, common: Common, **options):
-    from .restorer import Restorer
+def _restorer(task: str, common: Common, method: str = "voxmend", **options):
+    from . import undiff
+    from .restorer import TASKS, Restorer
 
     draws = getattr(common, "draws", 1)
     if draws < 1 or (common.steps is not None and common.steps < 1):
         raise ValueError("--draws and --steps must be at least 1")
-    return Restorer(task, common.prior, common.steps, common.seed, draws, common.device,
+    tasks = {"voxmend": TASKS, "undiff": undiff.PAPER, "undiff-release": undiff.RELEASE}[method]
+    if common.steps and method != "voxmend":
+        raise ValueError(f"--method {method}: takes every step of the prior's schedule; leave out "
+                         "--steps")
+    return Restorer(tasks[task], common.prior, common.steps, common.seed, draws, common.device,
                     **options)
 
 
-def _mend(task: str, source: Path, target: Path, common: Mending, **told) -> int:
+def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
+          **told) -> int:
     from . import files
 
-    restorer = _restorer(task, common)
+    restorer = _restorer(task, common, method)
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
     return files.each(source, target, common.overwrite, lambda file, out: files.mend_file(
@@ -102,28 +111,34 @@ def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = F
     return _mend("mend", source, target, common)
 
 
-def declip(source: In, target: Out, common: Options = Mending(), level: str = "auto") -> int:
+def declip(source: In, target: Out, common: Options = Mending(), level: str = "auto",
+           method: Method = "voxmend") -> int:
     """Mend clipping.
 
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
         level: The clip level as a share of full scale, 0..1; auto reads it off the recording.
+        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
+            (undiff-release), both by every step of the prior's schedule.
     """
     told = {} if level == "auto" else {"clip_level": _number("level", level, 0, 1)}
-    return _mend("declip", source, target, common, **told)
+    return _mend("declip", source, target, common, method, **told)
 
 
-def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "auto") -> int:
+def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "auto",
+           method: Literal["voxmend", "undiff"] = "voxmend") -> int:
     """Restore lost bandwidth up to 8 kHz; recordings below 16 kHz come out at 16 kHz.
 
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
         cutoff: Frequency above which everything is lost, Hz; auto reads it off the spectrum.
+        method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
+            schedule.
     """
     told = {} if cutoff == "auto" else {"cutoff": _number("cutoff", cutoff, 0, 8000)}
-    return _mend("extend", source, target, common, **told)
+    return _mend("extend", source, target, common, method, **told)
 
 
 def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "auto") -> int:
@@ -150,55 +165,64 @@ def denoise(source: In, target: Out, common: Options = Mending(), noise: str = "
     return _mend("denoise", source, target, common, **told)
 
 
-def vocode(source: In, target: Out, common: Options = Mending()) -> int:
+def vocode(source: In, target: Out, common: Options = Mending(),
+           method: Method = "voxmend") -> int:
     """Make speech from a mel-spectrogram; the output has 16 kHz.
 
     Args:
         source: A mel-spectrogram .npy [80, frames] (linear magnitude, hop 256 at 16 kHz), or a
             recording, whose mel-spectrogram is taken first.
         target: Where the result goes.
+        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
+            (undiff-release), both by every step of the prior's schedule.
     """
     if source.suffix.lower() != ".npy":
-        return _mend("vocode", source, target, common)
+        return _mend("vocode", source, target, common, method)
     if common.plot:
         raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     from . import files
 
-    files.vocode_file(source, target, _restorer("vocode", common), common.overwrite)
+    files.vocode_file(source, target, _restorer("vocode", common, method), common.overwrite)
     return 0
 
 
-def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: int = 2) -> int:
+def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: int = 2,
+             method: Method = "voxmend") -> int:
     """Separate the voices of a mixture.
 
     Args:
         source: A recording.
         outdir: Folder for speaker1.wav, speaker2.wav, ...
         speakers: How many voices there are.
+        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
+            (undiff-release), both by every step of the prior's schedule.
     """
     from . import files
 
     if not 2 <= speakers <= 4:
         raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
-    files.separate_file(source, outdir, _restorer("separate", common, speakers=speakers),
+    files.separate_file(source, outdir, _restorer("separate", common, method, speakers=speakers),
                         common.overwrite)
     return 0
 
 
 def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
-             seconds: float = 4.0) -> int:
+             seconds: float = 4.0,
+             method: Literal["voxmend", "undiff"] = "voxmend") -> int:
     """Draw speech from the prior alone.
 
     Args:
         outdir: Folder for 0001.wav, 0002.wav, ...
         n: How many files.
         seconds: Length of each.
+        method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule.
     """
     from . import files
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("-n must be at least 1 and --seconds between 0.1 and 600")
-    files.generate_files(outdir, n, seconds, _restorer("generate", common), common.overwrite)
+    files.generate_files(outdir, n, seconds, _restorer("generate", common, method),
+                         common.overwrite)
     return 0
 
 
@@ -317,6 +341,8 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
 
+    `voxmend bench undiff` prints the tables of the UnDiff paper and has options of its own.
+
     Args:
         task: Which task, or all.
         data: Folder of clean speech; its test/ is used where there is one.
@@ -328,24 +354,74 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
     """
-    import json
-
-    from . import audio, benchmark, files
+    from . import benchmark
     from .restorer import pick_device
+
+    _free_report(out, overwrite)
+    result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
+    _write_report(out, result, benchmark.markdown(result))
+    return 0
+
+
+def bench_undiff(data: Path, priors: tuple[str, ...] = ("speech16k",),
+                 separator: Path | None = None, tables: tuple[UnDiffTable, ...] = UNDIFF_TABLES,
+                 clips: int = 48, steps: int = 20, skip_exact: bool = False,
+                 out: Path | None = None, plot: Path | None = None, seed: int = 0,
+                 device: str = "auto", overwrite: bool = False) -> int:
+    """Print tables 1 to 5 of the UnDiff paper on random crops of one second of clean speech.
+
+    Written `voxmend bench undiff`. The paper's own figures, on other data, stand below each table.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        priors: Bundled names or .safetensors files, each a row or two of every table.
+        separator: Weights of a Conv-TasNet for table 5 (recipes/conv_tasnet.py).
+        tables: Which tables.
+        clips: Only the first so many files.
+        steps: Of voxmend's own tasks.
+        skip_exact: Leave out the rows that sample by all steps of the schedule, as the paper does.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        plot: Draw the paper's figure 1 (voices, mixture, separated) into this PNG.
+        seed: Of crops, noise and sampler.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    from . import files, undiff_tables
+    from .restorer import pick_device
+
+    if clips < 2 or steps < 1:
+        raise ValueError("--clips must be at least 2 and --steps at least 1")
+    _free_report(out, overwrite)
+    if plot:
+        files.check_free(plot, overwrite)
+    result = undiff_tables.run(data, priors, separator, tables, clips, steps, not skip_exact, seed,
+                               str(pick_device(device)), plot)
+    _write_report(out, result, undiff_tables.markdown(result))
+    return 0
+
+
+def _free_report(out: Path | None, overwrite: bool) -> None:
+    """Raises at once, before minutes of work, when a report cannot be written."""
+    from . import files
 
     if out:
         if out.suffix != ".json":
             raise ValueError(f"--out {out}: give a name that ends in .json")
         for path in (out, out.with_suffix(".md")):
             files.check_free(path, overwrite)
-    result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
-    table = benchmark.markdown(result)
-    print(table)
+
+
+def _write_report(out: Path | None, result: dict, tables: str) -> None:
+    """Prints the tables; with `out`, writes figures and tables as well."""
+    import json
+
+    from . import audio
+
+    print(tables)
     if out:
-        for path, text in ((out, json.dumps(result, indent=2)), (out.with_suffix(".md"), table)):
+        for path, text in ((out, json.dumps(result, indent=2)), (out.with_suffix(".md"), tables)):
             with audio.atomic_path(path, overwrite=True) as partial:
                 partial.write_text(text + "\n")
-    return 0
 
 
 def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
@@ -378,9 +454,9 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
     return 0
 
 
-VERBS = {verb.__name__.rstrip("_"): verb for verb in (
+VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
     mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, dataset, train,
-    import_, bench, info)}
+    import_, bench, bench_undiff, info)}
 
 
 def _terminate(signum, frame):
@@ -390,6 +466,9 @@ def _terminate(signum, frame):
 def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
     signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
+    args = sys.argv[1:] if args is None else args
+    if args[:2] == ["bench", "undiff"]:  # a verb of its own, since it has other options
+        args = ["bench-undiff", *args[2:]]
     try:
         return tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="voxmend", args=args,

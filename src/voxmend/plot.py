@@ -16,12 +16,7 @@ def before_after(before: np.ndarray, after: np.ndarray, rate_before: int, rate_a
 
     Raises ValueError without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError("plots need matplotlib: pip install 'voxmend[plots]'") from None
-
-    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure = _figure(12, 6)
     axes = figure.subplots(2, 2, sharex=True, sharey="row")
     peak = max(np.abs(before).max(), np.abs(after).max(), 1e-6)
     pictures = [_spectrogram(before[0], rate_before), _spectrogram(after[0], rate_after)]
@@ -39,6 +34,39 @@ def before_after(before: np.ndarray, after: np.ndarray, rate_before: int, rate_a
     axes[0, 0].set_ylabel("amplitude")
     axes[1, 0].set_ylabel("kHz")
     figure.colorbar(image, ax=axes[1], label="dB")
+    _save(figure, path)
+
+
+def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> None:
+    """Draws spectrograms (dB) side by side, on equal axes, into a PNG.
+
+    Args:
+        waves: titles and signals `[T]`.
+
+    Raises ValueError without matplotlib.
+    """
+    figure = _figure(3 * len(waves), 4)
+    axes = figure.subplots(1, len(waves), sharex=True, sharey=True, squeeze=False)[0]
+    pictures = {title: _spectrogram(wave, sample_rate) for title, wave in waves.items()}
+    top = max(level.max() for _, _, level in pictures.values())
+    for axis, (title, (seconds, kilohertz, level)) in zip(axes, pictures.items()):
+        image = axis.pcolormesh(seconds, kilohertz, level, vmin=top - 80, vmax=top, cmap="magma",
+                                shading="auto", rasterized=True)
+        axis.set(title=title, xlabel="s")
+    axes[0].set_ylabel("kHz")
+    figure.colorbar(image, ax=axes, label="dB")
+    _save(figure, path)
+
+
+def _figure(width: float, height: float):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ValueError("plots need matplotlib: pip install 'voxmend[plots]'") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path: Path) -> None:
     with audio.atomic_path(path, overwrite=True) as partial:
         figure.savefig(partial, dpi=110, format="png")
 

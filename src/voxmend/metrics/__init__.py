@@ -4,6 +4,7 @@
 |---|---|---|
 | `METRICS` | a clip with its original | `(estimate, reference, sample_rate) -> float` |
 | `QUALITY` | a clip with nothing | `(estimate, sample_rate) -> dict[str, float]` |
+| `SEPARATION` | voices `[K, T]` with theirs | `(estimates, references, sample_rate) -> float` |
 | `DISTRIBUTION` | a set of clips with another | `(estimates, references, sample_rate) -> float` |
 
 Clips are mono 1-D arrays; sets are lists of clips, of any number and lengths.
@@ -32,5 +33,6 @@ class _Metrics(Mapping):
 
 
 METRICS = _Metrics("si_snr", "lsd", "estoi", "pesq_wb")
+SEPARATION = _Metrics("swap_rate")
 QUALITY = _Metrics("dnsmos", "wvmos")
 DISTRIBUTION = _Metrics("frechet_logmel", "fdsd")

@@ -76,10 +76,13 @@ def dnsmos(estimate, sample_rate: int, models: str | Path | None = None) -> dict
     while len(wave) < SEGMENT:
         wave = np.concatenate([wave, wave])
     count = int(len(wave) // RATE - SEGMENT / RATE) + 1
-    scores = []
-    for segment in (wave[i * RATE:i * RATE + SEGMENT] for i in range(count)):
-        raw = p835.run(None, {"input_1": segment[None].astype(np.float32)})[0][0]
-        fitted = {name: float(np.polyval(fit, r)) for (name, fit), r in zip(FIT.items(), raw)}
-        opinion = float(p808.run(None, {"input_1": log_mel(segment)[None]})[0][0, 0])
-        scores.append({**fitted, "p808": opinion})
-    return {name: float(np.mean([s[name] for s in scores])) for name in scores[0]}
+    segments = [wave[i * RATE:i * RATE + SEGMENT] for i in range(count)]
+    scores: dict[bytes, dict[str, float]] = {}
+    for segment in segments:  # of a doubled clip of whole seconds, many are the same
+        if segment.tobytes() not in scores:
+            raw = p835.run(None, {"input_1": segment[None].astype(np.float32)})[0][0]
+            fitted = {name: float(np.polyval(fit, r)) for (name, fit), r in zip(FIT.items(), raw)}
+            opinion = float(p808.run(None, {"input_1": log_mel(segment)[None]})[0][0, 0])
+            scores[segment.tobytes()] = {**fitted, "p808": opinion}
+    return {name: float(np.mean([scores[segment.tobytes()][name] for segment in segments]))
+            for name in (*FIT, "p808")}

@@ -1,0 +1,211 @@
+"""UnDiff's tables 1 to 5 and figure 1 on any clean speech, with the paper's own figures below.
+
+Every clip is a random crop of one second, as in the paper. Each prior stands twice: sampled by all
+steps of its training schedule, as the paper states the task (`undiff.PAPER`), and by voxmend's own
+task in a few network calls. Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from . import __version__, audio, benchmark, hub, undiff
+from .benchmark import CASES, RATE, CallCounter, Example, mean, mixtures, rms
+from .data import audio_files
+from .metrics import DISTRIBUTION, QUALITY
+from .metrics._common import WeightsError
+from .plot import spectrograms
+from .restorer import Restorer
+from .separation import load_separator, separate
+
+# title, columns and rows of the paper's tables, most of them on VCTK
+PAPER = {
+    "generate": ("Table 1: unconditional generation", ("wvmos", "fdsd"), {
+        "ground truth": (4.57, 0.9), "FFC-AE": (4.06, 15.3), "DiffWave": (3.84, 7.0),
+        "CQT-UNet": (2.29, 12.37), "AudioLDM": (1.81, 22.5), "DiffWave, original": (3.12, 7.0),
+        "Gaussian noise": (1.27, 153.5)}),
+    "extend-2k": ("Table 2: bandwidth extension, 2 kHz to 8 kHz", ("wvmos", "lsd"), {
+        "ground truth": (4.17, 0.0), "input": (2.52, 1.06), "HiFi++": (4.05, 1.09),
+        "Voicefixer": (3.67, 1.08), "TFiLM": (2.83, 1.01), "DiffWave": (3.48, 0.96),
+        "FFC-AE": (3.59, 1.13)}),
+    "extend-4k": ("Table 2: bandwidth extension, 4 kHz to 8 kHz", ("wvmos", "lsd"), {
+        "input": (3.34, 0.85), "HiFi++": (4.22, 1.07), "Voicefixer": (3.95, 0.98),
+        "TFiLM": (3.46, 0.83), "DiffWave": (4.00, 0.76), "FFC-AE": (3.88, 0.96)}),
+    "declip": ("Table 3: declipping, input SDR 3 dB", ("wvmos", "si_snr"), {
+        "ground truth": (3.91, None), "input": (2.30, 3.82), "A-SPADE": (2.63, 8.48),
+        "S-SPADE": (2.69, 8.50), "Voicefixer": (2.79, -22.58), "DiffWave": (3.62, 10.57),
+        "FFC-AE": (3.01, 7.35)}),
+    "vocode": ("Table 4: neural vocoding (the paper's on LJ Speech)", ("wvmos",), {
+        "ground truth": (4.32,), "Griffin-Lim": (3.30,), "HiFi-GAN V1": (4.36,),
+        "DiffWave, supervised": (4.19,), "DiffWave": (3.99,), "FFC-AE": (4.08,)}),
+    "separate": ("Table 5: source separation", ("si_snr", "estoi"), {
+        "mixture": (-0.04, 0.69), "DiffWave": (5.73, 0.79), "FFC-AE": (3.39, 0.76),
+        "Conv-TasNet": (15.94, 0.95)}),
+}
+JUDGES = {"dnsmos": ("DNSMOS OVRL", 2, "ovrl"), "wvmos": ("WV-MOS", 2, "wvmos")}
+DISTANCES = {"frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2)}
+
+
+def random_crops(data: Path, count: int, seed: int, seconds: float = 1.0) -> list[np.ndarray]:
+    """A random crop of each of the first files of `data/test`, or of `data`, in mono.
+
+    A crop whose RMS is more than 12 dB under its file's is drawn again: it is a pause.
+    """
+    folder = data / "test" if (data / "test").is_dir() else data
+    length, crops = round(seconds * RATE), []
+    for number, file in enumerate(audio_files(folder)[:count]):
+        wave = audio.load(file, RATE).mean(0)
+        generator = np.random.default_rng([seed, number])
+        for _ in range(100):
+            start = generator.integers(0, max(1, len(wave) - length + 1))
+            crop = wave[start:start + length]
+            if rms(crop) > rms(wave) / 4:
+                break
+        crops.append(crop)
+    return crops
+
+
+def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
+    """Those metrics that pass a trial, and what the others lack."""
+    found, missing = {}, []
+    for name in names:
+        try:
+            trial(metrics[name])
+            found[name] = metrics[name]
+        except (ImportError, WeightsError) as error:
+            missing.append(f"{name}: {error}")
+    return found, missing
+
+
+class Tables:
+    """What all tables share: clips, priors, judges and settings.
+
+    Args:
+        priors: names or paths, each a row or two.
+        separator: weights of a supervised separator, or None.
+        steps: of voxmend's own tasks.
+        exact: whether priors are also sampled by all steps.
+    """
+
+    def __init__(self, data: Path, priors: tuple[str, ...], separator: Path | None, clips: int,
+                 steps: int, exact: bool, seed: int, device: str, progress: bool):
+        if not priors:
+            raise ValueError("name at least one prior")
+        self.clips = random_crops(data, clips, seed)
+        self.others = random_crops(data, clips, seed + 1)
+        if len(self.clips) < 2:
+            raise ValueError(f"{data}: too few clips; mixtures need two")
+        self.priors = {hub.find_prior(p): CallCounter(hub.load_prior(p, device)) for p in priors}
+        self.separator = separator and load_separator(separator, device)
+        self.steps, self.exact, self.seed = steps, exact, seed
+        self.device, self.progress = device, progress
+        whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
+        self.judges, no_judge = available(QUALITY, JUDGES, lambda m: m(whisper, RATE))
+        self.distances, no_distance = available(
+            DISTRIBUTION, DISTANCES, lambda m: m([whisper] * 2, [whisper] * 2, RATE))
+        self.missing = no_judge + no_distance
+
+    def opinions(self, wave: np.ndarray) -> dict[str, float]:
+        """Scores of every judge, without a reference; the mean over voices."""
+        return {name: float(np.mean([judge(voice, RATE)[JUDGES[name][2]]
+                                     for voice in np.atleast_2d(wave)]))
+                for name, judge in self.judges.items()}
+
+    def restorers(self, task: str):
+        """Label, Restorer and call counter of every prior in every mode."""
+        for path, counter in self.priors.items():
+            if self.exact:
+                yield (f"{path.stem}, all steps", counter, Restorer(
+                    undiff.PAPER[task], counter, seed=self.seed, device=self.device))
+            yield (f"{path.stem}, {self.steps} steps", counter, Restorer(
+                task, counter, self.steps, self.seed, device=self.device))
+
+    def row(self, examples: list[Example], label: str, method: Callable,
+            counter: CallCounter) -> dict:
+        def score(example, estimate):
+            return {**benchmark.score(example, estimate), **self.opinions(estimate)}
+
+        return benchmark.measure(examples, method, label, counter, self.progress, score)
+
+    def restoration(self, name: str) -> list[dict]:
+        """Rows of a case of `benchmark.CASES`."""
+        case, apart = CASES[name], name == "separate"
+        examples = (mixtures(self.clips) if apart
+                    else [case.make(clip, i) for i, clip in enumerate(self.clips)])
+        methods = {"ground truth": lambda e: e.clean}
+        if apart:
+            methods["mixture"] = lambda e: np.stack([e.damaged] * 2)
+        elif name != "vocode":
+            methods["input"] = lambda e: e.damaged
+        methods |= case.baselines
+        if apart and self.separator:
+            methods["Conv-TasNet"] = lambda e: separate(self.separator, e.damaged)
+        idle = next(iter(self.priors.values()))
+        rows = [self.row(examples, label, method, idle) for label, method in methods.items()]
+        return rows + [self.row(examples, label, lambda e: mender(e.damaged, RATE, e.damage),
+                                counter) for label, counter, mender in self.restorers(case.task)]
+
+    def generation(self) -> list[dict]:
+        """Rows of table 1: as many clips as there are crops, judged against other crops of the
+        same files."""
+        seconds, noise = len(self.clips[0]) / RATE, np.random.default_rng(self.seed)
+
+        def row(label, counter, draw):
+            before = counter.calls
+            waves = [draw(i) for i in tqdm(range(len(self.clips)), desc=label, unit="clip",
+                                           leave=False, disable=not self.progress)]
+            scores = [self.opinions(wave) for wave in waves]
+            return {"method": label, **{name: mean(s[name] for s in scores) for name in scores[0]},
+                    **{name: round(distance(waves, self.others, RATE), 4)
+                       for name, distance in self.distances.items()},
+                    "calls": (counter.calls - before) / len(waves)}
+
+        idle = next(iter(self.priors.values()))
+        rows = [row("ground truth", idle, lambda i: self.clips[i]),
+                row("Gaussian noise", idle, lambda i: 0.1 * noise.normal(size=len(self.clips[0])))]
+        return rows + [row(label, counter, lambda i: restorer.generate(seconds, i)[0])
+                       for label, counter, restorer in self.restorers("generate")]
+
+    def figure(self, path: Path) -> None:
+        """Figure 1: the first mixture, its voices, and what the first prior makes of it."""
+        example = mixtures(self.clips)[0]
+        _, _, mender = next(self.restorers("separate"))
+        apart = mender(example.damaged, RATE, example.damage)
+        spectrograms({"reference 1": example.clean[0], "reference 2": example.clean[1],
+                      "mixture": example.damaged, "separated 1": apart[0],
+                      "separated 2": apart[1]}, RATE, path)
+
+
+def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: Path | None = None,
+        tables: tuple[str, ...] = tuple(PAPER), clips: int = 48, steps: int = 20,
+        exact: bool = True, seed: int = 0, device: str = "cpu", plot: Path | None = None,
+        progress: bool = True) -> dict:
+    """Measures the tables; the result can be written as JSON."""
+    shared = Tables(Path(data), priors, separator, clips, steps, exact, seed, device, progress)
+    measured = {name: shared.generation() if name == "generate" else shared.restoration(name)
+                for name in PAPER if name in tables}
+    if plot:
+        shared.figure(plot)
+    return {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
+            "machine": benchmark.machine(), "missing": shared.missing,
+            "priors": {path.stem: hub.file_hash(path) for path in shared.priors},
+            "tables": measured}
+
+
+def markdown(result: dict) -> str:
+    """The tables of a result, each with the paper's rows in italics at its end."""
+    priors = ", ".join(f"{name} ({digest})" for name, digest in result["priors"].items())
+    lines = [f"{result['clips']} random crops of 1 s, seed {result['seed']}, {priors}, "
+             f"{result['device']}: {result['machine']}"]
+    judges = {name: column[:2] for name, column in JUDGES.items()}
+    columns = {**judges, **DISTANCES, **benchmark.COLUMNS}
+    for name, rows in result["tables"].items():
+        title, keys, figures = PAPER[name]
+        paper = [{"method": f"*paper, other data: {method}*", **dict(zip(keys, values))}
+                 for method, values in figures.items()]
+        lines += ["", f"**{title}**", "", *benchmark.table(rows + paper, columns)]
+    if result["missing"]:
+        lines += ["", "Not measured: " + "; ".join(result["missing"])]
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""UnDiff's tables repeat themselves, count calls and say what the paper says."""
+
+import numpy as np
+import pytest
+
+from conftest import voice
+from voxmend import audio, benchmark, undiff_tables
+from voxmend.cli import main
+from voxmend.metrics import METRICS
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "speech").mkdir()
+    for seed in range(2):
+        audio.save(tmp_path / "speech" / f"{seed}.wav", voice(2.0, seed=seed), 16000)
+    return tmp_path / "speech"
+
+
+def test_crops_are_of_one_second_and_never_of_a_pause(tmp_path):
+    wave = np.zeros((1, 16000 * 20), np.float32)
+    wave[:, 16000 * 9:16000 * 11] = voice(2.0)
+    audio.save(tmp_path / "mostly-silent.wav", wave, 16000)
+    crops = [undiff_tables.random_crops(tmp_path, 1, seed)[0] for seed in range(10)]
+    assert all(len(c) == 16000 and benchmark.rms(c) > benchmark.rms(wave) / 4 for c in crops)
+    assert len({c.tobytes() for c in crops}) == 10
+    again = undiff_tables.random_crops(tmp_path, 1, 3)[0]
+    assert np.array_equal(again, crops[3])
+
+
+def test_rows_calls_and_figures(data, prior, tmp_path):
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "figure1.png"
+    result = undiff_tables.run(data, (str(prior),), steps=2, plot=picture, progress=False)
+    assert list(result["tables"]) == list(undiff_tables.PAPER)
+    for name, rows in result["tables"].items():
+        calls = {row["method"]: row["calls"] for row in rows}
+        assert calls["small, all steps"] == 200 and calls["small, 2 steps"] == 2, name
+        assert rows[0]["method"] == "ground truth" and calls["ground truth"] == 0
+    declip = {row["method"]: row for row in result["tables"]["declip"]}
+    crops = undiff_tables.random_crops(data, 2, 0)
+    scores = [METRICS["si_snr"](benchmark.clipped(c, 0).damaged, c) for c in crops]
+    assert declip["input"]["si_snr"] == pytest.approx(np.mean(scores), abs=1e-3)
+    assert declip["ground truth"]["lsd"] == pytest.approx(0, abs=0.01)
+    generated = {row["method"]: row["frechet_logmel"] for row in result["tables"]["generate"]}
+    assert generated["ground truth"] < 0.2 * generated["Gaussian noise"]
+    text = undiff_tables.markdown(result)
+    assert "| *paper, other data: A-SPADE* |" in text and " 8.48 |" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_command_and_its_errors(data, prior, tmp_path, capsys):
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    out = tmp_path / "tables.json"
+    command = ["bench", "undiff", "--data", str(data), "--priors", str(prior), "--tables",
+               "extend-4k", "--steps", "1", "--skip-exact", "--out", str(out)]
+    assert main(command) == 0
+    assert "Table 2" in capsys.readouterr().out and out.with_suffix(".md").is_file()
+    for extra, message in (([], "exists already"), (["--overwrite", "--clips", "1"], "--clips"),
+                           (["--overwrite", "--separator", str(prior)], "not a separator"),
+                           (["--overwrite", "--priors"], "at least one prior")):
+        assert main(command + extra) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_conv_tasnet_has_a_row(data, prior, tmp_path):
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    from voxmend import hub
+
+    config = dict(N=16, L=16, B=8, H=16, Sc=8, X=2, R=1)
+    network = hub.build_network("ConvTasNet", config)
+    path = tmp_path / "separator.safetensors"
+    hub.save_prior(path, network.state_dict(), {
+        "network": "ConvTasNet", "config": config, "sample_rate": 16000, "prediction": "sources"})
+    result = undiff_tables.run(data, (str(prior),), path, tables=("separate",), steps=1,
+                               exact=False, progress=False)
+    rows = {row["method"]: row for row in result["tables"]["separate"]}
+    assert {"mixture", "Conv-TasNet", "small, 1 steps"} <= set(rows)
+    assert rows["mixture"]["swap_rate"] is None and rows["ground truth"]["swap_rate"] == 0
+    assert 0 <= rows["Conv-TasNet"]["swap_rate"] <= 0.5
