@@ -56,6 +56,12 @@ def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
 
 
+def test_the_sidecar_tells_the_guidance(wav, prior, tmp_path, capsys):
+    run(capsys, "denoise", wav(), tmp_path / "a.wav", "--noise", 0.01, *quick(prior))
+    guidance = json.loads((tmp_path / "a.wav.json").read_text())["guidance"]
+    assert guidance == "NoisyObservation(otherwise=Imputation())"
+
+
 def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
     for split, seed in (("train", 0), ("val", 1)):
         (tmp_path / "speech" / split).mkdir(parents=True)

@@ -1,14 +1,18 @@
 """The Restorer: rates, channels, level, silence, seeds, draws, long recordings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from conftest import voice
+from gaussian import WhitePrior
 from voxmend import TASKS, Damage, Restorer, audio, degrade, restore
 from voxmend import restorer as module
 from voxmend.damage import analyse
 from voxmend.denoiser import Denoiser
+from voxmend.guidance import Imputation
 from voxmend.longform import ChunkedDenoiser
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
@@ -137,6 +141,19 @@ def test_chunked_restoration_equals_whole(prior):
     with torch.no_grad():
         whole = restorer.prior.denoiser(x, 0.1)
         torch.testing.assert_close(restorer.prior(x, 0.1), whole, rtol=0, atol=1e-4)
+
+
+def test_white_noise_alone_has_the_exact_posterior_unless_told_otherwise():
+    """A white prior of RMS 0.1 in noise of that RMS: the posterior mean is half of what is heard.
+
+    The other guidance, imputation at σ = 0.5, has another mean.
+    """
+    noise = np.random.default_rng(0).standard_normal((1, 16000)).astype(np.float32)
+    told = Damage(noise=0.1, rms=0.1 * 2**0.5)
+    exact, imputed = (Restorer(task, WhitePrior(0.1), device="cpu")(0.1 * noise, 16000, told)
+                      for task in (TASKS["denoise"],
+                                   replace(TASKS["denoise"], guidance=Imputation())))
+    assert np.abs(exact - 0.05 * noise).max() < 0.02 < np.abs(imputed - 0.05 * noise).max()
 
 
 def test_errors_are_plain():

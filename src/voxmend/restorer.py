@@ -107,6 +107,7 @@ class Task:
         sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
+            `NoisyObservation` of white noise has levels of its own, 10 and 1.5 times the noise's.
         rho: of the Karras grid.
         start: `noisy` adds noise of level sigma_max to the operator's first guess. With `guess`
             noise, here and in the sampler, is only where there is no guess, as in a lost band: a
@@ -138,9 +139,11 @@ TASKS = {task.name: task for task in (
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.05),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
          sigma_min=0.03, start="guess"),
-    Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(0.5),
-         sigma_max=0.1, sigma_min=0.005, start="guess", noise_scale=1.08),
+    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
+         steps=1),  # the posterior mean in one call
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
+         NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
+         start="guess", noise_scale=1.08),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
@@ -306,8 +309,8 @@ class Restorer:
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
         task, first = self.task, y if operator is None else operator.start(y)
-        if isinstance(operator, WhiteNoise):  # alone, it has an exact posterior
-            task = replace(task, guidance=NoisyObservation(), sigma_max=10 * operator.noise_std,
+        if isinstance(task.guidance, NoisyObservation) and isinstance(operator, WhiteNoise):
+            task = replace(task, sigma_max=10 * operator.noise_std,
                            sigma_min=1.5 * operator.noise_std)
         sigmas = task.levels(task, self.prior)
         shared = not isinstance(operator, Mixture)
