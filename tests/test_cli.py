@@ -48,6 +48,17 @@ def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("in/a.wav", "in/c.wav"):
+        wav(name, degrade.clip(voice(), 0.1))
+    (tmp_path / "in" / "b.wav").write_text("this is text")
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "out", "--dry-run")
+    assert code == 2 and text.out.count("clipped at 0.1") == 2
+    assert "b.wav" in text.err and text.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
     found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]

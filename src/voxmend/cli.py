@@ -79,8 +79,9 @@ def _mend(task: str, source: Path, target: Path, common: Mending, **told) -> int
     restorer = _restorer(task, common)
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
-    return files.each(source, target, common.overwrite, lambda file, out: files.mend_file(
-        file, out, restorer, told, common.overwrite, common.plot))
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.mend_file(file, out, restorer, told,
+                                                        common.overwrite, common.plot))
 
 
 def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = False) -> int:
@@ -92,13 +93,10 @@ def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = F
         dry_run: Only say what is wrong.
     """
     if dry_run:
-        from . import audio, data, files
+        from . import files
         from .restorer import TASKS
 
-        for file in data.audio_files(source) if source.is_dir() else [source]:
-            reader = audio.Reader(file)
-            files.report(file, files.find(reader, TASKS["mend"].finds, {}), reader.sample_rate)
-        return 0
+        return files.examine(source, TASKS["mend"].finds)
     return _mend("mend", source, target, common)
 
 

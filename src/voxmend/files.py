@@ -7,7 +7,7 @@ file with a sidecar is finished.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,7 +33,10 @@ def check_free(target: Path, overwrite: bool) -> None:
 
 
 def pairs(source: Path, target: Path, overwrite: bool) -> Iterator[tuple[Path, Path]]:
-    """Inputs with their outputs: one pair, or every file of a folder that is not finished yet."""
+    """Inputs with their outputs: one pair, or every file of a folder that is not finished yet.
+
+    Outputs of a folder get their own folders.
+    """
     if not source.is_dir():
         check_free(target, overwrite)
         yield source, target
@@ -45,20 +48,20 @@ def pairs(source: Path, target: Path, overwrite: bool) -> Iterator[tuple[Path, P
     todo = [(f, t) for f, t in todo if overwrite or not sidecar(t).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} files are finished already")
-    yield from todo
+    for file, out in todo:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield file, out
 
 
-def each(source: Path, target: Path, overwrite: bool, work: Callable[[Path, Path], None]) -> int:
-    """Runs `work(input, output)` on every pair; in a folder one bad file does not stop the rest.
+def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
+    """Runs `work(*item)` on all items; if `source` is a folder, a bad one does not stop the rest.
 
     Returns the exit code: 0, or 2 when some file of a folder failed.
     """
     failed = 0
-    for file, out in pairs(source, target, overwrite):
-        if source.is_dir():
-            out.parent.mkdir(parents=True, exist_ok=True)
+    for item in items:
         try:
-            work(file, out)
+            work(*item)
         except (audio.AudioError, OSError) as error:
             if not source.is_dir():
                 raise
@@ -89,6 +92,16 @@ def report(name, damage: Damage, rate: int) -> None:
     if rate < 16000:
         lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:g} kHz")
     print(f"{name}: " + ("; ".join(lines) or "nothing to mend found, it is passed on unchanged"))
+
+
+def examine(source: Path, finds: tuple[str, ...]) -> int:
+    """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
+    def work(file):
+        reader = audio.Reader(file)
+        report(file, find(reader, finds, {}), reader.sample_rate)
+
+    found = audio_files(source) if source.is_dir() else [source]
+    return each(source, [(file,) for file in found], work)
 
 
 def choose_subtype(reader, target: Path, damage: Damage) -> str | None:
