@@ -80,30 +80,37 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _denoiser(network: nn.Module, card: dict) -> Denoiser:
-    """The adapter that a card asks for: `"prediction": "epsilon"` with `"betas"`, else EDM's."""
-    if card.get("prediction") == "epsilon":
+def _model(network: nn.Module, card: dict) -> nn.Module:
+    """What a card's `prediction` asks for: `"sources"` the network itself, `"epsilon"` the adapter
+    for its `"betas"`, else EDM's."""
+    prediction = card.get("prediction")
+    if prediction == "sources":
+        return network
+    if prediction == "epsilon":
         return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                                card["sigma_data"])
     return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
                        card["sigma_data"])
 
 
+def load_model(path: Path, card: dict, device: str = "cpu") -> nn.Module:
+    """The model of a card, in float32, ready for inference; raises PriorError."""
+    try:
+        network = build_network(card["network"], card["config"])
+        network.load_state_dict({n: t.float() if t.is_floating_point() else t
+                                 for n, t in load_file(str(path)).items()})
+        model = _model(network, card)
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
+                         "train or fetch them again") from None
+    return model.requires_grad_(False).eval().to(device)
+
+
 def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
-    """A prior by name or path, in float32, ready for inference; raises PriorError."""
+    """A prior by name or path; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
     if card.get("prediction") == "sources":
         raise PriorError(f"{path}: a separator, not a prior; use `voxmend.separation` for it")
-    try:
-        network = build_network(card["network"], card["config"])
-        state = {n: t.float() if t.is_floating_point() else t
-                 for n, t in load_file(str(path)).items()}
-        network.load_state_dict(state)
-        prior = _denoiser(network, card)
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
-                         "fetch them again") from None
-    prior.requires_grad_(False)
-    return prior.eval().to(device)
+    return load_model(path, card, device)
