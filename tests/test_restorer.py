@@ -1,6 +1,7 @@
 """The Restorer: rates, channels, level, silence, seeds, draws, long recordings."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from voxmend.damage import analyse
 from voxmend.denoiser import Denoiser
 from voxmend.guidance import Imputation
 from voxmend.longform import ChunkedDenoiser
+from voxmend.schedules import karras_grid
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
           "inpaint": dict(gaps=((0.5, 0.55),)), "denoise": dict(noise=0.02),
@@ -154,6 +156,22 @@ def test_white_noise_alone_has_the_exact_posterior_unless_told_otherwise():
                       for task in (TASKS["denoise"],
                                    replace(TASKS["denoise"], guidance=Imputation())))
     assert np.abs(exact - 0.05 * noise).max() < 0.02 < np.abs(imputed - 0.05 * noise).max()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_noise_scale_raises_the_variance_of_samples(scale):
+    """On x ~ N(0, v), where D(x; σ) = s x with s = v/(v + σ²), DDPM's step has a closed form.
+
+    x' = s x_σ + r (1 − s) x_σ + scale σ'√(1 − r) z with r = σ'²/σ².
+    """
+    v, levels = 0.01, karras_grid(16, 2.0, 0.05).tolist()
+    variance = levels[0] ** 2
+    for sigma, lower in pairwise(levels):
+        s, r = v / (v + sigma**2), (lower / sigma) ** 2
+        variance = (s + r * (1 - s)) ** 2 * variance + scale**2 * lower**2 * (1 - r)
+    task = replace(TASKS["generate"], noise_scale=scale, steps=16, sigma_min=0.05)
+    made = Restorer(task, WhitePrior(0.1), device="cpu").generate(10.0)
+    assert made.var() == pytest.approx(variance, rel=0.02)
 
 
 def test_errors_are_plain():
