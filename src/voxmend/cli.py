@@ -272,14 +272,13 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
     """
     import torch
 
-    from . import training
-    from .restorer import pick_device
+    from . import hub, training
 
     if threads:
         torch.set_num_threads(threads)
     loaded = training.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
-    run = training.train(loaded, data, folder, minutes, steps, resume, str(pick_device(device)),
+    run = training.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
                          compile=compile)
     hint = ": use it with --prior" if loaded.product == "prior" else ""
     print(f"{run.product}{hint}")
@@ -328,15 +327,15 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     """
     import json
 
-    from . import audio, benchmark, files
-    from .restorer import pick_device
+    from . import audio, benchmark, files, hub
 
     if out:
         if out.suffix != ".json":
             raise ValueError(f"--out {out}: give a name that ends in .json")
         for path in (out, out.with_suffix(".md")):
             files.check_free(path, overwrite)
-    result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
+    result = benchmark.run(task, data, clips, prior, seed, steps,
+                           device=str(hub.pick_device(device)))
     table = benchmark.markdown(result)
     print(table)
     if out:
@@ -356,9 +355,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
     import torch
 
     from . import __version__, hub, macs
-    from .restorer import pick_device
 
-    print(f"voxmend {__version__}, torch {torch.__version__}, device {pick_device()}, "
+    print(f"voxmend {__version__}, torch {torch.__version__}, device {hub.pick_device()}, "
           f"{torch.get_num_threads()} threads")
     for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
         card = hub.read_card(path)

@@ -1,10 +1,11 @@
-"""Priors on disk: safetensors with a JSON card beside them, found by name or path."""
+"""Priors on disk: safetensors with a JSON card beside them, found by name or path, and devices."""
 
 import hashlib
 import json
 import textwrap
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -15,6 +16,20 @@ from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises ValueError for one that this machine lacks.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(),
+               "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
+    if not present.get(name.split(":")[0], False):
+        raise ValueError(f"device {name!r} is not available here; use --device cpu")
+    return torch.device(name)
 
 
 def networks() -> dict[str, type[nn.Module]]:

@@ -150,20 +150,6 @@ TASKS = {task.name: task for task in (
 )}
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises ValueError for one that this machine lacks.
-    """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(),
-               "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
-    if not present.get(name.split(":")[0], False):
-        raise ValueError(f"device {name!r} is not available here; use --device cpu")
-    return torch.device(name)
-
-
 class Restorer:
     """Mends recordings: `Restorer("declip")(wave, sample_rate) -> wave`.
 
@@ -186,7 +172,7 @@ class Restorer:
         if task.operator is TASKS["separate"].operator:
             task = replace(task, operator=lambda scene: Mixture(speakers))
         self.task = replace(task, steps=steps) if steps else task
-        self.device = pick_device(device)
+        self.device = hub.pick_device(device)
         self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(prior), str(self.device))
