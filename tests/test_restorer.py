@@ -56,6 +56,21 @@ def test_the_band_above_the_prior_is_kept(prior):
     assert np.abs(with_tone - without - tone)[:, 2000:-2000].max() < 2e-3
 
 
+@pytest.mark.parametrize("task", ["denoise", "mend"])
+def test_nothing_is_lost_where_nothing_is_mended(task):
+    wave = np.random.default_rng(0).normal(0, 0.1, (1, 48000)).astype(np.float32)
+    same = Restorer(task, Identity(), device="cpu")(wave, 48000, Damage(rms=0.1))
+    np.testing.assert_allclose(same, wave, atol=1e-6)
+
+
+def test_told_damage_needs_no_level(prior):
+    restorer = Restorer("declip", str(prior), steps=2, device="cpu")
+    wave = degrade.clip(voice(0.5), 0.1)
+    rms = float(np.sqrt(np.mean(wave.astype(np.float64) ** 2)))
+    np.testing.assert_allclose(restorer(wave, 16000, Damage(clip_level=0.1)),
+                               restorer(wave, 16000, Damage(clip_level=0.1, rms=rms)))
+
+
 def test_samples_outside_the_damage_are_kept(prior):
     wave = voice(1.0)
     broken, present = degrade.gaps(wave, 16000)
@@ -119,6 +134,8 @@ def test_mel_of_vocoded_speech_is_near_the_given_one(prior):
     made = Restorer("vocode", Identity(), steps=4, device="cpu").from_mel(mel)
     again = Mel()(torch.from_numpy(made)[None])[0, 0].numpy()
     assert np.linalg.norm(again - mel) < 0.3 * np.linalg.norm(mel)
+    mean, std = Restorer("vocode", Identity(), steps=4, draws=3, device="cpu").from_mel(mel)
+    assert mean.shape == std.shape == made[0].shape and 0 < std.mean() < np.abs(mean).mean()
 
 
 def test_long_recordings_have_no_seam(prior):

@@ -182,14 +182,17 @@ class Restorer:
         self.sample_rate = prior.sample_rate
 
     def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
-        """Mends a whole recording in memory; estimates the damage where it is not told.
+        """Mends a whole recording in memory; estimates the damage if it is not told.
 
         Shape: `[T]` or `[C, T]` float to the same; `extend` raises lower rates to the prior's;
         `separate` returns `[speakers, T]` or `[speakers, C, T]`.
         """
         wave = np.asarray(wave, dtype=np.float32)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
-        damage = damage or analyse(reader.blocks(), sample_rate)
+        if damage is None:
+            damage = analyse(reader.blocks(), sample_rate)
+        if not damage.rms:
+            damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.name == "separate":
             mended = mended.reshape(self.speakers, *np.atleast_2d(wave).shape[:1], -1)
@@ -229,8 +232,10 @@ class Restorer:
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
             scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate)
-            mean, std = self._restore(low * scale, scene)
-            mended = self._return(mean / scale, chunk, low, rate, out_rate)
+            operator = self.task.operator(scene)
+            mean, std = self._restore(low * scale, operator, begin)
+            keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
+            mended = self._return(mean / scale, chunk, low if keeps else None, rate, out_rate)
             spread = audio.resample(std / scale, self.sample_rate, out_rate)
             back = [mended, _fit(spread, mended.shape[1])]
             if self.task.name == "separate":
@@ -243,17 +248,21 @@ class Restorer:
                        multiple=rate, progress=progress)
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
-        """Speech of a linear-magnitude mel-spectrogram. Shape: `[80, frames]` to `[1, T]`."""
+        """Speech of a linear-magnitude mel-spectrogram.
+
+        Shape: `[80, frames]` to `[1, T]`, and with several draws `[2, T]`: mean, then std.
+        """
         hop, per_second = Mel().hop, self.sample_rate // Mel().hop
         rms = float(mel_griffin_lim(mel, iterations=3).std())
         if rms < 1e-7:
-            return np.zeros((1, hop * mel.shape[1]), np.float32)
+            return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
         scale = self.prior.sigma_data / rms
 
         def vocode(chunk, start):
             y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
-            draws = [self.draw(y, Mel(), start * hop, d) for d in range(self.draws)]
-            return torch.stack(draws).mean(0)[0].cpu().numpy() / scale
+            draws = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
+            draws = draws.cpu().numpy() / scale
+            return np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
 
         return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
                                            OVERLAP_SECONDS * per_second, hop)), axis=1)
@@ -264,23 +273,23 @@ class Restorer:
         return self.draw(blank, None, 0, number)[0].cpu().numpy()
 
     def _return(self, mended, chunk, low, rate, out_rate):
-        """From the prior's rate to the output's; the recording's band above the prior's is kept."""
+        """From the prior's rate to the output's; with `low`, what was mended, the recording's band
+        above the prior's is kept."""
         length = audio.resample(chunk, rate, out_rate).shape[1]
-        keeps = self.task.name not in ("separate", "vocode", "denoise")
-        if not keeps or rate != out_rate:
+        if low is None or rate != out_rate:
             return _fit(audio.resample(mended, self.sample_rate, out_rate), length)
         change = audio.resample(mended - low, self.sample_rate, out_rate)
         return chunk + _fit(change, length)
 
-    def _restore(self, low: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    def _restore(self, low: np.ndarray, operator: Operator | None,
+                 start: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each."""
         y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
-        operator = self.task.operator(scene)
         if operator is None and self.task.name != "generate":
             return low, np.zeros_like(low)
         if self.task.name == "vocode":
             y = operator(y)
-        draws = torch.stack([self.draw(y, operator, scene.start, d) for d in range(self.draws)])
+        draws = torch.stack([self.draw(y, operator, start, d) for d in range(self.draws)])
         draws = draws.transpose(1, 2).flatten(1, 2).cpu().numpy()  # [draws, K·C, n]
         return draws.mean(0), draws.std(0, ddof=min(1, self.draws - 1))
 
