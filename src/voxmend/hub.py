@@ -83,11 +83,14 @@ def read_card(path: Path) -> dict:
     """The JSON card beside a weights file; raises PriorError when missing or broken."""
     card = Path(path).with_suffix(".json")
     try:
-        return json.loads(card.read_text())
+        content = json.loads(card.read_text())
     except FileNotFoundError:
         raise PriorError(f"{card}: the card that belongs to {path} is missing") from None
     except (ValueError, OSError) as error:
         raise PriorError(f"{card}: the card cannot be read ({error})") from None
+    if not isinstance(content, dict) or not content.keys() >= {"network", "config"}:
+        raise PriorError(f"{card}: no card of a prior, which names its network and config")
+    return content
 
 
 def file_hash(path: Path) -> str:

@@ -1,4 +1,5 @@
-"""One picture of a recording before and after."""
+"""One picture of a recording before and after; importing it raises ImportError without matplotlib.
+"""
 
 from pathlib import Path
 
@@ -7,20 +8,18 @@ from scipy.signal import stft
 
 from . import audio
 
+try:
+    from matplotlib.figure import Figure
+except ImportError:
+    raise ImportError("plots need matplotlib: pip install 'voxmend[plots]'") from None
+
 
 def before_after(before: np.ndarray, after: np.ndarray, rate_before: int, rate_after: int,
                  path: Path, title: str) -> None:
     """Draws waveforms and spectrograms (dB) side by side, on equal axes, into a PNG.
 
     Shape: waves `[C, T]`; the first channel is drawn.
-
-    Raises ValueError without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError("plots need matplotlib: pip install 'voxmend[plots]'") from None
-
     figure = Figure(figsize=(12, 6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, sharey="row")
     peak = max(np.abs(before).max(), np.abs(after).max(), 1e-6)
