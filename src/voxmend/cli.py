@@ -9,14 +9,18 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Folder = Annotated[Path, arg(metavar="FOLDER")]
+
 
 @dataclass(frozen=True)
 class Common:
     """Options of every verb that runs a prior."""
 
     prior: str = "speech16k"
-    """A bundled prior's name or a .safetensors file."""
-    steps: int | None = None
+    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
+    steps: Count = None
     """Sampling steps; by default the task's own number."""
     seed: int = 0
     """Same seed, same result."""
@@ -31,8 +35,8 @@ class Mending(Common):
     """Options of every verb that mends a recording."""
 
     draws: int = 1
-    """Posterior draws: the output is their mean, OUT.uncertainty their standard deviation."""
-    plot: Path | None = None
+    """Draw so many results: OUT is their mean, NAME.uncertainty their standard deviation."""
+    plot: File = None
     """Write a before-and-after picture to this PNG."""
 
 
@@ -56,11 +60,24 @@ def _number(name: str, text: str, low: float, high: float) -> float:
 def _gaps(text: str) -> tuple[tuple[float, float], ...]:
     try:
         gaps = tuple(tuple(float(t) for t in part.split("-")) for part in text.split(","))
-        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] for gap in gaps):
+        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] < float("inf") for gap in gaps):
             return gaps
     except ValueError:
         pass
     raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: give 0 or more")
+
+
+def _check_plot(path: Path, overwrite: bool) -> None:
+    from . import files, plot  # noqa: F401, since importing plot says if a package is missing
+
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--plot {path}: give a name that ends in .png")
+    files.check_free(path, overwrite)
 
 
 def _restorer(task: str, common: Common, **options):
@@ -69,6 +86,7 @@ def _restorer(task: str, common: Common, **options):
     draws = getattr(common, "draws", 1)
     if draws < 1 or (common.steps is not None and common.steps < 1):
         raise ValueError("--draws and --steps must be at least 1")
+    _check_seed(common.seed)
     return Restorer(task, common.prior, common.steps, common.seed, draws, common.device,
                     **options)
 
@@ -76,9 +94,11 @@ def _restorer(task: str, common: Common, **options):
 def _mend(task: str, source: Path, target: Path, common: Mending, **told) -> int:
     from . import files
 
-    restorer = _restorer(task, common)
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
+    if common.plot:
+        _check_plot(common.plot, common.overwrite)
+    restorer = _restorer(task, common)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.mend_file(file, out, restorer, told,
                                                         common.overwrite, common.plot))
@@ -90,7 +110,7 @@ def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = F
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a folder if the input is one.
-        dry_run: Only say what is wrong.
+        dry_run: Only say what is wrong; nothing is written.
     """
     if dry_run:
         from . import files
@@ -106,7 +126,7 @@ def declip(source: In, target: Out, common: Options = Mending(), level: str = "a
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
-        level: The clip level as a share of full scale, 0..1; auto reads it off the recording.
+        level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
     """
     told = {} if level == "auto" else {"clip_level": _number("level", level, 0, 1)}
     return _mend("declip", source, target, common, **told)
@@ -118,7 +138,7 @@ def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        cutoff: Frequency above which everything is lost, Hz; auto reads it off the spectrum.
+        cutoff: Frequency in Hz above which everything is lost; auto finds it.
     """
     told = {} if cutoff == "auto" else {"cutoff": _number("cutoff", cutoff, 0, 8000)}
     return _mend("extend", source, target, common, **told)
@@ -130,7 +150,7 @@ def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "a
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        gaps: START-END,... in seconds; auto takes abrupt runs of zeros.
+        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
     """
     told = {} if gaps == "auto" else {"gaps": _gaps(gaps)}
     return _mend("inpaint", source, target, common, **told)
@@ -152,8 +172,7 @@ def vocode(source: In, target: Out, common: Options = Mending()) -> int:
     """Make speech from a mel-spectrogram; the output has 16 kHz.
 
     Args:
-        source: A mel-spectrogram .npy [80, frames] (linear magnitude, hop 256 at 16 kHz), or a
-            recording, whose mel-spectrogram is taken first.
+        source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
         target: Where the result goes.
     """
     if source.suffix.lower() != ".npy":
@@ -183,9 +202,10 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: i
     return 0
 
 
-def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
+def generate(outdir: OutDir, common: Drawing = Common(),
+             n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0) -> int:
-    """Draw speech from the prior alone.
+    """Make up speech-like sound: draw from the prior alone.
 
     Args:
         outdir: Folder for 0001.wav, 0002.wav, ...
@@ -195,7 +215,7 @@ def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(a
     from . import files
 
     if n < 1 or not 0.1 <= seconds <= 600:
-        raise ValueError("-n must be at least 1 and --seconds between 0.1 and 600")
+        raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
     files.generate_files(outdir, n, seconds, _restorer("generate", common), common.overwrite)
     return 0
 
@@ -207,17 +227,16 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     """Make damage, for trying and testing.
 
     Args:
-        kind: clip (--sdr), lowpass (--cutoff), gaps (--milliseconds, --every), noise (--snr,
-            --seed) or quantise (--bits).
+        kind: The damage; each has options of its own.
         source: A clean recording.
         target: Where the damaged one goes.
-        sdr: Signal-to-distortion ratio after clipping, dB.
-        cutoff: Of the low-pass, Hz.
-        milliseconds: Length of a gap.
-        every: Milliseconds from one gap to the next.
-        snr: Signal-to-noise ratio, dB.
-        bits: Of the quantiser.
-        seed: Of the noise.
+        sdr: For clip: signal-to-distortion ratio, dB.
+        cutoff: For lowpass: frequency above which everything is lost, Hz.
+        milliseconds: For gaps: length of each.
+        every: For gaps: milliseconds from one to the next.
+        snr: For noise: signal-to-noise ratio, dB.
+        bits: For quantise: bits of a sample.
+        seed: For noise: another seed, other noise.
         overwrite: Replace an output that exists already.
     """
     import numpy as np
@@ -225,6 +244,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import audio
     from . import degrade as damage
 
+    _check_seed(seed)
     reader = audio.Reader(source)
     wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
     make = {"clip": lambda: damage.clip(wave, damage.clip_level_for_sdr(wave, sdr)),
@@ -232,17 +252,19 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
             "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
             "noise": lambda: damage.white_noise(wave, snr, seed),
             "quantise": lambda: damage.quantise(wave, bits)}
-    audio.save(target, make[kind](), rate, reader.subtype, overwrite)
+    if audio.save(target, make[kind](), rate, reader.subtype, overwrite):
+        print(f"voxmend: {target}: some samples went beyond full scale and were limited",
+              file=sys.stderr)
     return 0
 
 
-def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Path],
-            out: OutDir) -> int:
+def dataset(corpus: Positional[Literal["vctk", "ljspeech"]],
+            root: Annotated[Path, tyro.conf.Positional, arg(metavar="FOLDER")], out: OutDir) -> int:
     """Split a corpus as the UnDiff paper does, into a folder of links to train and measure on.
 
     Args:
         corpus: vctk or ljspeech.
-        root: Folder that holds its wav48 or wav48_silence_trimmed (VCTK), or its wavs (LJ Speech).
+        root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech).
         out: New folder for train/, val/ and test/, for the --data of train and bench.
     """
     from . import datasets
@@ -254,26 +276,29 @@ def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Pa
     return 0
 
 
-def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
-          steps: int | None = None, resume: bool = False, out: Path | None = None,
-          device: str = "auto", compile: bool = False, threads: int | None = None) -> int:
+def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], data: Folder,
+          minutes: float = float("inf"), steps: Count = None, resume: bool = False,
+          out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+          device: str = "auto", compile: bool = False, threads: Count = None) -> int:
     """Train a prior or a separator; a killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
         data: Folder that holds train/ and val/ with recordings of clean speech.
-        minutes: Stop after so long.
-        steps: Replace the recipe's number of steps.
+        minutes: Stop after so long; what is trained by then is saved.
+        steps: Train so many steps; by default the recipe's number.
         resume: Go on from the checkpoint, if there is one.
         out: Folder for checkpoint, log and weights; default runs/NAME.
         device: auto, cpu, cuda or mps.
         compile: Compile the network (pays on a GPU).
-        threads: CPU threads.
+        threads: CPU threads; by default all.
     """
     import torch
 
     from . import hub, training
 
+    if (steps is not None and steps < 1) or (threads is not None and threads < 1):
+        raise ValueError("--steps and --threads must be at least 1")
     if threads:
         torch.set_num_threads(threads)
     loaded = training.load_recipe(recipe)
@@ -285,13 +310,14 @@ def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
     return 0
 
 
-def import_(release: Positional[Literal["undiff"]], path: Annotated[Path, tyro.conf.Positional],
-            out: Path | None = None, ema: bool = False, overwrite: bool = False) -> int:
+def import_(release: Positional[Literal["undiff"]],
+            path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
+            out: File = None, ema: bool = False, overwrite: bool = False) -> int:
     """Make a prior of a published checkpoint; nothing in the checkpoint but weights is read.
 
     Args:
-        release: undiff (its diffwave.ckpt or ffc_ae.ckpt, 16 kHz).
-        path: The checkpoint, as downloaded.
+        release: Whose checkpoint it is.
+        path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz).
         out: The prior, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights, where the checkpoint has them.
         overwrite: Replace a prior that exists already.
@@ -308,8 +334,8 @@ def import_(release: Positional[Literal["undiff"]], path: Annotated[Path, tyro.c
 
 
 def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denoise", "vocode",
-                                   "separate", "mend"]], data: Path, clips: int | None = None,
-          out: Path | None = None, prior: str = "speech16k", seed: int = 0,
+                                   "separate", "mend"]], data: Folder, clips: Count = None,
+          out: File = None, prior: str = "speech16k", seed: int = 0,
           steps: tuple[int, ...] = (8, 16, 32), device: str = "auto",
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
@@ -317,11 +343,11 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     Args:
         task: Which task, or all.
         data: Folder of clean speech; its test/ is used where there is one.
-        clips: Only the first so many.
+        clips: Take only the first so many files; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
-        prior: A bundled prior's name or a .safetensors file.
-        seed: Of noise and sampler.
-        steps: Numbers of steps to compare.
+        prior: A bundled prior's name (see voxmend info) or a .safetensors file.
+        seed: Same seed, same figures.
+        steps: Numbers of steps to compare, beside the task's own.
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
     """
@@ -329,6 +355,9 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
 
     from . import audio, benchmark, files, hub
 
+    _check_seed(seed)
+    if min(steps, default=1) < 1 or (clips is not None and clips < 1):
+        raise ValueError("--steps and --clips must be at least 1")
     if out:
         if out.suffix != ".json":
             raise ValueError(f"--out {out}: give a name that ends in .json")
@@ -345,12 +374,12 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     return 0
 
 
-def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
+def info(name: Annotated[str | None, tyro.conf.Positional,
+                         arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
     """Show priors, networks, what they cost, licences and devices.
 
     Args:
-        name: A prior's name or .safetensors file; without it, all bundled ones and all
-            networks with their presets.
+        name: A prior's name or .safetensors file; without it, all bundled ones and all networks.
     """
     import torch
 
@@ -389,12 +418,15 @@ def main(args: list[str] | None = None) -> int:
     try:
         return tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="voxmend", args=args,
-            description="Mend damaged speech with a diffusion prior.",
+            description="Mend damaged speech with a diffusion prior, a network trained on clean "
+                        "speech. Start with: voxmend mend IN OUT",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            message = f"{error.filename}: {error.strerror.lower()}"
         print("voxmend: " + " ".join(message.split()), file=sys.stderr)
         return 2
