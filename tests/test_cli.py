@@ -48,12 +48,29 @@ def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
     assert not (tmp_path / "out.wav").exists()
 
 
+def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("in/a.wav", "in/c.wav"):
+        wav(name, degrade.clip(voice(), 0.1))
+    (tmp_path / "in" / "b.wav").write_text("this is text")
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "out", "--dry-run")
+    assert code == 2 and text.out.count("clipped at 0.1") == 2
+    assert "b.wav" in text.err and text.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
     found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
     assert found["gaps"] == [[0.5, 0.6], [1.0, 1.05]]
     run(capsys, "extend", wav("second.wav"), tmp_path / "b.wav", "--cutoff", 3000, *quick(prior))
     assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
+
+
+def test_the_sidecar_tells_the_guidance(wav, prior, tmp_path, capsys):
+    run(capsys, "denoise", wav(), tmp_path / "a.wav", "--noise", 0.01, *quick(prior))
+    guidance = json.loads((tmp_path / "a.wav.json").read_text())["guidance"]
+    assert guidance == "NoisyObservation(otherwise=Imputation())"
 
 
 def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
@@ -70,6 +87,10 @@ def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
     assert code == 0 and "prior.safetensors: use it with --prior" in text.out
     code, text = run(capsys, *command)
     assert code == 2 and "--resume" in text.err
+    recipe.write_text("boo\n" + recipe.read_text())
+    code, text = run(capsys, *command, "--resume")
+    assert code == 2 and "tiny.py: NameError: name 'boo' is not defined" in text.err
+    recipe.write_text(recipe.read_text().removeprefix("boo\n"))
     assert run(capsys, *command, "--resume", "--steps", 4)[0] == 0
     log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
@@ -155,6 +176,63 @@ def test_odd_but_lawful_input_passes(wave, wav, prior, tmp_path, capsys):
     assert soundfile.info(tmp_path / "out.wav").frames == wave.shape[1]
 
 
+def test_what_is_not_mended_is_copied(wav, prior, tmp_path, capsys):
+    """A lossy codec would change it."""
+    code, text = run(capsys, "declip", wav("in.ogg"), tmp_path / "out.ogg", *quick(prior))
+    assert code == 0 and "nothing to mend found" in text.out
+    assert (tmp_path / "out.ogg").read_bytes() == (tmp_path / "in.ogg").read_bytes()
+
+
+def test_a_folder_is_not_mended_into_itself(wav, prior, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    wav("in/a.wav")
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "in" / "out", *quick(prior))
+    assert code == 2 and "name a folder elsewhere" in text.err
+    code, text = run(capsys, "mend", tmp_path / "in", wav("file.wav"), *quick(prior))
+    assert code == 2 and "file.wav: a file; name a folder" in text.err
+
+
+@pytest.mark.parametrize("verb, options, word", [
+    ("inpaint", ["--gaps", "100-200"], "beyond its end at 2.00 s"),
+    ("inpaint", ["--gaps", "1-inf"], "START-END"),
+    ("denoise", ["--noise", "0.9"], "cannot be in a recording of RMS"),
+    ("extend", ["--cutoff", "20"], "does not fit a rate of 16000 Hz"),
+    ("declip", ["--level", "2"], "at most 1"), ("mend", ["--seed", "-1"], "0 or more"),
+    ("mend", ["--plot", "a.txt"], "ends in .png"),
+    ("mend", ["--plot", "none/a.png"], "no such folder as none")])
+def test_impossible_options_are_refused(verb, options, word, wav, prior, tmp_path, capsys):
+    code, text = run(capsys, verb, wav(), tmp_path / "out.wav", *options, *quick(prior))
+    assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
+    assert [p.name for p in tmp_path.iterdir()] == ["in.wav"]
+
+
+def mels(tmp_path):
+    """Name and path of every kind of bad mel-spectrogram, and what is said of it."""
+    good = np.ones((80, 30))
+    for name, mel in (("transposed", good.T), ("complex", 1j * good), ("log", -good),
+                      ("text", good.astype(str)), ("huge", 1e30 * good), ("nan", np.nan * good),
+                      ("object", np.array([{}], dtype=object))):
+        np.save(tmp_path / f"{name}.npy", mel)
+    (tmp_path / "junk.npy").write_text("junk")
+    return {"transposed": "[80, frames]", "complex": "is real", "log": "negative",
+            "text": "is real", "huge": "huge", "nan": "NaN", "object": "not a .npy array",
+            "junk": "not a .npy array", "missing": "no such file"}
+
+
+def test_bad_mels_are_refused(prior, tmp_path, capsys):
+    for name, word in mels(tmp_path).items():
+        code, text = run(capsys, "vocode", tmp_path / f"{name}.npy", tmp_path / "out.wav",
+                         *quick(prior))
+        assert code == 2 and f"{name}.npy" in text.err and word in text.err, text.err
+        assert text.err.count("\n") == 1 and not (tmp_path / "out.wav").exists()
+
+
+def test_vocode_writes_the_uncertainty_of_a_mel(prior, tmp_path, capsys):
+    np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
+    run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", "--draws", 2, *quick(prior))
+    assert soundfile.read(tmp_path / "m.uncertainty.wav")[0].max() > 0
+
+
 def test_existing_output_is_kept(wav, prior, tmp_path, capsys):
     (tmp_path / "out.wav").write_text("mine")
     code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", *quick(prior))
@@ -168,7 +246,11 @@ def test_bad_options_and_weights(wav, prior, tmp_path, capsys):
     broken.write_bytes(prior.read_bytes()[:5000])
     broken.with_suffix(".json").write_text(prior.with_suffix(".json").read_text())
     np.save(tmp_path / "mel.npy", np.zeros((40, 30)))
+    listed = tmp_path / "listed.safetensors"
+    listed.write_bytes(prior.read_bytes())
+    listed.with_suffix(".json").write_text("[1]")
     for args, word in ((["--prior", broken], "damaged"), (["--prior", "none"], "no such prior"),
+                       (["--prior", listed], "no card of a prior"),
                        (["--device", "cuda"], "cuda"), (["--draws", 0], "at least 1"),
                        (["--gaps", "3"], "START-END")):
         verb = "inpaint" if "--gaps" in args else "mend"

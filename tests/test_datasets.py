@@ -77,6 +77,16 @@ def test_links_lead_to_the_files(tmp_path, monkeypatch):
         datasets.link_split(split, "out/speech")
 
 
+def test_links_tell_the_speaker(tmp_path):
+    for name, split in (("vctk", datasets.vctk(small_vctk(tmp_path / "a", "0.92"))),
+                        ("lj", datasets.ljspeech(small_ljspeech(tmp_path / "b")))):
+        datasets.link_split(split, tmp_path / name)
+    speakers = {name: {data.speaker(link.relative_to(tmp_path / name / "train"))
+                       for link in data.audio_files(tmp_path / name / "train")}
+                for name in ("vctk", "lj")}
+    assert speakers == {"vctk": {"p225", "p226", "s5"}, "lj": {"LJ"}}
+
+
 def test_verb(tmp_path, capsys):
     small_ljspeech(tmp_path / "LJSpeech-1.1")
     command = ["dataset", "ljspeech", str(tmp_path / "LJSpeech-1.1"), str(tmp_path / "out")]

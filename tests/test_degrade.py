@@ -18,6 +18,17 @@ def test_lowpass_has_its_gain(cutoff):
     assert max(at(hz) for hz in range(cutoff + 110, 8000, 20)) < 10 ** (-75 / 20)
 
 
+@pytest.mark.parametrize("make", [
+    lambda wave: degrade.clip_level_for_sdr(wave, -1), lambda wave: degrade.clip_level_for_sdr(
+        wave, np.nan), lambda wave: degrade.clip_level_for_sdr(0 * wave, 3),
+    lambda wave: degrade.white_noise(wave, -9999, 0), lambda wave: degrade.white_noise(
+        wave, np.nan, 0), lambda wave: degrade.gaps(wave, 16000, every=np.inf),
+    lambda wave: degrade.gaps(wave, 16000, np.nan), lambda wave: degrade.gaps(wave, 16000, 0.01)])
+def test_no_such_damage(make):
+    with pytest.raises(ValueError, match="SDR|SNR|silence|gaps of"):
+        make(speech())
+
+
 def test_sdr_of_clipping():
     wave = speech()
     clipped = degrade.clip(wave, degrade.clip_level_for_sdr(wave, 7))

@@ -1,15 +1,21 @@
 """The Restorer: rates, channels, level, silence, seeds, draws, long recordings."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from conftest import voice
+from gaussian import WhitePrior
 from voxmend import TASKS, Damage, Restorer, audio, degrade, restore
 from voxmend import restorer as module
 from voxmend.damage import analyse
 from voxmend.denoiser import Denoiser
+from voxmend.guidance import Imputation
 from voxmend.longform import ChunkedDenoiser
+from voxmend.schedules import karras_grid
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
           "inpaint": dict(gaps=((0.5, 0.55),)), "denoise": dict(noise=0.02),
@@ -48,6 +54,21 @@ def test_the_band_above_the_prior_is_kept(prior):
     restorer = Restorer("inpaint", str(prior), steps=2, device="cpu")
     with_tone, without = restorer(wave + tone, rate, told), restorer(wave, rate, told)
     assert np.abs(with_tone - without - tone)[:, 2000:-2000].max() < 2e-3
+
+
+@pytest.mark.parametrize("task", ["denoise", "mend"])
+def test_nothing_is_lost_where_nothing_is_mended(task):
+    wave = np.random.default_rng(0).normal(0, 0.1, (1, 48000)).astype(np.float32)
+    same = Restorer(task, Identity(), device="cpu")(wave, 48000, Damage(rms=0.1))
+    np.testing.assert_allclose(same, wave, atol=1e-6)
+
+
+def test_told_damage_needs_no_level(prior):
+    restorer = Restorer("declip", str(prior), steps=2, device="cpu")
+    wave = degrade.clip(voice(0.5), 0.1)
+    rms = float(np.sqrt(np.mean(wave.astype(np.float64) ** 2)))
+    np.testing.assert_allclose(restorer(wave, 16000, Damage(clip_level=0.1)),
+                               restorer(wave, 16000, Damage(clip_level=0.1, rms=rms)))
 
 
 def test_samples_outside_the_damage_are_kept(prior):
@@ -113,6 +134,8 @@ def test_mel_of_vocoded_speech_is_near_the_given_one(prior):
     made = Restorer("vocode", Identity(), steps=4, device="cpu").from_mel(mel)
     again = Mel()(torch.from_numpy(made)[None])[0, 0].numpy()
     assert np.linalg.norm(again - mel) < 0.3 * np.linalg.norm(mel)
+    mean, std = Restorer("vocode", Identity(), steps=4, draws=3, device="cpu").from_mel(mel)
+    assert mean.shape == std.shape == made[0].shape and 0 < std.mean() < np.abs(mean).mean()
 
 
 def test_long_recordings_have_no_seam(prior):
@@ -137,6 +160,35 @@ def test_chunked_restoration_equals_whole(prior):
     with torch.no_grad():
         whole = restorer.prior.denoiser(x, 0.1)
         torch.testing.assert_close(restorer.prior(x, 0.1), whole, rtol=0, atol=1e-4)
+
+
+def test_white_noise_alone_has_the_exact_posterior_unless_told_otherwise():
+    """A white prior of RMS 0.1 in noise of that RMS: the posterior mean is half of what is heard.
+
+    The other guidance, imputation at σ = 0.5, has another mean.
+    """
+    noise = np.random.default_rng(0).standard_normal((1, 16000)).astype(np.float32)
+    told = Damage(noise=0.1, rms=0.1 * 2**0.5)
+    exact, imputed = (Restorer(task, WhitePrior(0.1), device="cpu")(0.1 * noise, 16000, told)
+                      for task in (TASKS["denoise"],
+                                   replace(TASKS["denoise"], guidance=Imputation())))
+    assert np.abs(exact - 0.05 * noise).max() < 0.02 < np.abs(imputed - 0.05 * noise).max()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_noise_scale_raises_the_variance_of_samples(scale):
+    """On x ~ N(0, v), where D(x; σ) = s x with s = v/(v + σ²), DDPM's step has a closed form.
+
+    x' = s x_σ + r (1 − s) x_σ + scale σ'√(1 − r) z with r = σ'²/σ².
+    """
+    v, levels = 0.01, karras_grid(16, 2.0, 0.05).tolist()
+    variance = levels[0] ** 2
+    for sigma, lower in pairwise(levels):
+        s, r = v / (v + sigma**2), (lower / sigma) ** 2
+        variance = (s + r * (1 - s)) ** 2 * variance + scale**2 * lower**2 * (1 - r)
+    task = replace(TASKS["generate"], noise_scale=scale, steps=16, sigma_min=0.05)
+    made = Restorer(task, WhitePrior(0.1), device="cpu").generate(10.0)
+    assert made.var() == pytest.approx(variance, rel=0.02)
 
 
 def test_errors_are_plain():

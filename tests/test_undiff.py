@@ -10,11 +10,14 @@ from safetensors.torch import load_file
 from conftest import voice
 from gaussian import GaussianPrior
 from voxmend import Restorer, hub, undiff
+from voxmend.benchmark import CallCounter
 from voxmend.damage import Damage
+from voxmend.denoiser import EpsilonDenoiser
 from voxmend.importers import import_undiff
+from voxmend.longform import ChunkedDenoiser
 from voxmend.operators import Clip, Mixture
 from voxmend.samplers import ancestral
-from voxmend.schedules import ddpm_grid, linear_betas
+from voxmend.schedules import cosine_betas, ddpm_grid, linear_betas
 
 DATA = Path(__file__).parent / "data"
 STEP = 120
@@ -73,6 +76,17 @@ def test_levels_are_the_prior_s_own(diffwave, prior):
     assert len(own) == 201 and own[0] == pytest.approx(2.56, abs=0.01) and own[-1] == 0
     other = undiff.training_levels(undiff.PAPER["extend"], hub.load_prior(str(prior)))
     torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-6)
+
+
+def test_levels_of_another_schedule():
+    """σ of step t is √(1/ᾱ_t − 1), whatever stands around the prior."""
+    betas = cosine_betas(50)
+    prior = EpsilonDenoiser(torch.nn.Identity(), betas)
+    prior.receptive_field = 0
+    expected = (1 / np.cumprod(1 - betas.numpy()) - 1) ** 0.5
+    for wrapped in (prior, ChunkedDenoiser(CallCounter(prior))):
+        levels = undiff.training_levels(undiff.PAPER["declip"], wrapped)
+        np.testing.assert_allclose(levels, [*expected[::-1], 0], rtol=1e-4)
 
 
 def test_paper_s_generation_has_the_covariance_of_ddpm():

@@ -104,7 +104,7 @@ def test_published_costs():
 def test_macs_of_one_convolution():
     """A kernel of 5 from 1 to 3 channels and back makes 30 products per sample."""
     network = torch.nn.Sequential(torch.nn.Conv1d(1, 3, 5, padding=2),
-                                  torch.nn.Conv1d(3, 1, 5, padding=2))
+                                  torch.nn.Conv1d(3, 1, 5, padding=2)).to("meta")
     network.forward = lambda x, noise: network[1](network[0](x))
     assert macs_per_second(network, 8000) == 30 * 8000
 

@@ -5,6 +5,7 @@ file, what is wrong with it, and what to do about it.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -68,10 +69,22 @@ def _check_layout(name: str | Path, sample_rate: int, channels: int):
                          "split it into several files")
 
 
-def _check_finite(name: str | Path, block: np.ndarray, seconds: float):
-    if not np.isfinite(block).all():
-        raise AudioError(f"{name}: NaN or infinity at about {seconds:.1f} s: "
-                         "export the audio again, or cut that part out")
+def _check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int):
+    finite = np.isfinite(block).all(0)
+    if not finite.all():
+        raise AudioError(f"{name}: NaN or infinity at {(start + finite.argmin()) / sample_rate:.2f}"
+                         " s: export the audio again, or cut that part out")
+
+
+def _check_whole(name: str | Path, log: str):
+    """Raise AudioError for a wav with less data than its header says, by libsndfile's log.
+
+    Headers of streams, written before the length was known, say 2 GB or more.
+    """
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    if found and int(found[2]) + 1 < int(found[1]) < 2**31 - BLOCK:
+        raise AudioError(f"{name}: breaks off after {found[2]} of {found[1]} bytes: fetch or "
+                         "export it again")
 
 
 @contextmanager
@@ -125,6 +138,7 @@ class Reader:
         with self._open() as stream:
             self.sample_rate, self.channels = stream.samplerate, stream.channels
             self.frames, self.subtype = stream.frames, stream.subtype
+            _check_whole(path, stream.extra_info)
         _check_layout(path, self.sample_rate, self.channels)
         self._counted = not self.subtype.startswith("MPEG") and self.frames < 2**62
         if not self._counted:
@@ -150,7 +164,7 @@ class Reader:
                     count = stream.buffer_read_into(buffer, "float32")
                 if count == 0:
                     break
-                _check_finite(self.path, buffer[:count], done / self.sample_rate)
+                _check_finite(self.path, buffer[:count].T, done, self.sample_rate)
                 done += count
                 yield np.ascontiguousarray(buffer[:count].T)
         if self._counted and done != self.frames:
@@ -184,7 +198,7 @@ class ArrayReader:
         """
         for start in range(0, self.frames, size):
             block = self._wave[:, start:start + size].astype(np.float32, order="C")
-            _check_finite(self.path, block, start / self.sample_rate)
+            _check_finite(self.path, block, start, self.sample_rate)
             yield block
 
 
@@ -206,7 +220,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     if path.is_dir():
         raise AudioError(f"{path}: is a folder: name a file in it")
     if path.exists() and not overwrite:
-        raise AudioError(f"{path}: exists already: choose another name, or allow overwriting")
+        raise AudioError(f"{path}: exists already: choose another name, or add --overwrite")
     temporary = path.with_name(f".voxmend-{secrets.token_hex(4)}{path.suffix}")
     with _encoding(path):
         temporary.touch(exist_ok=False)
@@ -249,8 +263,8 @@ class Writer:
     def _choose_format(self) -> Format:
         suffix = self.path.suffix.lower()
         if suffix not in FORMATS:
-            raise AudioError(f"{self.path}: cannot write '{suffix}': choose "
-                             f"{', '.join(FORMATS)} (ffmpeg converts them to others)")
+            raise AudioError(f"{self.path}: a name that ends in {suffix or 'no format'} cannot be "
+                             f"written: choose {', '.join(FORMATS)} (ffmpeg converts to others)")
         _check_layout(self.path, self.sample_rate, self.channels)
         rates, channels = FORMATS[suffix].rates, FORMATS[suffix].channels
         if self.sample_rate not in rates:
@@ -296,7 +310,7 @@ class Writer:
         block = np.asarray(block, np.float32)
         if block.ndim != 2 or len(block) != self.channels:
             raise ValueError(f"block of shape {block.shape} for {self.channels} channels")
-        _check_finite(self.path, block, self._stream.frames / self.sample_rate)
+        _check_finite(self.path, block, self._stream.frames, self.sample_rate)
         if self.subtype not in ("FLOAT", "DOUBLE"):
             self.clamped += int(np.count_nonzero(np.abs(block) > 1))
             block = block.clip(-1, 1)

@@ -9,14 +9,18 @@ from typing import Annotated, Literal, get_args
 import tyro
 from tyro.conf import Positional, arg
 
+Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Folder = Annotated[Path, arg(metavar="FOLDER")]
+
 
 @dataclass(frozen=True)
 class Common:
     """Options of every verb that runs a prior."""
 
     prior: str = "speech16k"
-    """A bundled prior's name or a .safetensors file."""
-    steps: int | None = None
+    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
+    steps: Count = None
     """Sampling steps; by default the task's own number."""
     seed: int = 0
     """Same seed, same result."""
@@ -31,8 +35,8 @@ class Mending(Common):
     """Options of every verb that mends a recording."""
 
     draws: int = 1
-    """Posterior draws: the output is their mean, OUT.uncertainty their standard deviation."""
-    plot: Path | None = None
+    """Draw so many results: OUT is their mean, NAME.uncertainty their standard deviation."""
+    plot: File = None
     """Write a before-and-after picture to this PNG."""
 
 
@@ -59,11 +63,24 @@ def _number(name: str, text: str, low: float, high: float) -> float:
 def _gaps(text: str) -> tuple[tuple[float, float], ...]:
     try:
         gaps = tuple(tuple(float(t) for t in part.split("-")) for part in text.split(","))
-        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] for gap in gaps):
+        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] < float("inf") for gap in gaps):
             return gaps
     except ValueError:
         pass
     raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: give 0 or more")
+
+
+def _check_plot(path: Path, overwrite: bool) -> None:
+    from . import files, plot  # noqa: F401, since importing plot says if a package is missing
+
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--plot {path}: give a name that ends in .png")
+    files.check_free(path, overwrite)
 
 
 def _restorer(task: str, common: Common, method: str = "voxmend", **options):
@@ -73,6 +90,7 @@ def _restorer(task: str, common: Common, method: str = "voxmend", **options):
     draws = getattr(common, "draws", 1)
     if draws < 1 or (common.steps is not None and common.steps < 1):
         raise ValueError("--draws and --steps must be at least 1")
+    _check_seed(common.seed)
     tasks = {"voxmend": TASKS, "undiff": undiff.PAPER, "undiff-release": undiff.RELEASE}[method]
     if common.steps and method != "voxmend":
         raise ValueError(f"--method {method}: takes every step of the prior's schedule; leave out "
@@ -85,11 +103,14 @@ def _mend(task: str, source: Path, target: Path, common: Mending, method: str = 
           **told) -> int:
     from . import files
 
-    restorer = _restorer(task, common, method)
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
-    return files.each(source, target, common.overwrite, lambda file, out: files.mend_file(
-        file, out, restorer, told, common.overwrite, common.plot))
+    if common.plot:
+        _check_plot(common.plot, common.overwrite)
+    restorer = _restorer(task, common, method)
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.mend_file(file, out, restorer, told,
+                                                        common.overwrite, common.plot))
 
 
 def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = False) -> int:
@@ -98,16 +119,13 @@ def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = F
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a folder if the input is one.
-        dry_run: Only say what is wrong.
+        dry_run: Only say what is wrong; nothing is written.
     """
     if dry_run:
-        from . import audio, data, files
+        from . import files
         from .restorer import TASKS
 
-        for file in data.audio_files(source) if source.is_dir() else [source]:
-            reader = audio.Reader(file)
-            files.report(file, files.find(reader, TASKS["mend"].finds, {}), reader.sample_rate)
-        return 0
+        return files.examine(source, TASKS["mend"].finds)
     return _mend("mend", source, target, common)
 
 
@@ -118,7 +136,7 @@ def declip(source: In, target: Out, common: Options = Mending(), level: str = "a
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
-        level: The clip level as a share of full scale, 0..1; auto reads it off the recording.
+        level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
             (undiff-release), both by every step of the prior's schedule.
     """
@@ -133,7 +151,7 @@ def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        cutoff: Frequency above which everything is lost, Hz; auto reads it off the spectrum.
+        cutoff: Frequency in Hz above which everything is lost; auto finds it.
         method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
             schedule.
     """
@@ -147,7 +165,7 @@ def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "a
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        gaps: START-END,... in seconds; auto takes abrupt runs of zeros.
+        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
     """
     told = {} if gaps == "auto" else {"gaps": _gaps(gaps)}
     return _mend("inpaint", source, target, common, **told)
@@ -170,8 +188,7 @@ def vocode(source: In, target: Out, common: Options = Mending(),
     """Make speech from a mel-spectrogram; the output has 16 kHz.
 
     Args:
-        source: A mel-spectrogram .npy [80, frames] (linear magnitude, hop 256 at 16 kHz), or a
-            recording, whose mel-spectrogram is taken first.
+        source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
         target: Where the result goes.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
             (undiff-release), both by every step of the prior's schedule.
@@ -206,10 +223,11 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: i
     return 0
 
 
-def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(aliases=["-n"])] = 4,
+def generate(outdir: OutDir, common: Drawing = Common(),
+             n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
-    """Draw speech from the prior alone.
+    """Make up speech-like sound: draw from the prior alone.
 
     Args:
         outdir: Folder for 0001.wav, 0002.wav, ...
@@ -220,7 +238,7 @@ def generate(outdir: OutDir, common: Drawing = Common(), n: Annotated[int, arg(a
     from . import files
 
     if n < 1 or not 0.1 <= seconds <= 600:
-        raise ValueError("-n must be at least 1 and --seconds between 0.1 and 600")
+        raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
     files.generate_files(outdir, n, seconds, _restorer("generate", common, method),
                          common.overwrite)
     return 0
@@ -233,17 +251,16 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     """Make damage, for trying and testing.
 
     Args:
-        kind: clip (--sdr), lowpass (--cutoff), gaps (--milliseconds, --every), noise (--snr,
-            --seed) or quantise (--bits).
+        kind: The damage; each has options of its own.
         source: A clean recording.
         target: Where the damaged one goes.
-        sdr: Signal-to-distortion ratio after clipping, dB.
-        cutoff: Of the low-pass, Hz.
-        milliseconds: Length of a gap.
-        every: Milliseconds from one gap to the next.
-        snr: Signal-to-noise ratio, dB.
-        bits: Of the quantiser.
-        seed: Of the noise.
+        sdr: For clip: signal-to-distortion ratio, dB.
+        cutoff: For lowpass: frequency above which everything is lost, Hz.
+        milliseconds: For gaps: length of each.
+        every: For gaps: milliseconds from one to the next.
+        snr: For noise: signal-to-noise ratio, dB.
+        bits: For quantise: bits of a sample.
+        seed: For noise: another seed, other noise.
         overwrite: Replace an output that exists already.
     """
     import numpy as np
@@ -251,6 +268,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import audio
     from . import degrade as damage
 
+    _check_seed(seed)
     reader = audio.Reader(source)
     wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
     make = {"clip": lambda: damage.clip(wave, damage.clip_level_for_sdr(wave, sdr)),
@@ -258,17 +276,19 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
             "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
             "noise": lambda: damage.white_noise(wave, snr, seed),
             "quantise": lambda: damage.quantise(wave, bits)}
-    audio.save(target, make[kind](), rate, reader.subtype, overwrite)
+    if audio.save(target, make[kind](), rate, reader.subtype, overwrite):
+        print(f"voxmend: {target}: some samples went beyond full scale and were limited",
+              file=sys.stderr)
     return 0
 
 
-def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Path],
-            out: OutDir) -> int:
+def dataset(corpus: Positional[Literal["vctk", "ljspeech"]],
+            root: Annotated[Path, tyro.conf.Positional, arg(metavar="FOLDER")], out: OutDir) -> int:
     """Split a corpus as the UnDiff paper does, into a folder of links to train and measure on.
 
     Args:
         corpus: vctk or ljspeech.
-        root: Folder that holds its wav48 or wav48_silence_trimmed (VCTK), or its wavs (LJ Speech).
+        root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech).
         out: New folder for train/, val/ and test/, for the --data of train and bench.
     """
     from . import datasets
@@ -280,45 +300,48 @@ def dataset(corpus: Positional[Literal["vctk", "ljspeech"]], root: Positional[Pa
     return 0
 
 
-def train(recipe: Positional[Path], data: Path, minutes: float = float("inf"),
-          steps: int | None = None, resume: bool = False, out: Path | None = None,
-          device: str = "auto", compile: bool = False, threads: int | None = None) -> int:
+def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], data: Folder,
+          minutes: float = float("inf"), steps: Count = None, resume: bool = False,
+          out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+          device: str = "auto", compile: bool = False, threads: Count = None) -> int:
     """Train a prior or a separator; a killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
         data: Folder that holds train/ and val/ with recordings of clean speech.
-        minutes: Stop after so long.
-        steps: Replace the recipe's number of steps.
+        minutes: Stop after so long; what is trained by then is saved.
+        steps: Train so many steps; by default the recipe's number.
         resume: Go on from the checkpoint, if there is one.
         out: Folder for checkpoint, log and weights; default runs/NAME.
         device: auto, cpu, cuda or mps.
         compile: Compile the network (pays on a GPU).
-        threads: CPU threads.
+        threads: CPU threads; by default all.
     """
     import torch
 
-    from . import training
-    from .restorer import pick_device
+    from . import hub, training
 
+    if (steps is not None and steps < 1) or (threads is not None and threads < 1):
+        raise ValueError("--steps and --threads must be at least 1")
     if threads:
         torch.set_num_threads(threads)
     loaded = training.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
-    run = training.train(loaded, data, folder, minutes, steps, resume, str(pick_device(device)),
+    run = training.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
                          compile=compile)
     hint = ": use it with --prior" if loaded.product == "prior" else ""
     print(f"{run.product}{hint}")
     return 0
 
 
-def import_(release: Positional[Literal["undiff"]], path: Annotated[Path, tyro.conf.Positional],
-            out: Path | None = None, ema: bool = False, overwrite: bool = False) -> int:
+def import_(release: Positional[Literal["undiff"]],
+            path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
+            out: File = None, ema: bool = False, overwrite: bool = False) -> int:
     """Make a prior of a published checkpoint; nothing in the checkpoint but weights is read.
 
     Args:
-        release: undiff (its diffwave.ckpt or ffc_ae.ckpt, 16 kHz).
-        path: The checkpoint, as downloaded.
+        release: Whose checkpoint it is.
+        path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz).
         out: The prior, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights, where the checkpoint has them.
         overwrite: Replace a prior that exists already.
@@ -335,8 +358,8 @@ def import_(release: Positional[Literal["undiff"]], path: Annotated[Path, tyro.c
 
 
 def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denoise", "vocode",
-                                   "separate", "mend"]], data: Path, clips: int | None = None,
-          out: Path | None = None, prior: str = "speech16k", seed: int = 0,
+                                   "separate", "mend"]], data: Folder, clips: Count = None,
+          out: File = None, prior: str = "speech16k", seed: int = 0,
           steps: tuple[int, ...] = (8, 16, 32), device: str = "auto",
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
@@ -346,27 +369,29 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     Args:
         task: Which task, or all.
         data: Folder of clean speech; its test/ is used where there is one.
-        clips: Only the first so many.
+        clips: Take only the first so many files; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
-        prior: A bundled prior's name or a .safetensors file.
-        seed: Of noise and sampler.
-        steps: Numbers of steps to compare.
+        prior: A bundled prior's name (see voxmend info) or a .safetensors file.
+        seed: Same seed, same figures.
+        steps: Numbers of steps to compare, beside the task's own.
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
     """
-    from . import benchmark
-    from .restorer import pick_device
+    from . import benchmark, hub
 
+    _check_seed(seed)
+    if min(steps, default=1) < 1 or (clips is not None and clips < 1):
+        raise ValueError("--steps and --clips must be at least 1")
     _free_report(out, overwrite)
-    result = benchmark.run(task, data, clips, prior, seed, steps, device=str(pick_device(device)))
+    result = benchmark.run(task, data, clips, prior, seed, steps,
+                           device=str(hub.pick_device(device)))
     _write_report(out, result, benchmark.markdown(result))
     return 0
 
 
-def bench_undiff(data: Path, priors: tuple[str, ...] = ("speech16k",),
-                 separator: Path | None = None, tables: tuple[UnDiffTable, ...] = UNDIFF_TABLES,
-                 clips: int = 48, steps: int = 20, skip_exact: bool = False,
-                 out: Path | None = None, plot: Path | None = None, seed: int = 0,
+def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separator: File = None,
+                 tables: tuple[UnDiffTable, ...] = UNDIFF_TABLES, clips: int = 48, steps: int = 20,
+                 skip_exact: bool = False, out: File = None, plot: File = None, seed: int = 0,
                  device: str = "auto", overwrite: bool = False) -> int:
     """Print tables 1 to 5 of the UnDiff paper on random crops of one second of clean speech.
 
@@ -377,25 +402,25 @@ def bench_undiff(data: Path, priors: tuple[str, ...] = ("speech16k",),
         priors: Bundled names or .safetensors files, each a row or two of every table.
         separator: Weights of a Conv-TasNet for table 5 (recipes/conv_tasnet.py).
         tables: Which tables.
-        clips: Only the first so many files.
+        clips: Take only the first so many files.
         steps: Of voxmend's own tasks.
         skip_exact: Leave out the rows that sample by all steps of the schedule, as the paper does.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
         plot: Draw the paper's figure 1 (voices, mixture, separated) into this PNG.
-        seed: Of crops, noise and sampler.
+        seed: Same seed, same figures.
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
     """
-    from . import files, undiff_tables
-    from .restorer import pick_device
+    from . import hub, undiff_tables
 
+    _check_seed(seed)
     if clips < 2 or steps < 1:
         raise ValueError("--clips must be at least 2 and --steps at least 1")
     _free_report(out, overwrite)
     if plot:
-        files.check_free(plot, overwrite)
+        _check_plot(plot, overwrite)
     result = undiff_tables.run(data, priors, separator, tables, clips, steps, not skip_exact, seed,
-                               str(pick_device(device)), plot)
+                               str(hub.pick_device(device)), plot)
     _write_report(out, result, undiff_tables.markdown(result))
     return 0
 
@@ -424,19 +449,18 @@ def _write_report(out: Path | None, result: dict, tables: str) -> None:
                 partial.write_text(text + "\n")
 
 
-def info(name: Annotated[str | None, tyro.conf.Positional] = None) -> int:
+def info(name: Annotated[str | None, tyro.conf.Positional,
+                         arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
     """Show priors, networks, what they cost, licences and devices.
 
     Args:
-        name: A prior's name or .safetensors file; without it, all bundled ones and all
-            networks with their presets.
+        name: A prior's name or .safetensors file; without it, all bundled ones and all networks.
     """
     import torch
 
     from . import __version__, hub, macs
-    from .restorer import pick_device
 
-    print(f"voxmend {__version__}, torch {torch.__version__}, device {pick_device()}, "
+    print(f"voxmend {__version__}, torch {torch.__version__}, device {hub.pick_device()}, "
           f"{torch.get_num_threads()} threads")
     for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
         card = hub.read_card(path)
@@ -472,12 +496,15 @@ def main(args: list[str] | None = None) -> int:
     try:
         return tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="voxmend", args=args,
-            description="Mend damaged speech with a diffusion prior.",
+            description="Mend damaged speech with a diffusion prior, a network trained on clean "
+                        "speech. Start with: voxmend mend IN OUT",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            message = f"{error.filename}: {error.strerror.lower()}"
         print("voxmend: " + " ".join(message.split()), file=sys.stderr)
         return 2

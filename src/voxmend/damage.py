@@ -48,7 +48,8 @@ class Damage:
         """One readable line per find; an empty list when nothing was found."""
         lines = []
         if self.clip_level:
-            lines.append(f"clipped at {self.clip_level:.2g} ({self.clipped:.1%} of the samples)")
+            share = f" ({self.clipped:.1%} of the samples)" if self.clipped else ""
+            lines.append(f"clipped at {self.clip_level:.2g}{share}")
         if self.cutoff:
             lines.append(f"nothing above {self.cutoff / 1000:.1f} kHz")
         if self.gaps:

@@ -17,6 +17,8 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file under a folder, sorted; raises AudioError when there is none."""
+    if not Path(folder).is_dir():
+        raise audio.AudioError(f"{folder}: no such folder")
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
@@ -24,13 +26,16 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def speaker(path: Path) -> str:
-    """Who speaks: from a name like LibriSpeech's SPEAKER-CHAPTER-UTTERANCE, else from the folder.
+    """Who speaks: from a name as in LibriSpeech (SPEAKER-CHAPTER-UTTERANCE) or LJ Speech (one
+    speaker, LJCHAPTER-UTTERANCE), else from the folder, else from the name's beginning.
 
-    >>> speaker(Path("dev/84/121123/84-121123-0001.flac")), speaker(Path("p225/p225_001.wav"))
-    ('84', 'p225')
+    >>> speaker(Path("dev/84/121123/84-121123-0001.flac")), speaker(Path("LJ001-0001.wav"))
+    ('84', 'LJ')
+    >>> speaker(Path("p225/p225_001.wav")), speaker(Path("p225_001_mic1.flac"))
+    ('p225', 'p225')
     """
-    libri = re.fullmatch(r"(\d+)-\d+-\d+", path.stem)
-    return libri[1] if libri else path.parent.name or re.split("[-_]", path.stem)[0]
+    named = re.match(r"\d+(?=-\d+-\d+$)|LJ(?=\d+-\d+$)", path.stem)
+    return named[0] if named else path.parent.name or re.split("[-_]", path.stem)[0]
 
 
 class Corpus:

@@ -35,8 +35,10 @@ def clip_level_for_sdr(wave: np.ndarray, sdr_db: float) -> float:
     """
     magnitude = np.abs(wave).astype(np.float64)
     norm, peak = np.linalg.norm(magnitude), magnitude.max(initial=0.0)
-    if sdr_db <= 0 or norm == 0:
-        raise ValueError(f"no clip level gives {sdr_db} dB SDR: give over 0, and a wave not 0")
+    if norm == 0:
+        raise ValueError("silence cannot be clipped")
+    if not 0 < sdr_db < np.inf:
+        raise ValueError(f"no clip level gives {sdr_db:g} dB SDR: give more than 0 dB")
     allowed = norm * 10 ** (-sdr_db / 20)
     def excess(level):
         return np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed
@@ -92,9 +94,9 @@ def gaps(wave: np.ndarray, sample_rate: int, milliseconds: float = 50.0,
 
     Shape: `[..., T]` to `[..., T]` and `[T]` (bool).
     """
+    if not 1000 / sample_rate <= milliseconds < every < np.inf:
+        raise ValueError(f"gaps of {milliseconds:g} ms do not fit in one every {every:g} ms")
     length, period = round(milliseconds * sample_rate / 1000), round(every * sample_rate / 1000)
-    if not 0 < length < period:
-        raise ValueError(f"gaps of {milliseconds} ms do not fit in one every {every} ms")
     wave = np.asarray(wave)
     phase = np.arange(wave.shape[-1]) - period // 2
     kept = (phase < 0) | (phase % period >= length)
@@ -105,11 +107,13 @@ def white_noise(wave: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
     """White Gaussian noise, y = x + n with 20 log₁₀(‖x‖/‖n‖) = SNR exactly.
 
     Args:
-        snr_db: dB, over the whole array.
+        snr_db: dB, over the whole array; raises ValueError beyond ±200.
         seed: of numpy's default generator.
 
     Shape: `[..., T]` to the same.
     """
+    if not -200 <= snr_db <= 200:
+        raise ValueError(f"an SNR of {snr_db:g} dB: give one from -200 to 200")
     wave = np.asarray(wave)
     noise = np.random.default_rng(seed).standard_normal(wave.shape)
     noise *= np.linalg.norm(wave) / max(np.linalg.norm(noise), 1e-30) * 10 ** (-snr_db / 20)

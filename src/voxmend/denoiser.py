@@ -36,6 +36,25 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         raise NotImplementedError
 
+    @property
+    def innermost(self) -> "Denoiser":
+        """The denoiser itself, or what a `Wrapper` wraps in the end."""
+        return self
+
+
+class Wrapper(Denoiser):
+    """A denoiser that evaluates another, `denoiser`, its own way, and has its attributes."""
+
+    def __init__(self, denoiser: Denoiser):
+        super().__init__()
+        self.denoiser = denoiser
+        for name in Denoiser.__annotations__:
+            setattr(self, name, getattr(denoiser, name))
+
+    @property
+    def innermost(self) -> Denoiser:
+        return self.denoiser.innermost
+
 
 class EDMDenoiser(Denoiser):
     """Preconditioned network, D = c_skip·x + c_out·F(c_in·x, ln σ / 4).

@@ -8,6 +8,7 @@ Notation: D = D(x; σ) the prior's estimate, r² = σ²σ_d²/(σ² + σ_d²) it
 Gaussian prior of RMS σ_d.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -209,10 +210,17 @@ class NoisyObservation:
 
     x_c = (x/σ² + y/σ_y²)σ_c², 1/σ_c² = 1/σ² + 1/σ_y²: two noisy looks at the signal are worth one
     look with less noise.
+
+    Args:
+        otherwise: the guidance for other operators; None refuses them.
     """
+
+    otherwise: Callable | None = None
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         if not isinstance(operator, WhiteNoise):
+            if self.otherwise:
+                return self.otherwise(denoiser, operator, y)
             raise GuidanceError(f"NoisyObservation needs WhiteNoise alone, not {operator!r}; "
                                 "use Imputation")
 

@@ -1,10 +1,11 @@
-"""Priors on disk: safetensors with a JSON card beside them, found by name or path."""
+"""Priors on disk: safetensors with a JSON card beside them, found by name or path, and devices."""
 
 import hashlib
 import json
 import textwrap
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -15,6 +16,20 @@ from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises ValueError for one that this machine lacks.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(),
+               "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
+    if not present.get(name.split(":")[0], False):
+        raise ValueError(f"device {name!r} is not available here; use --device cpu")
+    return torch.device(name)
 
 
 def networks() -> dict[str, type[nn.Module]]:
@@ -68,11 +83,14 @@ def read_card(path: Path) -> dict:
     """The JSON card beside a weights file; raises PriorError when missing or broken."""
     card = Path(path).with_suffix(".json")
     try:
-        return json.loads(card.read_text())
+        content = json.loads(card.read_text())
     except FileNotFoundError:
         raise PriorError(f"{card}: the card that belongs to {path} is missing") from None
     except (ValueError, OSError) as error:
         raise PriorError(f"{card}: the card cannot be read ({error})") from None
+    if not isinstance(content, dict) or not content.keys() >= {"network", "config"}:
+        raise PriorError(f"{card}: no card of a prior, which names its network and config")
+    return content
 
 
 def file_hash(path: Path) -> str:
@@ -80,30 +98,37 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _denoiser(network: nn.Module, card: dict) -> Denoiser:
-    """The adapter that a card asks for: `"prediction": "epsilon"` with `"betas"`, else EDM's."""
-    if card.get("prediction") == "epsilon":
+def _model(network: nn.Module, card: dict) -> nn.Module:
+    """What a card's `prediction` asks for: `"sources"` the network itself, `"epsilon"` the adapter
+    for its `"betas"`, else EDM's."""
+    prediction = card.get("prediction")
+    if prediction == "sources":
+        return network
+    if prediction == "epsilon":
         return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                                card["sigma_data"])
     return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
                        card["sigma_data"])
 
 
+def load_model(path: Path, card: dict, device: str = "cpu") -> nn.Module:
+    """The model of a card, in float32, ready for inference; raises PriorError."""
+    try:
+        network = build_network(card["network"], card["config"])
+        network.load_state_dict({n: t.float() if t.is_floating_point() else t
+                                 for n, t in load_file(str(path)).items()})
+        model = _model(network, card)
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
+                         "train or fetch them again") from None
+    return model.requires_grad_(False).eval().to(device)
+
+
 def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
-    """A prior by name or path, in float32, ready for inference; raises PriorError."""
+    """A prior by name or path; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
     if card.get("prediction") == "sources":
         raise PriorError(f"{path}: a separator, not a prior; use `voxmend.separation` for it")
-    try:
-        network = build_network(card["network"], card["config"])
-        state = {n: t.float() if t.is_floating_point() else t
-                 for n, t in load_file(str(path)).items()}
-        network.load_state_dict(state)
-        prior = _denoiser(network, card)
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
-                         "fetch them again") from None
-    prior.requires_grad_(False)
-    return prior.eval().to(device)
+    return load_model(path, card, device)

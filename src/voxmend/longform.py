@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .denoiser import Denoiser
+from .denoiser import Denoiser, Wrapper
 
 
-class ChunkedDenoiser(Denoiser):
+class ChunkedDenoiser(Wrapper):
     """A denoiser of finite reach, evaluated in chunks with the same result as in one piece.
 
     Each chunk is denoised with a halo of the receptive field, rounded up to a multiple of the
@@ -35,14 +35,10 @@ class ChunkedDenoiser(Denoiser):
     """
 
     def __init__(self, denoiser: Denoiser, seconds: float = 10.0):
-        super().__init__()
+        super().__init__(denoiser)
         if denoiser.receptive_field is None:
             raise ValueError(f"{type(denoiser).__name__} has no finite receptive field: "
                              "denoise the signal in one piece")
-        self.denoiser = denoiser
-        for name in ("sample_rate", "sigma_min", "sigma_max", "sigma_data", "receptive_field",
-                     "hop"):
-            setattr(self, name, getattr(denoiser, name))
         self.halo = math.ceil(self.receptive_field / self.hop) * self.hop
         self.chunk = max(1, round(seconds * self.sample_rate / self.hop)) * self.hop
 

@@ -1,40 +1,43 @@
 """What a network costs: multiply-accumulates per second of audio."""
 
-import copy
 from inspect import signature
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from . import hub
 
+KEEP_SHAPE = {F.batch_norm, F.gelu, F.group_norm, F.layer_norm, F.prelu, F.relu}
+
 
 class _ShapesOnly(TorchFunctionMode):
     """Skips what needs no counting: torch.istft, which looks at values and so fails on the meta
-    device, and two functions that are slow there."""
+    device, and what is slow there: some functions, and drawing weights."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is torch.istft:
             spectrum = args[0]
             return spectrum.real.new_empty(*spectrum.shape[:-2], kwargs["length"])
-        if function in (nn.functional.batch_norm, nn.functional.relu):
+        if function in KEEP_SHAPE:
             return args[0]
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return None
         return function(*args, **(kwargs or {}))
 
 
 def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float = 10.0) -> float:
     """Multiply-accumulates of one call per second of mono audio.
 
-    Nothing is computed: shapes alone pass through a copy on the meta device. Convolutions and
-    matrix products are counted; Fourier transforms, norms and activations are not.
+    Nothing is computed, shapes alone pass through. Convolutions and matrix products are counted;
+    Fourier transforms, norms and activations are not.
 
     Args:
-        network: `(x [1, 1, T], noise [1])`, or of x alone.
+        network: on the meta device, `(x [1, 1, T], noise [1])`, or of x alone.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
-    network = copy.deepcopy(network).to("meta").eval()
     takes = len(signature(network.forward).parameters)
     x = torch.empty(1, 1, round(seconds * sample_rate), device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
@@ -44,8 +47,8 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
 
 def cost(network: str, config: dict, sample_rate: int = 16000) -> str:
     """Parameters and multiply-accumulates of a network by name, in words."""
-    with torch.device("meta"):
-        built = hub.build_network(network, config)
+    with torch.device("meta"), _ShapesOnly():
+        built = hub.build_network(network, config).eval()
     millions = sum(p.numel() for p in built.parameters()) / 1e6
     giga = macs_per_second(built, sample_rate) / 1e9
     return f"{millions:.2f} M parameters, {giga:.3g} GMAC per second of audio and call"

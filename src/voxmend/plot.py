@@ -1,4 +1,4 @@
-"""One picture of a recording before and after."""
+"""Pictures of recordings. Without matplotlib, importing this raises ImportError."""
 
 from pathlib import Path
 
@@ -7,16 +7,19 @@ from scipy.signal import stft
 
 from . import audio
 
+try:
+    from matplotlib.figure import Figure
+except ImportError:
+    raise ImportError("plots need matplotlib: pip install 'voxmend[plots]'") from None
+
 
 def before_after(before: np.ndarray, after: np.ndarray, rate_before: int, rate_after: int,
                  path: Path, title: str) -> None:
     """Draws waveforms and spectrograms (dB) side by side, on equal axes, into a PNG.
 
     Shape: waves `[C, T]`; the first channel is drawn.
-
-    Raises ValueError without matplotlib.
     """
-    figure = _figure(12, 6)
+    figure = Figure(figsize=(12, 6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, sharey="row")
     peak = max(np.abs(before).max(), np.abs(after).max(), 1e-6)
     pictures = [_spectrogram(before[0], rate_before), _spectrogram(after[0], rate_after)]
@@ -42,10 +45,8 @@ def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> 
 
     Args:
         waves: titles and signals `[T]`.
-
-    Raises ValueError without matplotlib.
     """
-    figure = _figure(3 * len(waves), 4)
+    figure = Figure(figsize=(3 * len(waves), 4), layout="constrained")
     axes = figure.subplots(1, len(waves), sharex=True, sharey=True, squeeze=False)[0]
     pictures = {title: _spectrogram(wave, sample_rate) for title, wave in waves.items()}
     top = max(level.max() for _, _, level in pictures.values())
@@ -56,14 +57,6 @@ def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> 
     axes[0].set_ylabel("kHz")
     figure.colorbar(image, ax=axes, label="dB")
     _save(figure, path)
-
-
-def _figure(width: float, height: float):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError("plots need matplotlib: pip install 'voxmend[plots]'") from None
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _save(figure, path: Path) -> None:

@@ -107,6 +107,7 @@ class Task:
         sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
             step is one call of the denoiser, so a larger sigma_min gives results nearer to the
             posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
+            `NoisyObservation` of white noise has levels of its own, 10 and 1.5 times the noise's.
         rho: of the Karras grid.
         start: `noisy` adds noise of level sigma_max to the operator's first guess. With `guess`
             noise, here and in the sampler, is only where there is no guess, as in a lost band: a
@@ -138,27 +139,15 @@ TASKS = {task.name: task for task in (
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.05),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
          sigma_min=0.03, start="guess"),
-    Task("denoise", found_damage, ("noise",), steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"), Reconstruction(0.5),
-         sigma_max=0.1, sigma_min=0.005, start="guess", noise_scale=1.08),
+    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
+         steps=1),  # the posterior mean in one call
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
+         NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
+         start="guess", noise_scale=1.08),
     Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
 )}
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises ValueError for one that this machine lacks.
-    """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(),
-               "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
-    if not present.get(name.split(":")[0], False):
-        raise ValueError(f"device {name!r} is not available here; use --device cpu")
-    return torch.device(name)
 
 
 class Restorer:
@@ -183,7 +172,7 @@ class Restorer:
         if task.operator is TASKS["separate"].operator:
             task = replace(task, operator=lambda scene: Mixture(speakers))
         self.task = replace(task, steps=steps) if steps else task
-        self.device = pick_device(device)
+        self.device = hub.pick_device(device)
         self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(prior), str(self.device))
@@ -193,14 +182,17 @@ class Restorer:
         self.sample_rate = prior.sample_rate
 
     def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
-        """Mends a whole recording in memory; estimates the damage where it is not told.
+        """Mends a whole recording in memory; estimates the damage if it is not told.
 
         Shape: `[T]` or `[C, T]` float to the same; `extend` raises lower rates to the prior's;
         `separate` returns `[speakers, T]` or `[speakers, C, T]`.
         """
         wave = np.asarray(wave, dtype=np.float32)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
-        damage = damage or analyse(reader.blocks(), sample_rate)
+        if damage is None:
+            damage = analyse(reader.blocks(), sample_rate)
+        if not damage.rms:
+            damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.name == "separate":
             mended = mended.reshape(self.speakers, *np.atleast_2d(wave).shape[:1], -1)
@@ -240,8 +232,10 @@ class Restorer:
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
             scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate)
-            mean, std = self._restore(low * scale, scene)
-            mended = self._return(mean / scale, chunk, low, rate, out_rate)
+            operator = self.task.operator(scene)
+            mean, std = self._restore(low * scale, operator, begin)
+            keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
+            mended = self._return(mean / scale, chunk, low if keeps else None, rate, out_rate)
             spread = audio.resample(std / scale, self.sample_rate, out_rate)
             back = [mended, _fit(spread, mended.shape[1])]
             if self.task.name == "separate":
@@ -254,17 +248,21 @@ class Restorer:
                        multiple=rate, progress=progress)
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
-        """Speech of a linear-magnitude mel-spectrogram. Shape: `[80, frames]` to `[1, T]`."""
+        """Speech of a linear-magnitude mel-spectrogram.
+
+        Shape: `[80, frames]` to `[1, T]`, and with several draws `[2, T]`: mean, then std.
+        """
         hop, per_second = Mel().hop, self.sample_rate // Mel().hop
         rms = float(mel_griffin_lim(mel, iterations=3).std())
         if rms < 1e-7:
-            return np.zeros((1, hop * mel.shape[1]), np.float32)
+            return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
         scale = self.prior.sigma_data / rms
 
         def vocode(chunk, start):
             y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
-            draws = [self.draw(y, Mel(), start * hop, d) for d in range(self.draws)]
-            return torch.stack(draws).mean(0)[0].cpu().numpy() / scale
+            draws = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
+            draws = draws.cpu().numpy() / scale
+            return np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
 
         return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
                                            OVERLAP_SECONDS * per_second, hop)), axis=1)
@@ -275,23 +273,23 @@ class Restorer:
         return self.draw(blank, None, 0, number)[0].cpu().numpy()
 
     def _return(self, mended, chunk, low, rate, out_rate):
-        """From the prior's rate to the output's; the recording's band above the prior's is kept."""
+        """From the prior's rate to the output's; with `low`, what was mended, the recording's band
+        above the prior's is kept."""
         length = audio.resample(chunk, rate, out_rate).shape[1]
-        keeps = self.task.name not in ("separate", "vocode", "denoise")
-        if not keeps or rate != out_rate:
+        if low is None or rate != out_rate:
             return _fit(audio.resample(mended, self.sample_rate, out_rate), length)
         change = audio.resample(mended - low, self.sample_rate, out_rate)
         return chunk + _fit(change, length)
 
-    def _restore(self, low: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    def _restore(self, low: np.ndarray, operator: Operator | None,
+                 start: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each."""
         y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
-        operator = self.task.operator(scene)
         if operator is None and self.task.name != "generate":
             return low, np.zeros_like(low)
         if self.task.name == "vocode":
             y = operator(y)
-        draws = torch.stack([self.draw(y, operator, scene.start, d) for d in range(self.draws)])
+        draws = torch.stack([self.draw(y, operator, start, d) for d in range(self.draws)])
         draws = draws.transpose(1, 2).flatten(1, 2).cpu().numpy()  # [draws, K·C, n]
         return draws.mean(0), draws.std(0, ddof=min(1, self.draws - 1))
 
@@ -306,8 +304,8 @@ class Restorer:
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
         task, first = self.task, y if operator is None else operator.start(y)
-        if isinstance(operator, WhiteNoise):  # alone, it has an exact posterior
-            task = replace(task, guidance=NoisyObservation(), sigma_max=10 * operator.noise_std,
+        if isinstance(task.guidance, NoisyObservation) and isinstance(operator, WhiteNoise):
+            task = replace(task, sigma_max=10 * operator.noise_std,
                            sigma_min=1.5 * operator.noise_std)
         sigmas = task.levels(task, self.prior)
         shared = not isinstance(operator, Mixture)

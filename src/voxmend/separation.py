@@ -10,8 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from . import hub
@@ -150,15 +148,7 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     card = hub.read_card(path)
     if card.get("prediction") != "sources":
         raise hub.PriorError(f"{path}: not a separator; train one with recipes/conv_tasnet.py")
-    try:
-        network = hub.build_network(card["network"], card["config"])
-        network.load_state_dict({n: t.float() for n, t in load_file(str(path)).items()})
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise hub.PriorError(f"{path}: the weights are damaged or do not fit their card "
-                             f"({reason}); train or fetch them again") from None
-    network.requires_grad_(False)
-    return network.eval().to(device)
+    return hub.load_model(path, card, device)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import hub
+from .checkpoints import read_checkpoint
 from .data import Corpus
 from .denoiser import EDMDenoiser, EpsilonDenoiser
 from .schedules import build_betas
@@ -169,10 +170,13 @@ class EpsilonRecipe(PriorRecipe):
 
 
 def load_recipe(path: Path):
-    """The object named `recipe` of a Python file; raises ValueError when it has none."""
+    """The object named `recipe` of a Python file; raises ValueError if it has none or fails."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such recipe file")
-    found = runpy.run_path(str(path)).get("recipe")
+    try:
+        found = runpy.run_path(str(path)).get("recipe")
+    except Exception as error:  # whatever a user's file may raise
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
     if found is None:
         raise ValueError(f"{path}: defines no `recipe`")
     return found
@@ -207,9 +211,9 @@ class Run:
 
     def resume(self):
         """Loads the checkpoint and drops the log's lines that are newer than it."""
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.checkpoint)
         self.denoiser.load_state_dict(state["weights"])
-        self.ema = state["ema"]
+        self.ema = {name: tensor.to(self.device) for name, tensor in state["ema"].items()}
         base = [[g["base"] for g in o.param_groups] for o in self.optimizers]
         for optimizer, saved, rates in zip(self.optimizers, state["optimizers"], base):
             optimizer.load_state_dict(saved)

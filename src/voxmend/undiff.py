@@ -32,9 +32,7 @@ def training_levels(task: Task, prior: Denoiser) -> Tensor:
 
     Shape: `[T + 1]`, float64, falling. The task's own levels and number of steps do not count.
     """
-    while hasattr(prior, "denoiser"):  # unwrap what counts or cuts
-        prior = prior.denoiser
-    return ddpm_grid(getattr(prior, "betas", linear_betas(200)).cpu().double())
+    return ddpm_grid(getattr(prior.innermost, "betas", linear_betas(200)).cpu().double())
 
 
 class _Released:

@@ -16,7 +16,6 @@ from .benchmark import CASES, RATE, CallCounter, Example, mean, mixtures, rms
 from .data import audio_files
 from .metrics import DISTRIBUTION, QUALITY
 from .metrics._common import WeightsError
-from .plot import spectrograms
 from .restorer import Restorer
 from .separation import load_separator, separate
 
@@ -170,6 +169,8 @@ class Tables:
 
     def figure(self, path: Path) -> None:
         """Figure 1: the first mixture, its voices, and what the first prior makes of it."""
+        from .plot import spectrograms
+
         example = mixtures(self.clips)[0]
         _, _, mender = next(self.restorers("separate"))
         apart = mender(example.damaged, RATE, example.damage)

@@ -74,6 +74,10 @@ def load(path: Path) -> DeepSpeech2:
 def log_spectrogram(wave: np.ndarray) -> Tensor:
     """log(1 + |S|) of 20 ms (Hann) every 10 ms, brought to mean 0 and deviation 1 over the clip.
 
+    So does speech_distances (github.com/AndreevP/speech_distances, its class
+    DeepSpeechInputFeatureExtractor), Hann's window and all, though deepspeech.pytorch trains with
+    Hamming's by default.
+
     Shape: `[T]` at 16 kHz to `[161, T // 160 + 1]`, float32.
     """
     spectrum = torch.stft(torch.from_numpy(wave).float(), 320, 160, window=torch.hann_window(320),
