@@ -242,6 +242,7 @@ def test_info_lists_networks(capsys):
     assert cli.main(["info"]) == 0
     text = capsys.readouterr().out
     assert "DiffWave paper: 32.31 M parameters, 404 GMAC" in text and "FFCAE small" in text
+    assert "NCSNpp paper: 65.62 M parameters, 134 GMAC" in text
 
 
 class AttributeDict(dict):

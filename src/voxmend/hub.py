@@ -39,8 +39,9 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.cqt_unet import CQTUNet
     from .networks.diffwave import DiffWave
     from .networks.ffc_ae import FFCAE
+    from .networks.ncsnpp import NCSNpp
 
-    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet)}
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:

@@ -29,17 +29,18 @@ class _ShapesOnly(TorchFunctionMode):
 
 
 def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float = 10.0) -> float:
-    """Multiply-accumulates of one call per second of mono audio.
+    """Multiply-accumulates of one call per second of audio.
 
     Nothing is computed, shapes alone pass through. Convolutions and matrix products are counted;
     Fourier transforms, norms and activations are not.
 
     Args:
-        network: on the meta device, `(x [1, 1, T], noise [1])`, or of x alone.
+        network: on the meta device, `(x [1, C, T], noise [1])`, or of x alone; C is its `inputs`,
+            or else 1.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
     takes = len(signature(network.forward).parameters)
-    x = torch.empty(1, 1, round(seconds * sample_rate), device="meta")
+    x = torch.empty(1, getattr(network, "inputs", 1), round(seconds * sample_rate), device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
         network(*(x, torch.empty(1, device="meta"))[:takes])
     return counter.get_total_flops() / 2 / seconds
