@@ -334,26 +334,34 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     return 0
 
 
-def import_(release: Positional[Literal["undiff"]],
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement"]],
             path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
-    """Make a prior of a published checkpoint; nothing in the checkpoint but weights is read.
+    """Make weights of ours of a published checkpoint, of which nothing but weights is read.
 
     Args:
-        release: Whose checkpoint it is.
-        path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz).
-        out: The prior, NAME.safetensors; by default beside the checkpoint.
-        ema: Take the averaged weights, where the checkpoint has them.
-        overwrite: Replace a prior that exists already.
+        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement.
+        path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance).
+        out: The weights, NAME.safetensors; by default beside the checkpoint.
+        ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
+            always taken, as its release does.
+        overwrite: Replace weights that exist already.
     """
     from . import importers, macs
 
     out = out or path.with_suffix(".safetensors")
-    card = importers.import_undiff(path, out, ema, overwrite)
+    if release == "undiff":
+        card = importers.import_undiff(path, out, ema, overwrite)
+        use = f"use it with --prior {out}"
+    else:
+        _, _, task = release.partition("-")
+        card = importers.import_diffsep(path, out, task or "separation", overwrite)
+        use = "use it with voxmend.diffsep"
     size = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in card["config"].items())
     print(f"{card['network']} ({size}): "
           f"{macs.cost(card['network'], card['config'], card['sample_rate'])}")
-    print(f"{out}: use it with --prior {out}")
+    print(f"{out}: {use}")
     return 0
 
 

@@ -16,6 +16,8 @@ from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
+# What networks that are no priors predict, and the module that uses them.
+SEPARATORS = {"sources": "separation", "score": "diffsep"}
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -100,11 +102,15 @@ def file_hash(path: Path) -> str:
 
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
-    """What a card's `prediction` asks for: `"sources"` the network itself, `"epsilon"` the adapter
-    for its `"betas"`, else EDM's."""
+    """What a card's `prediction` asks for: `"sources"` the network itself, `"score"` a model of
+    `diffsep`, `"epsilon"` the adapter for its `"betas"`, else EDM's."""
     prediction = card.get("prediction")
     if prediction == "sources":
         return network
+    if prediction in SEPARATORS:
+        from .diffsep import model_of
+
+        return model_of(network, card)
     if prediction == "epsilon":
         return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                                card["sigma_data"])
@@ -130,6 +136,6 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     """A prior by name or path; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
-    if card.get("prediction") == "sources":
-        raise PriorError(f"{path}: a separator, not a prior; use `voxmend.separation` for it")
+    if home := SEPARATORS.get(card.get("prediction")):
+        raise PriorError(f"{path}: a separator, not a prior; use `voxmend.{home}` for it")
     return load_model(path, card, device)

@@ -1,10 +1,10 @@
-"""Checkpoints that other projects published, as voxmend priors."""
+"""Checkpoints that other projects published, as priors and separators of voxmend."""
 
 import re
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import hub
 from .checkpoints import CheckpointError, read_checkpoint
@@ -25,13 +25,33 @@ UNDIFF = {"input_projection.weight": ("DiffWave", DIFFWAVE_NAMES),
           "model.net.net.0.0.weight": ("FFCAE", FFCAE_NAMES)}
 BUFFERS = ("gaussian", "running_mean", "running_var", "num_batches_tracked")
 
+# The parts of a module of NCSN++ in the order in which the release and `NCSNpp` have them.
+NCSNPP_PARTS = ("GroupNorm_0", "Conv_0", "Dense_0", "GroupNorm_1", "Conv_1", "Conv_2",
+                "NIN_0", "NIN_1", "NIN_2", "NIN_3", "W", "weight", "b", "bias")
+# DiffSep's two models: sample rate in Hz, and whether the noise follows the mixture's level.
+DIFFSEP = {"separation": (8000, False), "enhancement": (16000, True)}
 
-def _undiff_state(path: Path, checkpoint, ema: bool) -> tuple[str, dict[str, Tensor]]:
-    """The network's name and its weights under voxmend's names."""
-    outer = checkpoint if isinstance(checkpoint, dict) else {}
-    state = outer.get("state_dict", outer)
+
+def _read(path: Path, out: Path, overwrite: bool) -> dict:
+    """A checkpoint's dictionary, once it is clear that `out` can be written."""
+    if out.suffix != ".safetensors":
+        raise CheckpointError(f"{out}: give the weights a name that ends in .safetensors")
+    for file in (out, out.with_suffix(".json")):
+        check_free(file, overwrite)
+    checkpoint = read_checkpoint(path)
+    return checkpoint if isinstance(checkpoint, dict) else {}
+
+
+def _tensors(checkpoint: dict) -> dict[str, Tensor]:
+    """The tensors of a state dict, bare or inside a training checkpoint."""
+    state = checkpoint.get("state_dict", checkpoint)
     items = state.items() if isinstance(state, dict) else ()
-    state = {str(k): t for k, t in items if isinstance(t, Tensor)}
+    return {str(k): t for k, t in items if isinstance(t, Tensor)}
+
+
+def _undiff_state(path: Path, checkpoint: dict, ema: bool) -> tuple[str, dict[str, Tensor]]:
+    """The network's name and its weights under voxmend's names."""
+    state = _tensors(checkpoint)
     for key in state:
         telling = next((k for k in UNDIFF if f".{key}".endswith(f".{k}")), None)
         if telling:
@@ -43,18 +63,19 @@ def _undiff_state(path: Path, checkpoint, ema: bool) -> tuple[str, dict[str, Ten
     prefix = key.removesuffix(telling)
     state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
     if ema:
-        state |= _averaged(path, outer, [k for k in state if not k.endswith(BUFFERS)])
+        averages = next(iter(checkpoint.get("ema_params", [])), [])
+        state |= _averaged(path, averages, [k for k in state if not k.endswith(BUFFERS)])
     for theirs, ours in names.items():
         state = {k.replace(theirs, ours): t for k, t in state.items()}
     return name, state
 
 
-def _averaged(path: Path, checkpoint: dict, parameters: list[str]) -> dict[str, Tensor]:
-    """The averages of the parameters, which the checkpoint lists in the same order."""
-    averages = next(iter(checkpoint.get("ema_params", [])), [])
+def _averaged(path: Path, averages: list, parameters: list[str]) -> dict[str, Tensor]:
+    """The averages of the parameters, which a checkpoint lists in the same order."""
+    averages = [t for t in averages if isinstance(t, Tensor)]
     if len(averages) != len(parameters):
         raise CheckpointError(f"{path}: has {len(averages)} averages for {len(parameters)} "
-                              "parameters; import it without averages")
+                              "parameters")
     return dict(zip(parameters, averages))
 
 
@@ -106,11 +127,7 @@ def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = Fa
     Raises: CheckpointError, OSError; AudioError when `out` exists.
     """
     path, out = Path(path), Path(out)
-    if out.suffix != ".safetensors":
-        raise CheckpointError(f"{out}: give the prior a name that ends in .safetensors")
-    for file in (out, out.with_suffix(".json")):
-        check_free(file, overwrite)
-    name, state = _undiff_state(path, read_checkpoint(path), ema)
+    name, state = _undiff_state(path, _read(path, out, overwrite), ema)
     try:
         config = _undiff_config(name, state) | config
     except KeyError as error:
@@ -120,12 +137,81 @@ def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = Fa
     with torch.device("meta"):
         network = hub.build_network(name, config)
     _check(path, state, network.state_dict())
-    card = {"network": name, "config": config, "prediction": "epsilon",
-            "betas": {"schedule": "linear", "steps": 200, "start": 1e-4, "end": 0.02},
-            "sample_rate": 16000, "sigma_data": 0.1,
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "source": {"project": "UnDiff (SamsungLabs)", "checkpoint": path.name,
-                       "sha256": hub.file_hash(path), "averaged": ema},
-            "licence": "that of the checkpoint"}
+    return _save(path, out, network, state, {
+        "network": name, "config": config, "prediction": "epsilon",
+        "betas": {"schedule": "linear", "steps": 200, "start": 1e-4, "end": 0.02},
+        "sample_rate": 16000, "sigma_data": 0.1}, "UnDiff (SamsungLabs)", ema)
+
+
+def _save(path: Path, out: Path, network: nn.Module, state: dict[str, Tensor], card: dict,
+          project: str, averaged: bool) -> dict:
+    """Writes weights and their card, which says where they come from, and returns the card."""
+    card |= {"parameters": sum(p.numel() for p in network.parameters()),
+             "source": {"project": project, "checkpoint": path.name,
+                        "sha256": hub.file_hash(path), "averaged": averaged},
+             "licence": "that of the checkpoint"}
     hub.save_prior(out, state, card)
     return card
+
+
+def _ncsnpp_place(key: str) -> tuple[int, list[int]]:
+    """Where a tensor stands in the release's NCSN++; the output layer comes first."""
+    module, _, part = key.removeprefix("all_modules.").partition(".")
+    number = -1 if module == "output_layer" else int(module)
+    return number, [NCSNPP_PARTS.index(p) for p in part.split(".")]
+
+
+def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], bool]:
+    """The weights by the release's names, in its order, and whether they are averages."""
+    state = _tensors(checkpoint)
+    telling = "output_layer.weight"
+    prefix = next((k.removesuffix(telling) for k in state if k.endswith(telling)), None)
+    if prefix is None:
+        raise CheckpointError(f"{path}: holds no DiffSep: no key ends in {telling}")
+    state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
+    try:
+        keys = sorted(state, key=_ncsnpp_place)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: has weights that no NCSN++ has ({error})") from None
+    ema = checkpoint.get("ema")
+    averages = ema.get("shadow_params", []) if isinstance(ema, dict) else []
+    if averages:  # older ones without the frequencies, which are not trained
+        frozen = {"all_modules.0.W"} if len(averages) < len(keys) else ()
+        state |= _averaged(path, averages, [k for k in keys if k not in frozen])
+    return {k: state[k] for k in keys}, bool(averages)
+
+
+def import_diffsep(path: Path, out: Path, task: str = "separation", overwrite: bool = False,
+                   **config) -> dict:
+    """Writes a model from a checkpoint of DiffSep, with its averaged weights, and returns its card.
+
+    Args:
+        path: `checkpoint.pt`, or a bare state dict.
+        out: the model, .safetensors; its card goes beside it.
+        task: "separation" (8 kHz) or "enhancement" (16 kHz), which the weights do not tell.
+        config: arguments of `NCSNpp` where they are not the published ones; `sources` and
+            `channels` are read off the weights.
+
+    Raises: CheckpointError, OSError; AudioError when `out` exists.
+    """
+    path, out = Path(path), Path(out)
+    state, averaged = _diffsep_state(path, _read(path, out, overwrite))
+    try:
+        config = {"sources": len(state["output_layer.bias"]) // 2,
+                  "channels": len(state["all_modules.3.bias"])} | config
+    except KeyError as error:
+        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
+    with torch.device("meta"):
+        network = hub.build_network("NCSNpp", config)
+    expected = network.state_dict()
+    if len(state) != len(expected):
+        raise CheckpointError(f"{path}: has {len(state)} weights, where an NCSN++ of "
+                              f"{config['channels']} channels has {len(expected)}")
+    state = {name: t.T if ".NIN_" in k and k.endswith(".W") else t
+             for name, (k, t) in zip(expected, state.items())}
+    _check(path, state, expected)
+    sample_rate, local_noise = DIFFSEP[task]
+    process = {"sources": config["sources"], "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
+    return _save(path, out, network, state, {
+        "network": "NCSNpp", "config": config, "prediction": "score", "process": process,
+        "local_noise": local_noise, "sample_rate": sample_rate}, "DiffSep (fakufaku)", averaged)
