@@ -1,4 +1,4 @@
-"""Frame-wise ConvNeXt over STFT frames: the network of the default prior.
+"""Frame-wise ConvNeXt over STFT frames: the network of the default prior and of light DiffSep.
 
                  ┌ linear STFT      ┐
     x ── STFT ───┤                  ├─ Linear ─ blocks ─ LayerNorm ─ Linear ─┬ complex residual R
@@ -53,44 +53,54 @@ class FrameConvNeXt(nn.Module):
             `dilations[i % len(dilations)]`.
         n_fft, hop: STFT, in samples.
         compression: exponent p of the compressed input |X|^p e^{j∠X}.
+        inputs, outputs: signals in and out; each output has a gain for each input.
 
     Shape:
-        - x: `[B, 1, T]` of about unit variance
+        - x: `[B, inputs, T]` of about unit variance
         - noise: `[B]`, ln σ / 4
-        - output: `[B, 1, T]`
+        - output: `[B, outputs, T]`
     """
 
-    PRESETS = {"speech16k": {"expansion": 3}}
+    PRESETS = {
+        "speech16k": {"expansion": 3},
+        "diffsep8k": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3,
+                      "n_fft": 256, "hop": 64, "inputs": 2},
+        "diffsep16k": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3,
+                       "inputs": 2},
+    }
 
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
-                 n_fft: int = 512, hop: int = 128, compression: float = 0.3):
+                 n_fft: int = 512, hop: int = 128, compression: float = 0.3,
+                 inputs: int = 1, outputs: int = 1):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
+        self.inputs, self.outputs = inputs, outputs
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
         self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
                              persistent=False)
         self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
-        self.enter = nn.Linear(4 * self.stft.bins, channels)
+        self.enter = nn.Linear(4 * inputs * self.stft.bins, channels)
         self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)
         self.norm = nn.LayerNorm(channels)
-        self.leave = nn.Linear(channels, 4 * self.stft.bins)
+        self.leave = nn.Linear(channels, 2 * outputs * (1 + inputs) * self.stft.bins)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         frames = sum(d * (kernel - 1) // 2 for d in reach)
         self.receptive_field = frames * hop + n_fft  # samples on either side
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        spectrum = self.stft.forward(x.squeeze(1))
+        spectrum = self.stft.forward(x).transpose(1, 2)  # [B, frames, inputs, bins]
         parts = torch.view_as_real(spectrum)
         power = parts.square().sum(-1, keepdim=True)
         compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
-        h = self.enter(torch.cat([parts.flatten(-2), compressed.flatten(-2)], dim=-1))
+        h = self.enter(torch.cat([parts.flatten(2), compressed.flatten(2)], dim=-1))
         angle = noise[:, None] * self.frequencies
         embedding = self.embed(torch.cat([angle.cos(), angle.sin()], dim=-1))
         for block in self.blocks:
             h = block(h, embedding)
-        residual, gain = self.leave(self.norm(h)).chunk(2, dim=-1)
-        residual, gain = (torch.view_as_complex(t.unflatten(-1, (-1, 2)).contiguous().float())
-                          for t in (residual, gain))
-        return self.stft.inverse(residual + gain * spectrum, x.shape[-1]).unsqueeze(1)
+        h = self.leave(self.norm(h)).float().unflatten(-1, (-1, self.stft.bins, 2))
+        residual, gain = torch.view_as_complex(h).tensor_split([self.outputs], dim=2)
+        gain = gain.unflatten(2, (self.outputs, self.inputs))
+        out = residual + (gain * spectrum.unsqueeze(2)).sum(3)
+        return self.stft.inverse(out.transpose(1, 2), x.shape[-1])
