@@ -1,142 +1,23 @@
-"""DiffSep: the import of its checkpoints against the release's outputs, and its samplers."""
+"""DiffSep: drawing sources from exact posteriors, its loss, and its training."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
+from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from voxmend import cli, diffsep, hub
-from voxmend.checkpoints import CheckpointError
-from voxmend.importers import import_diffsep
-from voxmend.networks.ncsnpp import NCSNpp
+from conftest import voice
+from voxmend import audio, diffsep, hub, training
+from voxmend.data import Corpus
+from voxmend.denoiser import edm_coefficients
+from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, normalise
+from voxmend.networks.convnext import FrameConvNeXt
 from voxmend.processes import MixingSDE, local_level
+from voxmend.samplers import SAMPLERS
 
-TINY = dict(channels=4, multiples=[1, 2], blocks=1, attention=8, n_fft=30, hop=8)
-LAYER = ["weight", "bias"]
-PLAIN = [f"{part}.{kind}" for part in ("GroupNorm_0", "Conv_0", "Dense_0", "GroupNorm_1", "Conv_1")
-         for kind in LAYER]
-WIDER = [*PLAIN, "Conv_2.weight", "Conv_2.bias"]
-ATTENTION = ["GroupNorm_0.weight", "GroupNorm_0.bias",
-             *(f"NIN_{i}.{kind}" for i in range(4) for kind in "Wb")]
-COMBINE = ["Conv_0.weight", "Conv_0.bias"]
-
-
-def release_keys(multiples, blocks, attends):
-    """Keys of the release's NCSN++, in its order; `attends` is the level with attention."""
-    modules, width, last = [["W"], LAYER, LAYER, LAYER], 1, len(multiples) - 1
-    for level, multiple in enumerate(multiples):
-        for _ in range(blocks):
-            modules.append(PLAIN if width == multiple else WIDER)
-            modules += [ATTENTION] * (level == attends)
-            width = multiple
-        modules += [WIDER, COMBINE] * (level < last)
-    modules += [PLAIN, ATTENTION, PLAIN]
-    for level in reversed(range(len(multiples))):
-        modules += [WIDER] * (blocks + 1) + [ATTENTION] * (level == attends) + [LAYER, LAYER]
-        modules += [WIDER] * (level > 0)
-    return ["output_layer.weight", "output_layer.bias",
-            *(f"all_modules.{i}.{part}" for i, parts in enumerate(modules) for part in parts)]
-
-
-def released(state, keys):
-    """Weights of ours in the release's layout."""
-    return {key: t.T.clone() if ".NIN_" in key and key.endswith("W") else t.clone()
-            for key, t in zip(keys, state.values(), strict=True)}
-
-
-KEYS = release_keys([1, 2], 1, attends=1)
-PUBLISHED = release_keys([1, 1, 2, 2, 2, 2, 2], 2, attends=4)
-
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    network = NCSNpp(**TINY)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return network.requires_grad_(False)
-
-
-@pytest.fixture
-def release(network):
-    """A checkpoint as the release writes it: averages of parameters, raw ones gone astray."""
-    averages = released(network.state_dict(), KEYS)
-    state = {f"score_model.backbone.{key}": torch.zeros_like(t) for key, t in averages.items()}
-    state["score_model.stft.window"] = torch.zeros(30)
-    return {"epoch": 3, "state_dict": state,
-            "ema": {"decay": 0.999, "num_updates": 7, "collected_params": None,
-                    "shadow_params": list(averages.values())}}
-
-
-def imported(folder, checkpoint, name="model", **options):
-    torch.save(checkpoint, folder / f"{name}.ckpt")
-    options = {k: v for k, v in TINY.items() if k != "channels"} | options
-    import_diffsep(folder / f"{name}.ckpt", folder / f"{name}.safetensors", **options)
-    return folder / f"{name}.safetensors"
-
-
-def stacked(sources=2, length=1000, batch=2):
-    return torch.randn(batch, sources + 1, length, generator=torch.Generator().manual_seed(0))
-
-
-def test_import_takes_the_averages(network, release, tmp_path):
-    model = diffsep.load_model(imported(tmp_path, release))
-    x, t = stacked(), torch.tensor([0.1, 0.9])
-    torch.testing.assert_close(model.network(x, t), network(x, t))
-    assert (model.sample_rate, model.local_noise) == (8000, False)
-    assert hub.read_card(tmp_path / "model.safetensors")["source"]["averaged"]
-    enhancer = diffsep.load_model(imported(tmp_path, release, "noisy", task="enhancement"))
-    assert (enhancer.sample_rate, enhancer.local_noise) == (16000, True)
-
-
-def test_import_of_other_layouts(network, release, tmp_path):
-    """Averages without the frequencies, which are not trained, and a bare state dict, sorted."""
-    x, t = stacked(), torch.tensor([0.1, 0.9])
-    frozen = "all_modules.0.W"
-    values = release["ema"]["shadow_params"]
-    bare = dict(sorted(zip(KEYS, values)))
-    torch.testing.assert_close(
-        diffsep.load_model(imported(tmp_path, bare, "bare")).network(x, t), network(x, t))
-    assert not hub.read_card(tmp_path / "bare.safetensors")["source"]["averaged"]
-    place = KEYS.index(frozen)
-    release["state_dict"][f"score_model.backbone.{frozen}"] = values[place]
-    release["ema"]["shadow_params"] = values[:place] + values[place + 1:]
-    torch.testing.assert_close(
-        diffsep.load_model(imported(tmp_path, release)).network(x, t), network(x, t))
-
-
-def test_bad_checkpoints_are_one_line(release, tmp_path):
-    state, averages = release["state_dict"], release["ema"]["shadow_params"]
-    first = "score_model.backbone.all_modules.1.weight"
-    cases = [({}, "holds no DiffSep"), ({"state_dict": 3}, "holds no DiffSep"),
-             ({"state_dict": {k: t for k, t in state.items() if k != first}}, "has 162 weights"),
-             ({"state_dict": state | {first: torch.zeros(3, 4)}}, r"shape \[3, 4\]"),
-             ({"state_dict": state | {"score_model.backbone.extra": averages[0]}}, "no NCSN"),
-             (release | {"ema": {"shadow_params": averages[:5]}}, "has 5 averages")]
-    for checkpoint, word in cases:
-        with pytest.raises(CheckpointError, match=word) as caught:
-            imported(tmp_path, checkpoint)
-        assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
-        assert not (tmp_path / "model.safetensors").exists()
-
-
-def test_import_on_the_command_line(release, network, tmp_path, capsys):
-    """At the published layout, of which the tiny one differs in what weights do not tell."""
-    torch.save(release, tmp_path / "tiny.ckpt")
-    assert cli.main(["import", "diffsep", str(tmp_path / "tiny.ckpt")]) == 2
-    assert "has 163 weights, where an NCSN++ of 4 channels has 647" in capsys.readouterr().err
-    small = released(NCSNpp(channels=4).state_dict(), PUBLISHED)
-    torch.save({"state_dict": small}, tmp_path / "release.ckpt")
-    assert cli.main(["import", "diffsep-enhancement", str(tmp_path / "release.ckpt")]) == 0
-    assert "NCSNpp (sources 2, channels 4)" in capsys.readouterr().out
-    made = tmp_path / "release.safetensors"
-    assert diffsep.load_model(made).sample_rate == 16000
-    assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2
-    assert "voxmend.diffsep" in capsys.readouterr().err
+DEEP = dict(channels=4, multiples=[1] * 5, blocks=1, attention=0, n_fft=254)
+LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 
 
 class WhiteSources(torch.nn.Module):
@@ -163,16 +44,37 @@ class WhiteSources(torch.nn.Module):
         return process.whiten(white - along * seen, t)
 
 
-def exact_model(local_noise=False):
+class WhiteDifference(torch.nn.Module):
+    """The network of the exact denoiser of (s₁ − s₂)/√2 for the same sources, whose mean is
+    0.6y/√2 and variance 0.32: what a `DifferenceModel` makes of it must be that denoiser."""
+
+    def __init__(self, model_level):
+        super().__init__()
+        self.level, self.calls = model_level, 0
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, told, noise):
+        self.calls += 1
+        sigma = (4 * noise).exp()[:, None, None]
+        c_skip, c_out, c_in = edm_coefficients(sigma, self.level)
+        x, mixture = told[:, :1] / c_in, told[:, 1:] * self.level * 2**0.5
+        denoised = (0.32 * x + sigma**2 * 0.6 * mixture / 2**0.5) / (0.32 + sigma**2)
+        return (denoised - c_skip * x) / c_out
+
+
+def exact_model(kind="score", local_noise=False):
+    if kind == "differences":
+        return diffsep.DifferenceModel(WhiteDifference(0.5**0.5), WhiteSources.process, 8000)
     return diffsep.ScoreModel(WhiteSources(local_noise), WhiteSources.process, 8000, local_noise)
 
 
 @pytest.mark.parametrize("sampler, steps, calls, bias", [
     ("predictor_corrector", 60, 120, 0.1), ("heun", 30, 59, 0.05), ("ancestral", 60, 60, 0.1)])
-@pytest.mark.parametrize("local_noise", [False, True])
-def test_separation_draws_from_the_posterior(sampler, steps, calls, bias, local_noise):
+@pytest.mark.parametrize("kind, local_noise", [("score", False), ("score", True),
+                                               ("differences", False)])
+def test_separation_draws_from_the_posterior(sampler, steps, calls, bias, kind, local_noise):
     """Up to what steps of finite length leave of noise, or add to it."""
-    model, rng = exact_model(local_noise), np.random.default_rng(0)
+    model, rng = exact_model(kind, local_noise), np.random.default_rng(0)
     first, second = 0.2 * rng.normal(size=10000), 0.1 * rng.normal(size=10000)
     mixture = (first + second + 0.3).astype(np.float32)  # with an offset
     drawn = diffsep.separate(model, mixture, sampler, steps)
@@ -183,8 +85,36 @@ def test_separation_draws_from_the_posterior(sampler, steps, calls, bias, local_
     assert rest.mean() == pytest.approx(0.15, abs=0.01)
     assert np.std(rest) == pytest.approx(0.4 * np.std(mixture), rel=bias)
     assert abs(np.corrcoef(rest, mixture)[0, 1]) < bias
-    np.testing.assert_array_equal(diffsep.separate(model, mixture, sampler, steps), drawn)
-    assert np.abs(diffsep.separate(model, mixture, sampler, steps, 1) - drawn).max() > 0.01
+
+
+@pytest.mark.parametrize("sampler", ["predictor_corrector", *SAMPLERS])
+def test_same_seed_same_sources(sampler):
+    model, mixture = exact_model("differences"), voice(0.1)[0]
+    first, again, other = (diffsep.separate(model, mixture, sampler, 5, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(other - first).max() > 0.01 * np.abs(mixture).max()
+
+
+def test_differences_in_units_of_the_local_level():
+    """With noise that follows the mixture's level the model sees its signals over that level."""
+    model = diffsep.DifferenceModel(WhiteDifference(2 * 0.5**0.5), MixingSDE(), 8000, True)
+    mixture = normalise(torch.randn(1, 1, 4000) * torch.linspace(0.1, 5, 4000))[0]
+    process, seen = model.process_of(mixture), []
+    model.network.forward = lambda told, noise: seen.append(told) or told[:, :1]
+    x = process.mean(mixture * torch.tensor([[0.5], [0.5]]), 1.0)
+    model.score(process, mixture)(x, torch.ones(1))
+    early, late = (part.square().mean() for part in seen[0][:, 1].split(2000, -1))
+    assert 0.8 < early < 1.25 and 0.8 < late < 1.25
+
+
+def test_each_input_of_the_light_network_has_a_gain_for_each_output():
+    network = FrameConvNeXt(**LIGHT | {"outputs": 3})
+    x = torch.randn(1, 2, 4000, generator=torch.Generator().manual_seed(0))
+    gains = torch.tensor([[1.0, 0.0], [0.5, -2.0], [0.0, 0.0]])
+    with torch.no_grad():
+        bias = network.leave.bias.view(-1, network.stft.bins, 2)  # residuals, gains; real, imag
+        bias[3:, :, 0] = gains.view(-1, 1)
+    torch.testing.assert_close(network(x, torch.zeros(1)), gains @ x, rtol=1e-4, atol=1e-5)
 
 
 def test_silence_stays_silent_and_stereo_is_refused():
@@ -194,32 +124,163 @@ def test_silence_stays_silent_and_stereo_is_refused():
         diffsep.separate(model, np.zeros((2, 500)))
 
 
-# Outputs of the public release, where $VOXMEND_VECTORS names the folder that has them.
+# Training.
 
-vectors_needed = pytest.mark.skipif("VOXMEND_VECTORS" not in os.environ,
-                                    reason="set VOXMEND_VECTORS to the folder of parity vectors")
-
-
-@vectors_needed
-def test_imported_network_computes_what_the_release_does(tmp_path):
-    v = load_file(Path(os.environ["VOXMEND_VECTORS"]) / "diffsep_ncsnpp_small.safetensors")
-    weights = {k.replace("weights/", "score_model."): t for k, t in v.items() if "weights/" in k}
-    torch.save({"state_dict": weights}, tmp_path / "release.ckpt")
-    import_diffsep(tmp_path / "release.ckpt", tmp_path / "release.safetensors")
-    model = diffsep.load_model(tmp_path / "release.safetensors")
-    for case, time, score in (("", "t", "score"), ("", "t003", "score_t003"),
-                              ("_batch2", "t_batch2", "score_batch2")):
-        score_of = model.score(model.process, v[f"in/mix{case}"])
-        ours, theirs = score_of(v[f"in/x_t{case}"], v[f"in/{time}"]), v[f"out/{score}"]
-        assert (ours - theirs).norm() < 1e-4 * theirs.norm()
-    stacked = torch.cat([v["in/x_t"], v["in/mix"]], dim=1)
-    seen = v["out/network_input"]
-    entered = model.network.compress(stacked)[:, :, ::8, ::8]
-    assert (entered - seen[..., :entered.shape[-1]]).norm() < 1e-5 * seen.norm()
+def recipe(kind=DiffSepRecipe, **changes):
+    options = dict(name="tiny", network="FrameConvNeXt", config=LIGHT, prediction="differences",
+                   steps=3, batch=2, seconds=0.25, sample_rate=16000)
+    return kind(**{**options, **changes})
 
 
-@vectors_needed
-def test_keys_of_the_release_are_those_tested_here():
-    lines = (Path(os.environ["VOXMEND_VECTORS"]) / "keys_diffsep_ncsnpp.txt").read_text()
-    keys = [line.split("\t")[1] for line in lines.splitlines() if not line.startswith("#")]
-    assert [k for k in keys if "stft" not in k] == [f"score_model.backbone.{k}" for k in PUBLISHED]
+@pytest.fixture
+def speech(tmp_path, monkeypatch):
+    """A folder to train on; validation is cut short."""
+    held_out = DiffSepRecipe.held_out
+    monkeypatch.setattr(DiffSepRecipe, "held_out", lambda *args: held_out(*args)[:2, :, :16000])
+    for split, speakers in (("train", "135"), ("val", "79")):
+        for speaker in speakers:
+            (tmp_path / "data" / split / speaker).mkdir(parents=True)
+            audio.save(tmp_path / "data" / split / speaker / "a.flac",
+                       voice(3.0, seed=int(speaker)), 16000)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """A short loud recording and a silent long one."""
+    (tmp_path / "noise").mkdir()
+    rng = np.random.default_rng(0)
+    audio.save(tmp_path / "noise" / "a.flac", 0.1 * rng.normal(size=(1, 3000)), 16000)
+    audio.save(tmp_path / "noise" / "b.flac", np.zeros((1, 9000)), 16000)
+    return tmp_path / "noise"
+
+
+@pytest.mark.parametrize("sources", [2, 3])
+@pytest.mark.parametrize("kind", [DiffSepRecipe, EnhancementRecipe])
+def test_loss_is_the_formula(sources, kind):
+    """By matrices, item by item, with every order tried."""
+    class Affine(torch.nn.Module):
+        def forward(self, x, t):
+            return 0.3 * x[:, :-1] - 0.2 * x[:, -1:] * t.view(-1, 1, 1)
+
+    process = {"sources": sources, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
+    tiny = recipe(kind, process=process, local_noise=False)
+    model = diffsep.ScoreModel(Affine(), MixingSDE(**process), 16000)
+    rng = torch.Generator().manual_seed(0)
+    voices, z = (torch.randn(4, sources, 50, generator=rng, dtype=torch.float64) for _ in range(2))
+    t, starts = torch.tensor([0.1, 1.0, 0.7, 1.0]).double(), torch.tensor([False, True] * 2)
+    p = torch.full((sources, sources), 1 / sources, dtype=torch.float64)
+    rest, rho, losses = torch.eye(sources) - p, 10.0, []
+    for s, noise, time, start in zip(voices, z, t, starts):
+        y = s.sum(0, keepdim=True)
+        first = 0.05**2 * (rho ** (2 * time) - 1)
+        second = (0.05**2 * (rho ** (2 * time) - (-4 * time).exp()) * np.log(rho)
+                  / (2 + np.log(rho)))
+        root, decay = first.sqrt() * p + second.sqrt() * rest, p + (-2 * time).exp() * rest
+        x = (p @ s if start else decay @ s) + root @ noise
+        residual = root @ (0.3 * x - 0.2 * y * time) + noise
+        orders = [tuple(range(sources))] if kind is EnhancementRecipe else (
+            list(permutations(range(sources))))
+        losses.append(min(
+            (residual + torch.linalg.inv(root) @ (p @ s - decay @ s[list(order)])).square().mean()
+            for order in orders) if start else residual.square().mean())
+    if kind is EnhancementRecipe and sources == 3:
+        tiny.orders = lambda: [(0, 1, 2)]
+    torch.testing.assert_close(tiny.loss(model, voices, t, starts, z), torch.stack(losses).mean())
+
+
+def test_mismatched_loss_does_not_heed_the_order():
+    model = recipe().build()
+    torch.nn.init.normal_(model.network.leave.weight, std=0.1)
+    voices, z = torch.randn(2, 2, 4000), torch.randn(2, 2, 4000)
+    t, starts = torch.ones(2), torch.ones(2, dtype=torch.bool)
+    loss = recipe().loss(model, voices, t, starts, z)
+    torch.testing.assert_close(recipe().loss(model, voices.flip(1), t, starts, z), loss)
+    fixed = recipe(EnhancementRecipe, local_noise=False)
+    assert (fixed.loss(model, voices.flip(1), t, starts, z)
+            - fixed.loss(model, voices, t, starts, z)).abs() > 1e-4
+
+
+def test_difference_loss_is_the_error_of_the_network():
+    """With its weight the loss is ‖F − (d − c_skip x)/c_out‖² / K, for d and x at level σ₂."""
+    tiny = recipe()
+    model = tiny.build()
+    torch.nn.init.normal_(model.network.leave.weight, std=0.1)
+    z, t = torch.randn(3, 2, 4000), torch.tensor([0.1, 0.5, 0.9])
+    voices = tiny._normal(torch.randn(3, 2, 4000))
+    d, noise = ((s[:, :1] - s[:, 1:]) / 2**0.5 for s in (voices, z))
+    sigma = model.process.sigmas(t)[:, 1].view(-1, 1, 1)
+    c_skip, c_out, c_in = edm_coefficients(sigma, 0.5**0.5)
+    x, y = d + sigma * noise, voices.sum(1, keepdim=True)
+    f = model.network(torch.cat([c_in * x, y], 1), sigma.flatten().log() / 4)
+    expected = (f - (d - c_skip * x) / c_out).square().mean() / 2
+    loss = tiny.loss(model, voices, t, torch.zeros(3, dtype=torch.bool), z)
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_examples_have_unit_mixtures_and_the_asked_share_of_starts(speech, tmp_path):
+    corpus, tiny = Corpus(speech / "train", tmp_path / "cache"), recipe(batch=200, mismatch=0.3)
+    voices, t, starts, z = tiny.examples(corpus, 5)
+    torch.testing.assert_close(voices.sum(1).std(-1), torch.ones(200))
+    assert (t[starts] == 1).all() and starts.float().mean() == pytest.approx(0.3, abs=0.1)
+    assert t.min() >= 0.03 and t[~starts].mean() == pytest.approx(0.515, abs=0.05)
+    again = tiny.examples(corpus, 5)
+    assert all(torch.equal(a, b) for a, b in zip((voices, t, starts, z), again))
+
+
+def test_noise_is_mixed_at_the_asked_levels(speech, noise, tmp_path):
+    tiny = recipe(EnhancementRecipe, snr_db=(5.0, 6.0), seconds=1.0)
+    tiny.noise = Corpus(noise, tmp_path / "cache")
+    corpus = Corpus(speech / "train", tmp_path / "cache")
+    pairs = tiny._voices(corpus, 50, 3.0, np.random.default_rng(0))
+    level = 20 * (pairs[:, 0].std(-1) / pairs[:, 1].std(-1)).log10()
+    assert ((level > 4.5) & (level < 6.5)).all()
+    (noise / "a.flac").unlink()
+    silent = Corpus(noise, tmp_path / "cache")
+    with pytest.raises(ValueError, match="nothing but silence"):
+        diffsep.draw_noise(silent, 100, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind, prediction, network, config", [
+    (DiffSepRecipe, "differences", "FrameConvNeXt", LIGHT),
+    (EnhancementRecipe, "differences", "FrameConvNeXt", LIGHT),
+    (EnhancementRecipe, "score", "NCSNpp", DEEP)])
+def test_training_runs_resumes_and_separates(kind, prediction, network, config, speech, noise,
+                                             tmp_path):
+    options = {"noise": noise} if kind is EnhancementRecipe else {}
+
+    def tiny():
+        return recipe(kind, prediction=prediction, network=network, config=config)
+
+    whole = training.train(tiny(), speech, tmp_path / "whole", **options)
+    training.train(tiny(), speech, tmp_path / "halves", steps=2, **options)
+    halves = training.train(tiny(), speech, tmp_path / "halves", resume=True, **options)
+    assert halves.step == whole.step == 3
+    card = hub.read_card(halves.product)
+    assert list(card["validation_gain_db"]) == ["2 voices" if kind is DiffSepRecipe else "speech"]
+    model = diffsep.load_model(halves.product)
+    assert type(model) is diffsep.MODELS[prediction]
+    assert model.local_noise == (kind is EnhancementRecipe)
+    x, t = torch.randn(1, 3, 4000), torch.tensor([0.5])
+    whole._put(whole.ema)
+    theirs, ours = (m.score(m.process_of(x[:, 2:]), x[:, 2:])(x[:, :2], t)
+                    for m in (whole.denoiser, model))
+    torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2 * theirs.abs().max().item())
+    sources = diffsep.separate(model, voice(0.3)[0], "dpmpp_2m", steps=3)
+    assert sources.shape == (2, 4800) and np.isfinite(sources).all()
+
+
+def test_training_learns_to_separate(speech, tmp_path):
+    """A voice from a lower and quieter one, with a few seconds of training."""
+    tiny = recipe(steps=150, config=LIGHT | {"channels": 32}, learning_rate=5e-3, batch=4)
+    run = training.train(tiny, speech, tmp_path / "run")
+    untrained = recipe().validate(recipe().build(), tiny.held_out(
+        Corpus(speech / "val", tmp_path / "cache")))
+    assert hub.read_card(run.product)["validation_gain_db"]["2 voices"] > untrained["2 voices"] + 1
+
+
+def test_noise_is_asked_for_where_it_is_needed(speech, noise, tmp_path):
+    with pytest.raises(ValueError, match="tiny: mixes speech with noise; give .* --noise"):
+        training.train(recipe(EnhancementRecipe), speech, tmp_path / "run")
+    with pytest.raises(ValueError, match="tiny: has no use for --noise"):
+        training.train(recipe(), speech, tmp_path / "run", noise=noise)

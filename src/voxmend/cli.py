@@ -303,8 +303,10 @@ def dataset(corpus: Positional[Literal["vctk", "ljspeech"]],
 def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], data: Folder,
           minutes: float = float("inf"), steps: Count = None, resume: bool = False,
           out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
-          device: str = "auto", compile: bool = False, threads: Count = None) -> int:
-    """Train a prior or a separator; a killed run goes on with --resume.
+          device: str = "auto", compile: bool = False, threads: Count = None,
+          noise: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+          ) -> int:
+    """Train a prior, a separator or an enhancer; a killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
@@ -316,6 +318,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
         device: auto, cpu, cuda or mps.
         compile: Compile the network (pays on a GPU).
         threads: CPU threads; by default all.
+        noise: Folder of recordings of noise, for a recipe that mixes speech with it.
     """
     import torch
 
@@ -328,7 +331,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     loaded = training.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
     run = training.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
-                         compile=compile)
+                         compile=compile, noise=noise)
     hint = ": use it with --prior" if loaded.product == "prior" else ""
     print(f"{run.product}{hint}")
     return 0

@@ -56,11 +56,19 @@ class Wrapper(Denoiser):
         return self.denoiser.innermost
 
 
-class EDMDenoiser(Denoiser):
-    """Preconditioned network, D = c_skip·x + c_out·F(c_in·x, ln σ / 4).
+def edm_coefficients(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor]:
+    """c_skip = σ_d²/(σ² + σ_d²), c_out = σσ_d/√(σ² + σ_d²) and c_in = 1/√(σ² + σ_d²).
 
-    c_skip = σ_d²/(σ² + σ_d²), c_out = σσ_d/√(σ² + σ_d²), c_in = 1/√(σ² + σ_d²).
-    Source: Karras et al. 2022, "Elucidating the design space", eq. 7 and table 1.
+    Source: Karras et al. 2022, "Elucidating the design space", table 1.
+    """
+    total = (sigma.square() + sigma_data**2).sqrt()
+    return (sigma_data / total).square(), sigma * sigma_data / total, 1 / total
+
+
+class EDMDenoiser(Denoiser):
+    """Preconditioned network, D = c_skip·x + c_out·F(c_in·x, ln σ / 4), by `edm_coefficients`.
+
+    Source: Karras et al. 2022, "Elucidating the design space", eq. 7.
     Channels are independent: a mono network denoises each by itself.
     """
 
@@ -73,8 +81,7 @@ class EDMDenoiser(Denoiser):
         self.hop = getattr(getattr(network, "stft", None), "hop", 1)
 
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        total = (sigma.square() + self.sigma_data**2).sqrt()
-        return (self.sigma_data / total).square(), sigma * self.sigma_data / total, 1 / total
+        return edm_coefficients(sigma, self.sigma_data)
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         flat = x.reshape(-1, 1, x.shape[-1])

@@ -9,16 +9,22 @@ come from `processes.predictor_corrector`, as in the paper, or from any of `samp
 Source: Scheibler et al. 2023, "Diffusion-based generative speech source separation".
 """
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, field, replace
+from itertools import permutations
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import hub
+from .data import Corpus
+from .denoiser import broadcast, edm_coefficients
 from .processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
 from .samplers import SAMPLERS, Denoise
+from .separation import SeparationRecipe, pit_si_snr, si_snr
 
 PAPER = "predictor_corrector"
 
@@ -52,7 +58,47 @@ class ScoreModel(nn.Module):
         return process.denoiser(self.score(process, mixture))
 
 
-MODELS = {"score": ScoreModel}
+    def weight(self, t: Tensor) -> Tensor | float:
+        """Factor on the loss ‖L_t q + z‖² at t."""
+        return 1.0
+
+
+class DifferenceModel(ScoreModel):
+    """A network that denoises the differences of the sources, whose mean the mixture tells.
+
+    In the process's components v the first is y/√K, without noise. With the others as x and σ
+    their level, D(x; σ, y) = c_skip x + c_out F(c_in x, y; ln σ/4), as in `EDMDenoiser`. The
+    loss's weight makes F's error count the same at every t, as EDM's does.
+
+    Args:
+        network: K − 1 noisy differences and the mixture, stacked, `[B, K, T]`, and ln σ/4 `[B]`
+            to `[B, K − 1, T]`.
+    """
+
+    @property
+    def sigma_data(self) -> float:
+        """RMS of a component of uncorrelated sources, in units of the process's scale."""
+        return (2.0 if self.local_noise else 1.0) / math.sqrt(self.process.sources)
+
+    def denoise(self, process: MixingSDE, mixture: Tensor) -> Denoise:
+        mean = mixture / (math.sqrt(process.sources) * process.scale)
+
+        def denoise(v: Tensor, sigma: Tensor) -> Tensor:
+            x, sigma = v[:, 1:], sigma[:, 1].expand(len(v))
+            c_skip, c_out, c_in = edm_coefficients(broadcast(sigma, v), self.sigma_data)
+            told = torch.cat([c_in * x, mean / self.sigma_data], dim=1)
+            return torch.cat([mean, c_skip * x + c_out * self.network(told, sigma.log() / 4)], 1)
+
+        return denoise
+
+    def score(self, process: MixingSDE, mixture: Tensor) -> Score:
+        return process.score(self.denoise(process, mixture))
+
+    def weight(self, t: Tensor) -> Tensor:
+        return 1 + (self.process.sigmas(t)[:, 1] / self.sigma_data).square()
+
+
+MODELS = {"score": ScoreModel, "differences": DifferenceModel}
 
 
 def model_of(network: nn.Module, card: dict) -> ScoreModel:
@@ -118,3 +164,143 @@ def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps
     normal, mean, deviation = normalise(torch.from_numpy(mixture)[None, None].to(device))
     sources = draw(model, normal, sampler, steps, noise)
     return (deviation * sources + mean / sources.shape[1])[0].cpu().numpy()
+
+
+@dataclass
+class DiffSepRecipe(SeparationRecipe):
+    """How to train DiffSep to separate voices.
+
+    Loss: E w(t) ‖L_t q + z‖² for the score q at x_t, t uniform in t_min…1, w the model's `weight`.
+    With the probability `mismatch` it is the one for where sampling starts, t = 1 and x̄_T:
+    min over orders π of the sources ‖L_T q + z + L_T⁻¹(s̄ − μ_T(π))‖², of one network call.
+
+    Args:
+        prediction: what the network says, a key of `MODELS`.
+        process: arguments of `MixingSDE`.
+        mismatch: p_T.
+        local_noise: as in `ScoreModel`.
+
+    Source: DiffSep, section 3.2.
+    """
+
+    network: str = "NCSNpp"
+    prediction: str = "score"
+    process: dict = field(default_factory=lambda: {
+        "sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5})
+    mismatch: float = 0.1
+    t_min: float = 0.03
+    local_noise: bool = False
+
+    @property
+    def sources(self) -> int:
+        return self.process["sources"]
+
+    def build(self) -> ScoreModel:
+        return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
+                                       self.sample_rate, self.local_noise)
+
+    def describe(self) -> dict:
+        return {"prediction": self.prediction, "process": self.process,
+                "local_noise": self.local_noise}
+
+    def held_out(self, corpus: Corpus) -> Tensor:
+        """The voices of 16 fixed mixtures of 4 s."""
+        return self._normal(self._voices(corpus, 16, 4.0, np.random.default_rng(1)))
+
+    @staticmethod
+    def _normal(voices: Tensor) -> Tensor:
+        """Voices whose sum has unit variance."""
+        return voices / normalise(voices.sum(1, keepdim=True))[2]
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Voices, times (stratified over the batch), which of them start, and noise of a step."""
+        generator = torch.Generator().manual_seed(self.seed + (step << 20))
+        (voices,) = super().examples(corpus, step)
+        starts = torch.rand(self.batch, generator=generator) < self.mismatch
+        position = torch.arange(self.batch) + torch.rand(self.batch, generator=generator)
+        t = self.t_min + (1 - self.t_min) * position / self.batch
+        t = torch.where(starts, 1.0, t)
+        return self._normal(voices), t, starts, torch.randn(voices.shape, generator=generator)
+
+    def orders(self) -> list[tuple[int, ...]]:
+        """The orders that the sources may come in, the given one first."""
+        return list(permutations(range(self.sources)))
+
+    def loss(self, model: ScoreModel, voices: Tensor, t: Tensor, starts: Tensor,
+             z: Tensor) -> Tensor:
+        mixture = voices.sum(1, keepdim=True)
+        process = model.process_of(mixture)
+        mean = torch.where(starts[:, None, None], mixture / self.sources, process.mean(voices, t))
+        score = model.score(process, mixture)(mean + process.spread(z, t), t)
+        residual = process.spread(score, t) + z
+        errors = torch.stack([
+            (residual + process.whiten(mean - process.mean(voices[:, order], t), t))
+            .square().mean((1, 2)) for order in self.orders()])
+        return (model.weight(t) * torch.where(starts, errors.amin(0), errors[0])).mean()
+
+    def gain(self, estimates: Tensor, voices: Tensor) -> Tensor:
+        """SI-SNR of the estimates over that of the mixture. Shape: `[B, K, T]` twice to `[B]`."""
+        mixture = voices.sum(1, keepdim=True)
+        return pit_si_snr(estimates, voices) - si_snr(mixture, voices).mean(-1)
+
+    @torch.no_grad()
+    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
+        """`gain` of one draw in eight network calls."""
+        rng, gains = torch.Generator().manual_seed(1), []
+        for sources in voices.split(4):
+            estimates = draw(model, sources.sum(1, keepdim=True), "dpmpp_2m", 8,
+                             lambda like: torch.randn(like.shape, generator=rng).to(like))
+            gains.append(self.gain(estimates, sources))
+        return {f"{self.sources} voices": round(torch.cat(gains).mean().item(), 3)}
+
+
+@dataclass
+class EnhancementRecipe(DiffSepRecipe):
+    """How to train DiffSep to part speech from noise: two sources whose order is known.
+
+    Args:
+        snr_db: range of the signal-to-noise ratio, dB; the speech's level is that of its file.
+    """
+
+    mismatch: float = 0.3
+    local_noise: bool = True
+    snr_db: tuple[float, float] = (-2.5, 17.5)
+    noise: Corpus | None = field(default=None, init=False, repr=False)
+
+    product: ClassVar[str] = "enhancer"
+    needs_noise: ClassVar[bool] = True
+
+    def _voices(self, corpus: Corpus, batch: int, seconds: float, generator) -> Tensor:
+        length = round(seconds * self.sample_rate)
+        speech = corpus.crops(batch, length, 0.1, 0.0, generator)
+        snr = generator.uniform(*self.snr_db, batch)
+        noise = np.stack([draw_noise(self.noise, length, generator) for _ in range(batch)])
+        noise = 0.1 * 10 ** (-snr[:, None] / 20) * noise
+        return torch.cat([speech, torch.from_numpy(noise[:, None].astype(np.float32))], dim=1)
+
+    def orders(self) -> list[tuple[int, ...]]:
+        return [(0, 1)]
+
+    def gain(self, estimates: Tensor, voices: Tensor) -> Tensor:
+        """SI-SNR of the speech over that of the noisy speech."""
+        return si_snr(estimates[:, 0], voices[:, 0]) - si_snr(voices.sum(1), voices[:, 0])
+
+    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
+        return {"speech": super().validate(model, voices)["2 voices"]}
+
+
+def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> np.ndarray:
+    """A random crop of unit RMS, from recordings drawn in proportion to their length.
+
+    A shorter recording is repeated; crops below −80 dB of full scale are drawn again.
+
+    Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
+    """
+    for _ in range(100):
+        where = generator.integers(0, len(corpus.samples))
+        file = int(np.searchsorted(corpus.ends, where, side="right"))
+        crop = corpus.cut(file, length, generator).astype(np.float64) / 32767
+        level = np.sqrt(np.mean(crop**2))
+        if level > 1e-4:
+            return np.resize(crop / level, length)
+    raise ValueError(f"{corpus.folder}: nothing but silence there; give a folder of noise")

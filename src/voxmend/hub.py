@@ -17,7 +17,7 @@ from .schedules import build_betas
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
 # What networks that are no priors predict, and the module that uses them.
-SEPARATORS = {"sources": "separation", "score": "diffsep"}
+SEPARATORS = {"sources": "separation", "score": "diffsep", "differences": "diffsep"}
 
 
 def pick_device(name: str = "auto") -> torch.device:

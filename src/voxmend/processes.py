@@ -98,18 +98,18 @@ class MixingSDE:
     def components(self, x: Tensor, t: Tensor | float) -> Tensor:
         """v = Q M_t⁻¹ x_t, the mean's component first; in units of `scale`."""
         unmixed = _weigh(1, torch.exp(self.gamma * broadcast(t, x)), x)
-        return self._basis(x) @ (unmixed / self.scale)
+        return _turn(self._basis(x), unmixed / self.scale)
 
     def stack(self, v: Tensor, t: Tensor | float) -> Tensor:
         """M_t Qᵀ v, the inverse of `components`."""
-        return self.mean(self.scale * (self._basis(v).T @ v), t)
+        return self.mean(self.scale * _turn(self._basis(v).T, v), t)
 
     def levels(self, times: Tensor) -> Tensor:
         """σ of every component at falling times, and then 0: a grid for `samplers`.
 
         Shape: `[N]` to `[N + 1, K]`.
         """
-        sigmas = self._sigmas(times)
+        sigmas = self.sigmas(times)
         return torch.cat([sigmas, torch.zeros_like(sigmas[:1])])
 
     def denoiser(self, score: Score) -> Denoise:
@@ -124,7 +124,7 @@ class MixingSDE:
     def score(self, denoise: Denoise) -> Score:
         """The score of x_t for t > 0 from a denoiser of components, the inverse of `denoiser`."""
         def score(x: Tensor, t: Tensor) -> Tensor:
-            denoised = self.stack(denoise(self.components(x, t), self._sigmas(t)), t)
+            denoised = self.stack(denoise(self.components(x, t), self.sigmas(t)), t)
             return self.whiten(self.whiten(denoised - x, t), t)
 
         return score
@@ -133,7 +133,7 @@ class MixingSDE:
         """t at which the components have the levels σ. Shape: `[..., K]` to `[...]`."""
         return torch.log1p((sigma[..., 0] / self.sigma_min).square()) / (2 * self._growth)
 
-    def _sigmas(self, t: Tensor) -> Tensor:
+    def sigmas(self, t: Tensor) -> Tensor:
         """Levels of the components. Shape: `[N]` to `[N, K]`."""
         mean, difference = self.variances(t)
         differences = torch.exp(self.gamma * t) * difference.sqrt()
@@ -150,10 +150,15 @@ def _weigh(mean: Tensor | float, difference: Tensor | float, x: Tensor) -> Tenso
     return mean * average + difference * (x - average)
 
 
+def _turn(basis: Tensor, x: Tensor) -> Tensor:
+    """basis x, in x's precision even where autocast rounds matrix products."""
+    return (basis[:, :, None] * x[:, None]).sum(2)
+
+
 def local_level(mixture: Tensor, length: int = 510, floor: float = 1e-4) -> Tensor:
     """½ √max(mean of the mixture's square over `length` samples, floor): a `scale` (PriorGrad).
 
-    Shape: `[B, 1, T]` to the same. Source: Lee et al. 2022, "PriorGrad"; DiffSep, section 4.3.
+    Shape: `[B, 1, T]` to the same. Source: Lee et al. 2022, "PriorGrad"; DiffSep, section 4.
     """
     power = avg_pool1d(mixture.square(), length, stride=1, padding=length // 2)
     return 0.5 * power[..., :mixture.shape[-1]].clamp_min(floor).sqrt()

@@ -95,6 +95,7 @@ class SeparationRecipe:
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "separator"
+    needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "SI-SNR improvement in dB"
 
     @property

@@ -67,6 +67,7 @@ class PriorRecipe:
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "prior"
+    needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "denoising gain in dB at σ"
 
     def build(self) -> EDMDenoiser:
@@ -281,7 +282,7 @@ class Run:
 
 def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: int | None = None,
           resume: bool = False, device: str = "cpu", save_every: float = 60.0,
-          validate_every: int = 500, compile: bool = False) -> Run:
+          validate_every: int = 500, compile: bool = False, noise: Path | None = None) -> Run:
     """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
 
     Args:
@@ -291,9 +292,15 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
         minutes: wall-clock limit of this call.
         steps: the recipe's number of steps, replaced.
         save_every: seconds between checkpoints.
+        noise: a folder of noise, for a recipe that mixes speech with it.
 
-    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off.
+    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
+    ValueError for a recipe that lacks noise or has no use for it.
     """
+    if recipe.needs_noise and noise is None:
+        raise ValueError(f"{recipe.name}: mixes speech with noise; give a folder with --noise")
+    if noise is not None and not recipe.needs_noise:
+        raise ValueError(f"{recipe.name}: has no use for --noise {noise}")
     if steps is not None:
         recipe.steps = steps
     run = Run(recipe, folder, torch.device(device))
@@ -302,6 +309,8 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     cache = Path(folder) / "cache"
     corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
     held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)
+    if noise is not None:
+        recipe.noise = Corpus(noise, cache, recipe.sample_rate)
     clean = recipe.held_out(held_out).to(run.device)
     if run.checkpoint.exists():
         run.resume()
