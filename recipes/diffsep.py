@@ -9,7 +9,7 @@ from voxmend.networks.convnext import FrameConvNeXt
 recipe = DiffSepRecipe(
     name="diffsep",
     network="FrameConvNeXt",
-    config=FrameConvNeXt.PRESETS["diffsep8k"],
+    config=FrameConvNeXt.PRESETS["diffsep"],
     prediction="differences",
     steps=20000,
     batch=8,

@@ -9,7 +9,7 @@ from voxmend.networks.convnext import FrameConvNeXt
 recipe = EnhancementRecipe(
     name="diffsep_enhancement",
     network="FrameConvNeXt",
-    config=FrameConvNeXt.PRESETS["diffsep16k"],
+    config=FrameConvNeXt.PRESETS["diffsep"],
     prediction="differences",
     steps=20000,
     batch=8,

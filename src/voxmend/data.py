@@ -83,6 +83,11 @@ class Corpus:
     def __getitem__(self, i: int) -> np.ndarray:
         return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
 
+    def pick(self, generator: np.random.Generator) -> int:
+        """A random file, drawn in proportion to its length."""
+        where = generator.integers(0, len(self.samples))
+        return int(np.searchsorted(self.ends, where, side="right"))
+
     def cut(self, file: int, length: int, generator: np.random.Generator) -> np.ndarray:
         """A random crop of a file, or all of a shorter one. Shape: `[≤ length]`, int16."""
         size = self.ends[file] - self.starts[file]

@@ -46,8 +46,8 @@ class ScoreModel(nn.Module):
 
     def process_of(self, mixture: Tensor) -> MixingSDE:
         """The process that ends in a mixture `[B, 1, T]`."""
-        return replace(self.process, scale=local_level(mixture)) if self.local_noise else (
-            self.process)
+        scale = local_level(mixture) if self.local_noise else 1.0
+        return replace(self.process, scale=scale)
 
     def score(self, process: MixingSDE, mixture: Tensor) -> Score:
         """`(x_t, t) -> score` given the mixture."""
@@ -56,7 +56,6 @@ class ScoreModel(nn.Module):
     def denoise(self, process: MixingSDE, mixture: Tensor) -> Denoise:
         """`(v, sigma) -> v0_hat` of the process's components given the mixture."""
         return process.denoiser(self.score(process, mixture))
-
 
     def weight(self, t: Tensor) -> Tensor | float:
         """Factor on the loss ‖L_t q + z‖² at t."""
@@ -297,9 +296,7 @@ def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> n
     Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
     """
     for _ in range(100):
-        where = generator.integers(0, len(corpus.samples))
-        file = int(np.searchsorted(corpus.ends, where, side="right"))
-        crop = corpus.cut(file, length, generator).astype(np.float64) / 32767
+        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64) / 32767
         level = np.sqrt(np.mean(crop**2))
         if level > 1e-4:
             return np.resize(crop / level, length)

@@ -60,8 +60,7 @@ def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
                          "folders of their own or with names like SPEAKER-CHAPTER-UTTERANCE")
     files: dict[str, int] = {}
     while len(files) < count:
-        where = generator.integers(0, len(corpus.samples))
-        file = int(np.searchsorted(corpus.ends, where, side="right"))
+        file = corpus.pick(generator)
         files.setdefault(corpus.speakers[file], file)
     voices = np.zeros((count, length), np.float32)
     for i, (voice, file) in enumerate(zip(voices, files.values())):

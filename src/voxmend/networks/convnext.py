@@ -63,10 +63,7 @@ class FrameConvNeXt(nn.Module):
 
     PRESETS = {
         "speech16k": {"expansion": 3},
-        "diffsep8k": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3,
-                      "n_fft": 256, "hop": 64, "inputs": 2},
-        "diffsep16k": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3,
-                       "inputs": 2},
+        "diffsep": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3, "inputs": 2},
     }
 
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
