@@ -102,8 +102,8 @@ def file_hash(path: Path) -> str:
 
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
-    """What a card's `prediction` asks for: `"sources"` the network itself, `"score"` a model of
-    `diffsep`, `"epsilon"` the adapter for its `"betas"`, else EDM's."""
+    """What a card's `prediction` asks for: `"sources"` the network itself, `"score"` or
+    `"differences"` a model of `diffsep`, `"epsilon"` the adapter for its `"betas"`, else EDM's."""
     prediction = card.get("prediction")
     if prediction == "sources":
         return network
