@@ -23,6 +23,20 @@ def prior(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def epsilon_prior(tmp_path):
+    """Path of a small random ε-network of a DDPM with five steps."""
+    torch.manual_seed(0)
+    network = hub.build_network("FrameConvNeXt", CONFIG)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    hub.save_prior(tmp_path / "ddpm.safetensors", dict(network.named_parameters()), {
+        "network": "FrameConvNeXt", "config": CONFIG, "sample_rate": 16000,
+        "prediction": "epsilon", "sigma_data": 0.1,
+        "betas": {"schedule": "linear", "steps": 5, "start": 0.01, "end": 0.5}})
+    return tmp_path / "ddpm.safetensors"
+
+
 def voice(seconds=2.0, rate=16000, channels=1, seed=0):
     """Harmonics of a gliding pitch under a syllable-like envelope, `[C, T]`."""
     rng = np.random.default_rng(seed)

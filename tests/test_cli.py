@@ -12,7 +12,9 @@ import pytest
 import soundfile
 
 from conftest import voice
-from voxmend import audio, cli, degrade
+from voxmend import audio, cli, degrade, undiff
+from voxmend.damage import Damage
+from voxmend.restorer import Restorer
 
 
 def run(capsys, *args):
@@ -287,3 +289,26 @@ def test_help_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(verb in done.stdout for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb, method, tasks", [
+    ("extend", "undiff", undiff.PAPER), ("declip", "undiff", undiff.PAPER),
+    ("declip", "undiff-release", undiff.RELEASE)])
+def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_path, capsys):
+    source, out = wav("in.wav", voice(0.5)), tmp_path / "out.wav"
+    told = {"extend": ["--cutoff", 4000], "declip": ["--level", 0.05]}[verb]
+    code, text = run(capsys, verb, source, out, "--prior", epsilon_prior, "--method", method,
+                     "--device", "cpu", *told)
+    assert code == 0, text.err
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert entry["guidance"] == repr(tasks[verb].guidance)
+    wave = audio.load(source, 16000)
+    damage = Damage(**entry["damage"])
+    direct = Restorer(tasks[verb], epsilon_prior, device="cpu")(wave, 16000, damage)
+    assert np.allclose(audio.load(out, 16000), direct, atol=1e-4)
+
+
+def test_method_has_its_own_number_of_steps(wav, prior, tmp_path, capsys):
+    code, text = run(capsys, "declip", wav("in.wav", voice(0.5)), tmp_path / "out.wav", "--method",
+                     "undiff", *quick(prior))
+    assert code == 2 and "leave out --steps" in text.err

@@ -136,7 +136,7 @@ class Task:
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
          sigma_min=0.015, start="guess"),
-    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.05),
+    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
          sigma_min=0.03, start="guess"),
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),

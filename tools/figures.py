@@ -1,0 +1,70 @@
+"""Writes the tables of docs/benchmark.md and README.md from benchmark results.
+
+    for task in declip extend inpaint denoise vocode separate mend; do
+        voxmend bench $task --data DIR --out figures/$task.json
+    done
+    python tools/figures.py figures "a 4-core Xeon at 2.5 GHz"
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from voxmend.benchmark import COLUMNS, markdown, table
+
+TASKS = ("declip", "extend", "inpaint", "denoise", "vocode", "separate", "mend")
+README = {  # case: its title, and the rows beside ours
+    "declip": ("declip, 3 dB", ("input", "AR", "A-SPADE", "S-SPADE")),
+    "extend-4k": ("extend 4 → 8 kHz", ("input", "mirroring")),
+    "extend-2k": ("extend 2 → 8 kHz", ("input", "mirroring")),
+    "inpaint": ("inpaint 50 ms (SI-SNR in the gaps)", ("input", "AR")),
+    "denoise": ("denoise, 10 dB", ("input", "Wiener")),
+    "vocode": ("vocode", ("Griffin-Lim", "Griffin-Lim, bi-level")),
+    "separate": ("separate", ("mixture",)),
+    "mend": ("mend: band, clip, gaps", ("input", "one after another")),
+}
+INTRO = """# Benchmark
+
+Every table is printed by `voxmend bench TASK --data DIR` on the loudest 4 s of each file of
+LibriSpeech test speakers, on {machine}; `tools/figures.py` gathers them
+here. Compare real-time factors within a table only. In `inpaint`, SI-SNR is over the gaps. In
+`mend`, `one after another` is told the same damage as the single pass.
+"""
+
+
+def replace_between(path: Path, name: str, lines: list[str]) -> None:
+    """Replaces what stands between the comments `<!-- name -->` and `<!-- end -->`."""
+    text, parts = path.read_text(), rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    assert re.search(parts, text, flags=re.S), f"{path}: no {name}"
+    text = re.sub(parts, lambda m: m[1] + "\n".join(lines) + m[2], text, flags=re.S)
+    path.write_text(text)
+
+
+def summary(cases: dict[str, list[dict]]) -> list[str]:
+    """The README's table: default steps beside the baselines."""
+    rows = []
+    for case, (title, others) in README.items():
+        for row in cases[case]:
+            if row["method"] in others or "(default)" in row["method"]:
+                method = row["method"].replace(" (default)", "")
+                rows.append({**row, "method": f"{title} | {method}"})
+                title = ""
+    columns = {key: COLUMNS[key] for key in ("si_snr", "lsd", "estoi", "pesq_wb")}
+    lines = table(rows, columns)
+    return [lines[0].replace("| method", "| task | method"), lines[1] + "---|", *lines[2:]]
+
+
+def main(folder: Path, machine: str) -> None:
+    results = {task: json.loads((folder / f"{task}.json").read_text()) for task in TASKS}
+    sections = [f"\n## {task}\n\n{markdown(result)}\n" for task, result in results.items()]
+    root = Path(__file__).parent.parent
+    (root / "docs" / "benchmark.md").write_text(INTRO.format(machine=machine) + "".join(sections))
+    cases = {name: rows for result in results.values() for name, rows in result["cases"].items()}
+    replace_between(root / "README.md", "figures", summary(cases))
+    found = markdown(results["mend"]).split("\n\n")[-1].splitlines()
+    replace_between(root / "README.md", "found", found)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
