@@ -1,5 +1,7 @@
 """The benchmark counts, repeats itself and scores what it says."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,13 @@ def test_rows_calls_and_input_score(data, prior):
     again = benchmark.run("declip", data, None, str(prior), steps=(2,), progress=False)
     assert [r["si_snr"] for r in again["cases"]["declip"]] == [r["si_snr"] for r in rows.values()]
     assert "| ours, 2 steps |" in benchmark.markdown(result)
+
+
+def test_a_missing_package_is_said_at_once(data, prior, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    monkeypatch.setattr(benchmark, "run_case", lambda *args: pytest.fail("began to work"))
+    with pytest.raises(ImportError, match="pystoi is missing: pip install"):
+        benchmark.run("declip", data, None, str(prior), progress=False)
 
 
 def test_every_case_runs(data, prior):

@@ -191,6 +191,13 @@ def mean(values) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
+def check_metrics() -> None:
+    """Raises ImportError at once, before minutes of work, if a metric lacks its package."""
+    wave = np.random.default_rng(0).normal(0, 0.1, RATE)
+    for metric in METRICS.values():
+        metric(wave, wave, RATE)
+
+
 def measure(examples: list[Example], method: Callable, name: str, counter: CallCounter,
             progress: bool, score: Callable = score) -> dict:
     """One row: means over the examples, network calls per clip, real-time factor."""
@@ -268,7 +275,7 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     names = [n for n in CASES if task in ("all", CASES[n].task)]
     if len(waves) < (2 if "separate" in names else 1):
         raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
-    list(METRICS.values())  # says at once if a package is missing
+    check_metrics()
     counter = CallCounter(hub.load_prior(prior, device))
     path = hub.find_prior(prior)
     result = {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),

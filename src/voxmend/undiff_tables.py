@@ -92,6 +92,7 @@ class Tables:
                  steps: int, exact: bool, seed: int, device: str, progress: bool):
         if not priors:
             raise ValueError("name at least one prior")
+        benchmark.check_metrics()
         self.clips = random_crops(data, clips, seed)
         self.others = random_crops(data, clips, seed + 1)
         if len(self.clips) < 2:
