@@ -73,6 +73,15 @@ def test_unknown_names_list_the_known():
         METRICS["mos"]
 
 
+def test_estoi_has_no_meaning_on_too_little_speech():
+    pytest.importorskip("pystoi")
+    wave = np.zeros(RATE)
+    wave[-3500:] = np.random.default_rng(0).normal(size=3500)  # 219 ms
+    assert np.isnan(METRICS["estoi"](wave, wave, RATE))
+    wave[-8000:] = np.random.default_rng(0).normal(size=8000)
+    assert METRICS["estoi"](wave, wave, RATE) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name, package", [("estoi", "pystoi"), ("pesq_wb", "pesq")])
 def test_a_missing_extra_says_what_to_install(name, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)

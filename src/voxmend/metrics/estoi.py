@@ -1,5 +1,9 @@
 """Extended short-time objective intelligibility."""
 
+import warnings
+
+import numpy as np
+
 from ._common import extra, paired
 
 
@@ -10,9 +14,15 @@ def estoi(estimate, reference, sample_rate: int) -> float:
     with the reference's silent frames left out; signals are resampled to 10 kHz.
     (Jensen & Taal 2016; computed by pystoi)
 
-    Shape: `[T]`, `[T]` to a float.
+    Shape: `[T]`, `[T]` to a float, nan where less than a segment is not silent.
 
     Raises ValueError for signals that are not 1-D or differ in length, ImportError without pystoi.
     """
     estimate, reference = paired(estimate, reference)
-    return float(extra("pystoi").stoi(reference, estimate, sample_rate, extended=True))
+    stoi = extra("pystoi").stoi
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
+        try:
+            return float(stoi(reference, estimate, sample_rate, extended=True))
+        except RuntimeWarning:  # for which pystoi gives 1e-5
+            return np.nan
