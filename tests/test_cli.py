@@ -302,6 +302,7 @@ def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_
     assert code == 0, text.err
     entry = json.loads((tmp_path / "out.wav.json").read_text())
     assert entry["guidance"] == repr(tasks[verb].guidance)
+    assert (entry["start"], entry["steps"]) == ("noise", 5)  # the prior's own
     wave = audio.load(source, 16000)
     damage = Damage(**entry["damage"])
     direct = Restorer(tasks[verb], epsilon_prior, device="cpu")(wave, 16000, damage)

@@ -212,7 +212,8 @@ def finish(target: Path, restorer: Restorer, damage: Damage, seconds: float, dur
     task = restorer.task
     weights = hub.find_prior(str(restorer.prior_name)) if restorer.prior_name else None
     entry = {"task": task.name, "input": source and source.name, "damage": asdict(damage),
-             "steps": task.steps, "seed": restorer.seed, "draws": restorer.draws,
+             "start": task.start, "steps": len(task.levels(task, restorer.prior)) - 1,
+             "seed": restorer.seed, "draws": restorer.draws,
              "sampler": task.sampler.__name__, "guidance": repr(task.guidance),
              "prior": weights and weights.stem,
              "weights_sha256": weights and hub.file_hash(weights),
