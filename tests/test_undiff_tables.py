@@ -1,5 +1,8 @@
 """UnDiff's tables repeat themselves, count calls and say what the paper says."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -33,6 +36,53 @@ def test_crops_are_of_one_second_and_never_of_a_pause(tmp_path):
     assert len({c.tobytes() for c in crops}) == 10
     again = undiff_tables.random_crops(tmp_path, 1, 3)[0]
     assert np.array_equal(again, crops[3])
+
+
+def test_crops_are_of_files_spread_over_all(tmp_path):
+    """So of several speakers, whose files stand side by side."""
+    for number in range(9):
+        (tmp_path / f"{number // 3}").mkdir(exist_ok=True)
+        level = np.full((1, 16000), 0.1 * (number + 1))
+        audio.save(tmp_path / f"{number // 3}" / f"{number}.wav", level, 16000)
+    levels = [round(10 * crop[0]) - 1 for crop in undiff_tables.random_crops(tmp_path, 3, 0)]
+    assert levels == [0, 3, 6]
+    assert len(undiff_tables.random_crops(tmp_path, 48, 0)) == 9
+
+
+@pytest.mark.parametrize("wave, word", [(voice(0.9), "shorter than 1 s"),
+                                        (np.zeros((1, 20000)), "but silence")])
+def test_files_without_a_second_of_speech_are_named(wave, word, tmp_path):
+    audio.save(tmp_path / "bad.wav", wave, 16000)
+    with pytest.raises(audio.AudioError, match=f"bad.wav: .*{word}"):
+        undiff_tables.random_crops(tmp_path, 1, 0)
+
+
+def test_priors_of_one_name_have_rows_of_their_own(data, prior, epsilon_prior, tmp_path):
+    """As all have that `train` made."""
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    places = []
+    for folder, made in (("one", prior), ("two", epsilon_prior)):
+        (tmp_path / folder).mkdir()
+        places.append(tmp_path / folder / "prior.safetensors")
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(made.with_suffix(suffix), places[-1].with_suffix(suffix))
+    result = undiff_tables.run(data, tuple(map(str, places)), tables=("generate",), steps=1,
+                               exact=False, progress=False)
+    assert result["priors"] == {"one/prior": hub.file_hash(prior),
+                                "two/prior": hub.file_hash(epsilon_prior)}
+    methods = [row["method"] for row in result["tables"]["generate"]]
+    assert methods[2:] == ["one/prior, 1 steps", "two/prior, 1 steps"]
+
+
+def test_weights_for_another_rate_are_refused(data, prior, tmp_path):
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    card = hub.read_card(prior) | {"sample_rate": 8000, "prediction": "sources"}
+    shutil.copy(prior, tmp_path / "slow.safetensors")
+    (tmp_path / "slow.json").write_text(json.dumps(card))
+    with pytest.raises(hub.PriorError, match="slow.* works at 8000 Hz"):
+        undiff_tables.run(data, (str(prior),), tmp_path / "slow.safetensors", progress=False)
 
 
 def test_rows_calls_and_figures(data, epsilon_prior, tmp_path):

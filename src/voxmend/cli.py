@@ -413,7 +413,7 @@ def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separat
         priors: Bundled names or .safetensors files, each a row or two of every table.
         separator: Weights of a Conv-TasNet for table 5 (recipes/conv_tasnet.py).
         tables: Which tables.
-        clips: Take only the first so many files.
+        clips: Take only so many files, spread evenly over all.
         steps: Of voxmend's own tasks.
         skip_exact: Leave out the rows that sample by all steps of the schedule, as the paper does.
         out: Write all figures to this JSON file, and the tables to the same name with .md.

@@ -30,8 +30,9 @@ PAPER = {
         "Voicefixer": (3.67, 1.08), "TFiLM": (2.83, 1.01), "DiffWave": (3.48, 0.96),
         "FFC-AE": (3.59, 1.13)}),
     "extend-4k": ("Table 2: bandwidth extension, 4 kHz to 8 kHz", ("wvmos", "lsd"), {
-        "input": (3.34, 0.85), "HiFi++": (4.22, 1.07), "Voicefixer": (3.95, 0.98),
-        "TFiLM": (3.46, 0.83), "DiffWave": (4.00, 0.76), "FFC-AE": (3.88, 0.96)}),
+        "ground truth": (4.17, 0.0), "input": (3.34, 0.85), "HiFi++": (4.22, 1.07),
+        "Voicefixer": (3.95, 0.98), "TFiLM": (3.46, 0.83), "DiffWave": (4.00, 0.76),
+        "FFC-AE": (3.88, 0.96)}),
     "declip": ("Table 3: declipping, input SDR 3 dB", ("wvmos", "si_snr"), {
         "ground truth": (3.91, None), "input": (2.30, 3.82), "A-SPADE": (2.63, 8.48),
         "S-SPADE": (2.69, 8.50), "Voicefixer": (2.79, -22.58), "DiffWave": (3.62, 10.57),
@@ -48,22 +49,38 @@ DISTANCES = {"frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2)}
 
 
 def random_crops(data: Path, count: int, seed: int, seconds: float = 1.0) -> list[np.ndarray]:
-    """A random crop of each of the first files of `data/test`, or of `data`, in mono.
+    """A random crop of each of so many files of `data/test`, or of `data`, in mono.
 
-    A crop whose RMS is more than 12 dB under its file's is drawn again: it is a pause.
+    The files are spread evenly over all, since neighbours are often of one speaker. A crop whose
+    RMS is more than 12 dB under its file's is drawn again: it is a pause.
+
+    Raises AudioError for a file that is shorter than a crop or silent.
     """
     folder = data / "test" if (data / "test").is_dir() else data
-    length, crops = round(seconds * RATE), []
-    for number, file in enumerate(audio_files(folder)[:count]):
+    files, length, crops = audio_files(folder), round(seconds * RATE), []
+    count = min(count, len(files))
+    for number in range(count):
+        file = files[number * len(files) // count]
         wave = audio.load(file, RATE).mean(0)
+        if len(wave) < length:
+            raise audio.AudioError(f"{file}: shorter than {seconds:g} s; leave it out")
         generator = np.random.default_rng([seed, number])
         for _ in range(100):
-            start = generator.integers(0, max(1, len(wave) - length + 1))
+            start = generator.integers(0, len(wave) - length + 1)
             crop = wave[start:start + length]
             if rms(crop) > rms(wave) / 4:
                 break
+        else:
+            raise audio.AudioError(f"{file}: hardly anything but silence; leave it out")
         crops.append(crop)
     return crops
+
+
+def labels(paths: list[Path]) -> list[str]:
+    """Names of weights in tables, with their folder's where some are called alike."""
+    stems = [path.stem for path in paths]
+    return [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}"
+            for path in paths]
 
 
 def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
@@ -97,7 +114,13 @@ class Tables:
         self.others = random_crops(data, clips, seed + 1)
         if len(self.clips) < 2:
             raise ValueError(f"{data}: too few clips; mixtures need two")
-        self.priors = {hub.find_prior(p): CallCounter(hub.load_prior(p, device)) for p in priors}
+        paths = [hub.find_prior(prior) for prior in priors]
+        for path in [*paths, *([separator] if separator else [])]:
+            if (rate := hub.read_card(path).get("sample_rate", RATE)) != RATE:
+                raise hub.PriorError(f"{path}: works at {rate} Hz, but the tables are at {RATE} Hz")
+        self.hashes = dict(zip(labels(paths), map(hub.file_hash, paths)))
+        self.priors = {label: CallCounter(hub.load_prior(str(path), device))
+                       for label, path in zip(self.hashes, paths)}
         self.separator = separator and load_separator(separator, device)
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
@@ -115,11 +138,11 @@ class Tables:
 
     def restorers(self, task: str):
         """Label, Restorer and call counter of every prior in every mode."""
-        for path, counter in self.priors.items():
+        for label, counter in self.priors.items():
             if self.exact:
-                yield (f"{path.stem}, all steps", counter, Restorer(
+                yield (f"{label}, all steps", counter, Restorer(
                     undiff.PAPER[task], counter, seed=self.seed, device=self.device))
-            yield (f"{path.stem}, {self.steps} steps", counter, Restorer(
+            yield (f"{label}, {self.steps} steps", counter, Restorer(
                 task, counter, self.steps, self.seed, device=self.device))
 
     def row(self, examples: list[Example], label: str, method: Callable,
@@ -192,8 +215,7 @@ def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: Path | 
         shared.figure(plot)
     return {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
             "machine": benchmark.machine(), "missing": shared.missing,
-            "priors": {path.stem: hub.file_hash(path) for path in shared.priors},
-            "tables": measured}
+            "priors": shared.hashes, "tables": measured}
 
 
 def markdown(result: dict) -> str:
