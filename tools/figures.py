@@ -1,5 +1,6 @@
 """Writes the tables of docs/benchmark.md and README.md from benchmark results.
 
+    mkdir figures
     for task in declip extend inpaint denoise vocode separate mend; do
         voxmend bench $task --data DIR --out figures/$task.json
     done

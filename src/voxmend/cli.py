@@ -138,7 +138,8 @@ def declip(source: In, target: Out, common: Options = Mending(), level: str = "a
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
         level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule.
+            (undiff-release), both by every step of the prior's schedule, or 200 where it
+            has none.
     """
     told = {} if level == "auto" else {"clip_level": _number("level", level, 0, 1)}
     return _mend("declip", source, target, common, method, **told)
@@ -153,7 +154,7 @@ def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "
         target: Where the result goes.
         cutoff: Frequency in Hz above which everything is lost; auto finds it.
         method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
-            schedule.
+            schedule, or 200 where it has none.
     """
     told = {} if cutoff == "auto" else {"cutoff": _number("cutoff", cutoff, 0, 8000)}
     return _mend("extend", source, target, common, method, **told)
@@ -191,7 +192,8 @@ def vocode(source: In, target: Out, common: Options = Mending(),
         source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
         target: Where the result goes.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule.
+            (undiff-release), both by every step of the prior's schedule, or 200 where it
+            has none.
     """
     if source.suffix.lower() != ".npy":
         return _mend("vocode", source, target, common, method)
@@ -212,7 +214,8 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: i
         outdir: Folder for speaker1.wav, speaker2.wav, ...
         speakers: How many voices there are.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule.
+            (undiff-release), both by every step of the prior's schedule, or 200 where it
+            has none.
     """
     from . import files
 
@@ -233,7 +236,8 @@ def generate(outdir: OutDir, common: Drawing = Common(),
         outdir: Folder for 0001.wav, 0002.wav, ...
         n: How many files.
         seconds: Length of each.
-        method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule.
+        method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule, or 200
+            where it has none.
     """
     from . import files
 

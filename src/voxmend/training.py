@@ -287,7 +287,7 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
 
     Args:
         data: a folder that holds `train/` and `val/`.
-        folder: where checkpoint, log and product (`prior.safetensors`) go; its `cache/` holds
+        folder: where checkpoint, log and product (as `prior.safetensors`) go; its `cache/` holds
             decoded audio.
         minutes: wall-clock limit of this call.
         steps: the recipe's number of steps, replaced.

@@ -1,8 +1,9 @@
 """UnDiff's tables 1 to 5 and figure 1 on any clean speech, with the paper's own figures below.
 
 Every clip is a random crop of one second, as in the paper. Each prior stands twice: sampled by all
-steps of its training schedule, as the paper states the task (`undiff.PAPER`), and by voxmend's own
-task in a few network calls. Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
+steps of its training schedule, or UnDiff's 200 where it has none, as the paper states the task
+(`undiff.PAPER`), and by voxmend's own task in a few network calls.
+Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
 """
 
 from collections.abc import Callable
