@@ -117,11 +117,13 @@ def test_each_input_of_the_light_network_has_a_gain_for_each_output():
     torch.testing.assert_close(network(x, torch.zeros(1)), gains @ x, rtol=1e-4, atol=1e-5)
 
 
-def test_silence_stays_silent_and_stereo_is_refused():
+def test_silence_stays_silent_and_stereo_and_unknown_samplers_are_refused():
     model = exact_model()
     assert np.abs(diffsep.separate(model, np.zeros(500))).max() < 1e-3
     with pytest.raises(ValueError, match="mono"):
         diffsep.separate(model, np.zeros((2, 500)))
+    with pytest.raises(ValueError, match="unknown sampler 'ddim'; known: predictor_corrector, "):
+        diffsep.separate(model, np.zeros(500), "ddim")
 
 
 # Training.

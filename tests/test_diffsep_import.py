@@ -113,7 +113,7 @@ def test_bad_checkpoints_are_one_line(release, tmp_path):
     cases = [({}, "holds no DiffSep"), ({"state_dict": 3}, "holds no DiffSep"),
              ({"state_dict": {k: t for k, t in state.items() if k != first}}, "has 162 weights"),
              ({"state_dict": state | {first: torch.zeros(3, 4)}}, r"shape \[3, 4\]"),
-             ({"state_dict": state | {"score_model.backbone.extra": averages[0]}}, "no NCSN"),
+             ({"state_dict": state | {"score_model.backbone.extra": averages[0]}}, "has extra, "),
              (release | {"ema": {"shadow_params": averages[:5]}}, "has 5 averages")]
     for checkpoint, word in cases:
         with pytest.raises(CheckpointError, match=word) as caught:

@@ -133,8 +133,10 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
         sampler: `PAPER`, with two network calls a step, or a name in `samplers.SAMPLERS`.
         noise, callback: as in `samplers`.
 
-    Shape: `[B, 1, T]` to `[B, K, T]`.
+    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for an unknown sampler.
     """
+    if sampler not in (PAPER, *SAMPLERS):
+        raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join((PAPER, *SAMPLERS))}")
     process, times = model.process_of(mixture), time_grid(steps)
     if sampler == PAPER:
         score = model.score(process, mixture)

@@ -157,8 +157,11 @@ def _save(path: Path, out: Path, network: nn.Module, state: dict[str, Tensor], c
 def _ncsnpp_place(key: str) -> tuple[int, list[int]]:
     """Where a tensor stands in the release's NCSN++; the output layer comes first."""
     module, _, part = key.removeprefix("all_modules.").partition(".")
-    number = -1 if module == "output_layer" else int(module)
-    return number, [NCSNPP_PARTS.index(p) for p in part.split(".")]
+    try:
+        number = -1 if module == "output_layer" else int(module)
+        return number, [NCSNPP_PARTS.index(p) for p in part.split(".")]
+    except ValueError:
+        raise CheckpointError(f"has {key}, which no NCSN++ has") from None
 
 
 def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], bool]:
@@ -171,8 +174,8 @@ def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], boo
     state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
     try:
         keys = sorted(state, key=_ncsnpp_place)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: has weights that no NCSN++ has ({error})") from None
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     ema = checkpoint.get("ema")
     averages = ema.get("shadow_params", []) if isinstance(ema, dict) else []
     if averages:  # older ones without the frequencies, which are not trained
