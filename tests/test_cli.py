@@ -233,6 +233,11 @@ def test_vocode_writes_the_uncertainty_of_a_mel(prior, tmp_path, capsys):
     np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
     run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", "--draws", 2, *quick(prior))
     assert soundfile.read(tmp_path / "m.uncertainty.wav")[0].max() > 0
+    (tmp_path / "n.uncertainty.wav").write_text("mine")
+    code, text = run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "n.wav", "--draws", 2,
+                     *quick(prior))
+    assert code == 2 and "n.uncertainty.wav: exists already" in text.err
+    assert not (tmp_path / "n.wav").exists()
 
 
 def test_existing_output_is_kept(wav, prior, tmp_path, capsys):

@@ -226,7 +226,9 @@ def finish(target: Path, restorer: Restorer, damage: Damage, seconds: float, dur
 
 def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool) -> None:
     """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
-    check_free(target, overwrite)
+    targets = [target, uncertainty(target)][:restorer.draws]
+    for path in targets:
+        check_free(path, overwrite)
     begun = time.monotonic()
     if not source.is_file():
         raise audio.AudioError(f"{source}: no such file: check the name")
@@ -244,7 +246,7 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
-    for path, row in zip((target, uncertainty(target)), wave):
+    for path, row in zip(targets, wave):
         warn_clamped(path, audio.save(path, row[None], restorer.sample_rate, overwrite=overwrite))
     finish(target, restorer, Damage(), time.monotonic() - begun,
            wave.shape[1] / restorer.sample_rate, source)
