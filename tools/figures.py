@@ -28,9 +28,10 @@ README = {  # case: its title, and the rows beside ours
 INTRO = """# Benchmark
 
 Every table is printed by `voxmend bench TASK --data DIR` on the loudest 4 s of each file of
-LibriSpeech test speakers, on {machine}; `tools/figures.py` gathers them
-here. Compare real-time factors within a table only. In `inpaint`, SI-SNR is over the gaps. In
-`mend`, `one after another` is told the same damage as the single pass.
+LibriSpeech test speakers, and gathered here by `tools/figures.py`. Machine:
+{machine}.
+Compare real-time factors within a table only. In `inpaint`, SI-SNR is over the gaps. In `mend`,
+`one after another` is told the same damage as the single pass.
 """
 
 
