@@ -85,6 +85,20 @@ def test_weights_for_another_rate_are_refused(data, prior, tmp_path):
         undiff_tables.run(data, (str(prior),), tmp_path / "slow.safetensors", progress=False)
 
 
+def test_voices_stand_in_the_figure_in_their_references_order(data, prior, tmp_path, monkeypatch):
+    for package in ("matplotlib", "pesq", "pystoi"):
+        pytest.importorskip(package)
+    drawn = {}
+    monkeypatch.setattr("voxmend.plot.spectrograms", lambda waves, *args: drawn.update(waves))
+    tables = undiff_tables.Tables(data, (str(prior),), None, 2, 1, False, 0, "cpu", False)
+    swapped = benchmark.mixtures(tables.clips)[0].clean[::-1]
+    monkeypatch.setattr(tables, "restorers",
+                        lambda task: iter([("", None, lambda *args: swapped)]))
+    tables.figure(tmp_path / "figure1.png")
+    for number in "12":
+        assert np.array_equal(drawn[f"separated {number}"], drawn[f"reference {number}"])
+
+
 def test_rows_calls_and_figures(data, epsilon_prior, tmp_path):
     pytest.importorskip("pesq")
     pytest.importorskip("pystoi")

@@ -17,6 +17,7 @@ from .benchmark import CASES, RATE, CallCounter, Example, mean, mixtures, rms
 from .data import audio_files
 from .metrics import DISTRIBUTION, QUALITY
 from .metrics._common import WeightsError
+from .metrics.swap_rate import best_order
 from .restorer import Restorer
 from .separation import load_separator, separate
 
@@ -199,6 +200,7 @@ class Tables:
         example = mixtures(self.clips)[0]
         _, _, mender = next(self.restorers("separate"))
         apart = mender(example.damaged, RATE, example.damage)
+        apart = apart[list(best_order(apart, example.clean))]
         spectrograms({"reference 1": example.clean[0], "reference 2": example.clean[1],
                       "mixture": example.damaged, "separated 1": apart[0],
                       "separated 2": apart[1]}, RATE, path)
