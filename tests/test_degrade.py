@@ -23,7 +23,8 @@ def test_lowpass_has_its_gain(cutoff):
         wave, np.nan), lambda wave: degrade.clip_level_for_sdr(0 * wave, 3),
     lambda wave: degrade.white_noise(wave, -9999, 0), lambda wave: degrade.white_noise(
         wave, np.nan, 0), lambda wave: degrade.gaps(wave, 16000, every=np.inf),
-    lambda wave: degrade.gaps(wave, 16000, np.nan), lambda wave: degrade.gaps(wave, 16000, 0.01)])
+    lambda wave: degrade.gaps(wave, 16000, np.nan), lambda wave: degrade.gaps(wave, 16000, 0.01),
+    lambda wave: degrade.gaps(wave, 16000, 50, 50.01)])
 def test_no_such_damage(make):
     with pytest.raises(ValueError, match="SDR|SNR|silence|gaps of"):
         make(speech())

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import voice
 from voxmend import audio, benchmark, hub, undiff_tables
-from voxmend.cli import main
+from voxmend.cli import UNDIFF_TABLES, main
 from voxmend.metrics import METRICS
 
 
@@ -72,7 +72,7 @@ def test_priors_of_one_name_have_rows_of_their_own(data, prior, epsilon_prior, t
     assert result["priors"] == {"one/prior": hub.file_hash(prior),
                                 "two/prior": hub.file_hash(epsilon_prior)}
     methods = [row["method"] for row in result["tables"]["generate"]]
-    assert methods[2:] == ["one/prior, 1 steps", "two/prior, 1 steps"]
+    assert methods[2:] == ["one/prior, 1 step", "two/prior, 1 step"]
 
 
 def test_weights_for_another_rate_are_refused(data, prior, tmp_path):
@@ -104,8 +104,10 @@ def test_rows_calls_and_figures(data, epsilon_prior, tmp_path):
     pytest.importorskip("pystoi")
     pytest.importorskip("matplotlib")
     picture = tmp_path / "figure1.png"
-    result = undiff_tables.run(data, (str(epsilon_prior),), steps=2, plot=picture, progress=False)
-    assert list(result["tables"]) == list(undiff_tables.PAPER)
+    some = ("generate", "extend-4k", "declip", "separate")
+    result = undiff_tables.run(data, (str(epsilon_prior),), tables=some, steps=2, plot=picture,
+                               progress=False)
+    assert tuple(result["tables"]) == some
     for name, rows in result["tables"].items():
         calls = {row["method"]: row["calls"] for row in rows}
         assert calls["ddpm, all steps"] == 5 and calls["ddpm, 2 steps"] == 2, name
@@ -123,6 +125,10 @@ def test_rows_calls_and_figures(data, epsilon_prior, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_command_knows_every_table():
+    assert UNDIFF_TABLES == tuple(undiff_tables.PAPER)
+
+
 def test_command_and_its_errors(data, prior, tmp_path, capsys):
     pytest.importorskip("pesq")
     pytest.importorskip("pystoi")
@@ -133,7 +139,8 @@ def test_command_and_its_errors(data, prior, tmp_path, capsys):
     assert "Table 2" in capsys.readouterr().out and out.with_suffix(".md").is_file()
     for extra, message in (([], "exists already"), (["--overwrite", "--clips", "1"], "--clips"),
                            (["--overwrite", "--separator", str(prior)], "not a separator"),
-                           (["--overwrite", "--priors"], "at least one prior")):
+                           (["--overwrite", "--priors"], "at least one prior"),
+                           (["--overwrite", "--tables"], "name some of generate, ")):
         assert main(command + extra) == 2
         assert message in capsys.readouterr().err
 
@@ -149,6 +156,6 @@ def test_conv_tasnet_has_a_row(data, prior, tmp_path):
     result = undiff_tables.run(data, (str(prior),), path, tables=("separate",), steps=1,
                                exact=False, progress=False)
     rows = {row["method"]: row for row in result["tables"]["separate"]}
-    assert {"mixture", "Conv-TasNet", "small, 1 steps"} <= set(rows)
+    assert {"mixture", "Conv-TasNet", "small, 1 step"} <= set(rows)
     assert rows["mixture"]["swap_rate"] is None and rows["ground truth"]["swap_rate"] == 0
     assert 0 <= rows["Conv-TasNet"]["swap_rate"] <= 0.5

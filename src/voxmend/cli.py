@@ -431,6 +431,8 @@ def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separat
     _check_seed(seed)
     if clips < 2 or steps < 1:
         raise ValueError("--clips must be at least 2 and --steps at least 1")
+    if not tables:
+        raise ValueError(f"--tables: name some of {', '.join(UNDIFF_TABLES)}")
     _free_report(out, overwrite)
     if plot:
         _check_plot(plot, overwrite)

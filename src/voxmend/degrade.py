@@ -94,9 +94,9 @@ def gaps(wave: np.ndarray, sample_rate: int, milliseconds: float = 50.0,
 
     Shape: `[..., T]` to `[..., T]` and `[T]` (bool).
     """
-    if not 1000 / sample_rate <= milliseconds < every < np.inf:
+    length, period = (np.round(t * sample_rate / 1000) for t in (milliseconds, every))
+    if not 1 <= length < period < np.inf:
         raise ValueError(f"gaps of {milliseconds:g} ms do not fit in one every {every:g} ms")
-    length, period = round(milliseconds * sample_rate / 1000), round(every * sample_rate / 1000)
     wave = np.asarray(wave)
     phase = np.arange(wave.shape[-1]) - period // 2
     kept = (phase < 0) | (phase % period >= length)

@@ -93,7 +93,7 @@ def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
             trial(metrics[name])
             found[name] = metrics[name]
         except (ImportError, WeightsError) as error:
-            missing.append(f"{name}: {error}")
+            missing.append(f"{name}: {error}".replace(str(Path.home()), "~"))
     return found, missing
 
 
@@ -144,7 +144,7 @@ class Tables:
             if self.exact:
                 yield (f"{label}, all steps", counter, Restorer(
                     undiff.PAPER[task], counter, seed=self.seed, device=self.device))
-            yield (f"{label}, {self.steps} steps", counter, Restorer(
+            yield (f"{label}, {self.steps} step{'s' * (self.steps > 1)}", counter, Restorer(
                 task, counter, self.steps, self.seed, device=self.device))
 
     def row(self, examples: list[Example], label: str, method: Callable,
