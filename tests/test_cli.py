@@ -277,7 +277,9 @@ def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
     (tmp_path / "out").mkdir()
     child = subprocess.Popen(
         [sys.executable, "-m", "voxmend", "declip", source, tmp_path / "out" / "o.wav",
-         "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True)
+         "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True,
+        # in the background, where a shell ignores SIGINT, the child would inherit that
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     deadline = time.time() + 60
     while not any((tmp_path / "out").iterdir()) and time.time() < deadline:
         time.sleep(0.1)
