@@ -5,79 +5,90 @@ to twice its length (AᵀA = I) and Γ the frames that could have been clipped t
 
     x ∈ Γ of min ‖z‖₀, such that ‖Ax − z‖ ≤ ε (analysis) or ‖x − Aᵀz‖ ≤ ε (synthesis),
 
-which ADMM attacks with H_k, the projection onto k coefficients: k starts at 1 and grows by one in
-every iteration until the constraint is met. The solutions are overlap-added. All frames of a signal
-are solved side by side, in float32, on as many threads as torch has.
+which ADMM attacks with H_k, the projection onto k pairs of conjugate coefficients: k starts at 1
+and grows by one in every iteration until the constraint is met. The solutions are overlap-added.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import irfft, rfft
+from torch import Tensor
+from torch.nn.functional import fold, pad
 
 from .declip import _clipped, _consistent
 
-CHUNK = 64
-"""Frames that one thread solves together."""
+CHUNK = 128
+"""Frames that one thread solves side by side."""
 
 
-def _analyse(frames: np.ndarray) -> np.ndarray:
-    """Ax; all bins but the first and the last stand for two of the full DFT, hence their √2.
-
-    Shape: `[n, frame]` to `[n, frame + 1]` complex.
-    """
-    spectrum = rfft(frames, 2 * frames.shape[1], norm="ortho")
-    spectrum[:, 1:-1] *= 2**0.5
-    return spectrum
+def _analyse(frames: Tensor) -> Tensor:
+    """Ax, one coefficient of every pair. Shape: `[n, frame]` to `[n, frame + 1]` complex."""
+    return torch.fft.rfft(frames, 2 * frames.shape[1], norm="ortho")
 
 
-def _synthesise(spectrum: np.ndarray) -> np.ndarray:
+def _synthesise(spectrum: Tensor) -> Tensor:
     """Aᵀz. Shape: `[n, frame + 1]` complex to `[n, frame]`."""
     size = spectrum.shape[1] - 1
-    spectrum = spectrum.copy()
-    spectrum[:, 1:-1] *= 0.5**0.5
-    return irfft(spectrum, 2 * size, norm="ortho")[:, :size]
+    return torch.fft.irfft(spectrum, 2 * size, norm="ortho")[:, :size]
 
 
-def _sparsest(spectrum: np.ndarray, k: int) -> np.ndarray:
+def _power(spectrum: np.ndarray) -> np.ndarray:
+    """|z|² of every pair; the first and the last coefficient have no conjugate."""
+    power = 2 * (spectrum.real**2 + spectrum.imag**2)
+    power[:, [0, -1]] /= 2
+    return power
+
+
+def _sparsest(spectrum: Tensor, k: int) -> Tensor:
     """H_k: the k largest coefficients of every row, the others zero."""
-    power = spectrum.real**2 + spectrum.imag**2
+    z = spectrum.numpy()  # torch has no partition, and its other ways to the k-th are slow
+    power = _power(z)
     smallest = np.partition(power, -k, axis=1)[:, -k, None]
-    return np.where(power >= smallest, spectrum, 0)
+    return torch.from_numpy(z * (power >= smallest))
 
 
-def _analysis_step(y, clipped, k, spectrum, dual):
+def _analysis_step(low, high, k, spectrum, dual):
     """z = H_k(Ax + u), x = proj_Γ(Aᵀ(z − u)), u ← u + Ax − z."""
     sparse = _sparsest(spectrum + dual, k)
-    x = _consistent(_synthesise(sparse - dual), y, clipped)
+    x = _synthesise(sparse - dual).clamp(low, high)
     spectrum = _analyse(x)
     gap = spectrum - sparse
-    return x, gap, (spectrum, dual + gap)
+    distance = torch.from_numpy(_power(gap.numpy()).sum(1)).sqrt()
+    return x, distance, (spectrum, dual + gap)
 
 
-def _synthesis_step(y, clipped, k, x, dual):
+def _synthesis_step(low, high, k, x, dual):
     """z = H_k(A(x − u)), x = proj_Γ(Aᵀz + u), u ← u + Aᵀz − x."""
     sparse = _synthesise(_sparsest(_analyse(x - dual), k))
-    x = _consistent(sparse + dual, y, clipped)
+    x = (sparse + dual).clamp(low, high)
     gap = sparse - x
-    return x, gap, (x, dual + gap)
+    return x, gap.norm(dim=1), (x, dual + gap)
 
 
-def _solve(y: np.ndarray, clipped: np.ndarray, step, first, tolerance: float) -> np.ndarray:
+def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float) -> Tensor:
     """Iterates on the frames whose gap is still above the tolerance. Shape: `[n, frame]`."""
-    solved, where = y.copy(), np.flatnonzero(clipped.any(axis=1))
-    y, clipped = y[where], clipped[where]
-    state = first(y), np.zeros_like(first(y))
+    solved, where = y.clone(), (low < high).any(1).nonzero().flatten()
+    y, low, high = y[where], low[where], high[where]
+    state = first(y), torch.zeros_like(first(y))
     for k in range(1, y.shape[1] + 1):
         if not len(where):
             break
-        solved[where], gap, state = step(y, clipped, k, *state)
-        unmet = np.linalg.norm(gap, axis=1) > tolerance
+        solved[where], distance, state = step(low, high, k, *state)
+        unmet = distance > tolerance
         if not unmet.all():
-            where, y, clipped, *state = (a[unmet] for a in (where, y, clipped, *state))
+            where, low, high, *state = (a[unmet] for a in (where, low, high, *state))
     return solved
+
+
+def _side_by_side(solve, chunks) -> list[Tensor]:
+    """`solve` of every chunk, each on one thread: its operations are too short to be split."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(solve, chunks))
+    finally:
+        torch.set_num_threads(threads)  # the pool's threads set it for all that start later
 
 
 def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first) -> np.ndarray:
@@ -86,19 +97,16 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first)
         return wave
     hop = round(0.016 * sample_rate)
     frame = 4 * hop
-    padding = (frame - hop, frame)
-    window = np.hanning(frame + 1)[:-1].astype(np.float32)
-    scaled, mask = (sliding_window_view(np.pad(a, padding), frame)[::hop]
-                    for a in (wave.astype(np.float32), clipped))
-    chunks = range(0, len(scaled), CHUNK)  # of a fixed size, so that no result depends on threads
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        solved = pool.map(lambda i: _solve(scaled[i:i + CHUNK] * window, mask[i:i + CHUNK], step,
-                                           first, tolerance * level), chunks)
-        frames = np.concatenate(list(solved)) * window / 1.5
-    total = np.zeros(len(wave) + sum(padding))
-    for start, solved in zip(range(0, len(total), hop), frames):
-        total[start:start + frame] += solved
-    return _consistent(total[padding[0]:padding[0] + len(wave)], wave, clipped)
+    window = torch.hann_window(frame)
+    y = torch.from_numpy(wave).float()
+    beyond = torch.where(torch.from_numpy(clipped), y.sign() * torch.finfo(y.dtype).max, y)
+    box = y, torch.minimum(y, beyond), torch.maximum(y, beyond)  # Γ lies between the last two
+    chunks = zip(*((pad(a, (frame - hop, frame)).unfold(0, frame, hop) * window).split(CHUNK)
+                   for a in box))
+    frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level), chunks)
+    frames = torch.cat(frames) * window / 1.5
+    total = fold(frames.T[None], (1, (len(frames) + 3) * hop), (1, frame), stride=(1, hop))
+    return _consistent(total.flatten()[frame - hop:][:len(wave)].double().numpy(), wave, clipped)
 
 
 def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1) -> np.ndarray:
