@@ -85,7 +85,7 @@ class CQTUNet(nn.Module):
 
     PRESETS = {
         "paper": {},
-        "small": {"widths": (16, 16, 32, 32, 64), "layers": 5, "octaves": 6, "bins_per_octave": 16},
+        "small": {"widths": (8, 16, 16, 32, 32), "layers": 3, "octaves": 6, "bins_per_octave": 16},
     }
 
     def __init__(self, widths: tuple[int, ...] = (64, 64, 128, 128, 256), layers: int = 8,

@@ -77,7 +77,7 @@ class DiffWave(nn.Module):
     PRESETS = {
         "paper": {},
         "original": {"layers": 36, "reduction": None},
-        "small": {"layers": 20, "channels": 64, "dilation_cycle": 10},
+        "small": {"layers": 20, "channels": 32, "dilation_cycle": 10},
     }
 
     def __init__(self, layers: int = 48, channels: int = 256, kernel: int = 3,

@@ -118,7 +118,7 @@ class FFCAE(nn.Module):
     Source: Shchekotov et al. 2022, "FFC-SE"; UnDiff (Iashchenko et al. 2023), sections 3.1 and 4.4.
     """
 
-    PRESETS = {"paper": {}, "small": {"channels": 64, "blocks": 6}}
+    PRESETS = {"paper": {}, "small": {"channels": 32, "blocks": 6}}
 
     def __init__(self, channels: int = 256, blocks: int = 18, global_ratio: float = 0.75,
                  n_fft: int = 1024, hop: int = 256):
