@@ -11,7 +11,7 @@ from voxmend import baselines
 from voxmend.baselines import spade
 from voxmend.baselines.interpolation import _precision_band, _precision_times
 from voxmend.metrics.si_snr import si_snr
-from voxmend.spectral import mel_basis
+from voxmend.spectral import mel_basis, overlap_add
 
 RATE = 16000
 
@@ -200,6 +200,19 @@ def test_mel_griffin_lim_meets_the_mel_in_time(length):
     energy, original = (np.convolve(x**2, np.ones(200), "valid") for x in (restored, wave))
     edge, expected = (np.argmax(e > 0.1 * e.max()) for e in (energy, original))
     assert abs(edge - expected) < 256
+
+
+def test_griffin_lim_refuses_a_hop_that_leaves_a_rest():
+    with pytest.raises(ValueError, match="does not divide"):
+        baselines.griffin_lim(np.ones((4, 513)), 300)
+
+
+@pytest.mark.parametrize("hop", [64, 32, 16])
+def test_overlap_add_sums_frames(hop):
+    frames = torch.randn(2, 5, 64)
+    length = 64 + 4 * hop
+    expected = torch.nn.functional.fold(frames.mT, (1, length), (1, 64), stride=(1, hop))
+    torch.testing.assert_close(overlap_add(frames, hop), expected[:, 0, 0])
 
 
 def test_mel_griffin_lim_refuses_what_it_cannot_invert():

@@ -56,6 +56,19 @@ class STFT:
         return x[:, :length].reshape(*spectrum.shape[:-2], length)
 
 
+def overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """Sum of frames that start every `hop` samples; `hop` divides their length.
+
+    Shape: `[..., n, frame]` to `[..., (n - 1) * hop + frame]`.
+    """
+    parts = frames.unflatten(-1, (-1, hop))
+    n, overlap = parts.shape[-3:-1]
+    total = frames.new_zeros(*frames.shape[:-2], n + overlap - 1, hop)
+    for i in range(overlap):
+        total[..., i:i + n, :] += parts[..., i, :]
+    return total.flatten(-2)
+
+
 def hz_to_mel(hz):
     """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     hz = np.asarray(hz, dtype=np.float64)

@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import fold
 
-from ..spectral import mel_basis
+from ..spectral import mel_basis, overlap_add
 
 
 def _analyse(wave: Tensor, window: Tensor, hop: int) -> Tensor:
@@ -14,14 +13,8 @@ def _analyse(wave: Tensor, window: Tensor, hop: int) -> Tensor:
 
 def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
     """Least-squares inverse of `_analyse`: the signal whose spectrum is nearest."""
-    frames, n_fft = len(spectrum), len(window)
-    length = n_fft + (frames - 1) * hop
-
-    def overlap_add(x):
-        return fold(x.T[None], (1, length), (1, n_fft), stride=(1, hop)).flatten()
-
-    wave = overlap_add(torch.fft.irfft(spectrum, n_fft) * window)
-    return wave / overlap_add(window.square().expand(frames, -1)).clamp_min(1e-8)
+    wave = overlap_add(torch.fft.irfft(spectrum, len(window)) * window, hop)
+    return wave / overlap_add(window.square().expand(len(spectrum), -1), hop).clamp_min(1e-8)
 
 
 def _search(impose, spectrum: Tensor, hop: int, iterations: int, alpha: float) -> Tensor:
@@ -44,17 +37,19 @@ def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99)
 
     Args:
         magnitude: |STFT|; `n_fft` is twice its bins less two.
-        hop: samples between frames.
+        hop: samples between frames; must divide `n_fft`.
         iterations: of the algorithm.
         alpha: momentum; 0 is the original algorithm (Griffin & Lim 1984).
 
     Shape: `[frames, n_fft // 2 + 1]` to `[n_fft + (frames - 1) * hop]`, float32.
 
-    Raises ValueError for a magnitude that is not 2-D.
+    Raises ValueError for a magnitude that is not 2-D or a hop that does not divide `n_fft`.
     """
     magnitude = torch.as_tensor(magnitude, dtype=torch.float32)
     if magnitude.ndim != 2:
         raise ValueError(f"Griffin–Lim takes [frames, bins], not {list(magnitude.shape)}")
+    if (2 * magnitude.shape[1] - 2) % hop:
+        raise ValueError(f"a hop of {hop} does not divide {2 * magnitude.shape[1] - 2} samples")
 
     def impose(spectrum, _):
         return magnitude * torch.sgn(spectrum)

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import fold, pad
+from torch.nn.functional import pad
 
+from ..spectral import overlap_add
 from .declip import _clipped, _consistent
 
 CHUNK = 128
@@ -104,9 +105,8 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first)
     chunks = zip(*((pad(a, (frame - hop, frame)).unfold(0, frame, hop) * window).split(CHUNK)
                    for a in box))
     frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level), chunks)
-    frames = torch.cat(frames) * window / 1.5
-    total = fold(frames.T[None], (1, (len(frames) + 3) * hop), (1, frame), stride=(1, hop))
-    return _consistent(total.flatten()[frame - hop:][:len(wave)].double().numpy(), wave, clipped)
+    total = overlap_add(torch.cat(frames) * window / 1.5, hop).double().numpy()
+    return _consistent(total[frame - hop:][:len(wave)], wave, clipped)
 
 
 def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1) -> np.ndarray:

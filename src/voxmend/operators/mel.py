@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import fold, pad
+from torch.nn.functional import pad
 
 from ..baselines.griffin_lim import mel_griffin_lim
-from ..spectral import mel_basis
+from ..spectral import mel_basis, overlap_add
 from .base import Operator, by_channel
 
 
@@ -39,14 +39,12 @@ class Mel(Operator):
     def _overlap_add(self, spectrum: Tensor, length: int) -> Tensor:
         """Least-squares signal of a spectrum of `_frames` (Griffin & Lim 1984, eq. 6)."""
         window = self._window.to(spectrum.real)
-        frames = torch.fft.irfft(spectrum.flatten(0, -3), self.n_fft, dim=1) * window[:, None]
-        weights = window.square()[:, None].expand(-1, spectrum.shape[-1])[None]
-        size = self.n_fft + self.hop * (spectrum.shape[-1] - 1)
-        signal, weight = (fold(t, (1, size), (1, self.n_fft), stride=(1, self.hop))[:, 0, 0]
-                          for t in (frames, weights))
+        frames = torch.fft.irfft(spectrum.mT, self.n_fft) * window
+        weight = overlap_add(window.square().expand(spectrum.shape[-1], -1), self.hop)
         margin = (self.n_fft - self.hop) // 2
-        signal = (signal / weight.clamp(min=1e-3))[:, margin:margin + length]
-        return pad(signal, (0, length - signal.shape[-1])).unflatten(0, spectrum.shape[:-2])
+        signal = overlap_add(frames, self.hop) / weight.clamp(min=1e-3)
+        signal = signal[..., margin:margin + length]
+        return pad(signal, (0, length - signal.shape[-1]))
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)
@@ -84,4 +82,4 @@ class Mel(Operator):
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:
-    return (torch.view_as_real(spectrum).square().sum(-1) + 1e-9).sqrt()
+    return (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
