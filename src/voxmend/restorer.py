@@ -137,14 +137,14 @@ TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
          sigma_min=0.015, start="guess"),
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06),
-    Task("inpaint", found_damage, ("gaps",), sampler=euler, sigma_max=0.2,
+    Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
          sigma_min=0.03, start="guess"),
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
          steps=1),  # the posterior mean in one call
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", noise_scale=1.08),
-    Task("vocode", lambda scene: Mel(scene.length), sigma_max=0.02, sigma_min=0.001),
+    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001),
     Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
     Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
 )}
