@@ -136,6 +136,16 @@ def test_spade_finds_what_is_sparse_under_hard_clipping(declip):
     np.testing.assert_allclose(scaled[inside], 1e-3 * restored[inside], atol=1e-5)
 
 
+@pytest.mark.parametrize("declip", [baselines.a_spade, baselines.s_spade])
+def test_spade_takes_stretches_without_any_clipping(declip):
+    """Longer than the chunks that it works in."""
+    wave = np.sin(np.arange(spade.CHUNK * 256 + 6000)) * 0.2
+    wave[1000:3000] *= 4
+    restored = declip(wave.clip(-0.5, 0.5), 0.5)
+    np.testing.assert_array_equal(restored[6000:], wave[6000:])
+    assert np.abs(restored).max() > 0.6
+
+
 def test_both_kinds_of_spade_agree_on_speech_like_sound():
     wave = chirp(8000)
     clipped = wave.clip(-0.15, 0.15)

@@ -70,6 +70,8 @@ def _synthesis_step(low, high, k, x, dual):
 def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float) -> Tensor:
     """Iterates on the frames whose gap is still above the tolerance. Shape: `[n, frame]`."""
     solved, where = y.clone(), (low < high).any(1).nonzero().flatten()
+    if not len(where):  # of nothing there is no Fourier transform
+        return solved
     y, low, high = y[where], low[where], high[where]
     state = first(y), torch.zeros_like(first(y))
     for k in range(1, y.shape[1] + 1):
