@@ -46,19 +46,28 @@ def test_lsd_of_a_gain_is_the_gain(rate):
     assert METRICS["lsd"](wave / 10, wave, rate) == pytest.approx(2, abs=1e-3)
 
 
-@pytest.mark.parametrize("name, best, tolerance", [("estoi", 1.0, 1e-6), ("pesq_wb", 4.64, 0.01)])
+@pytest.mark.parametrize("name, best, tolerance", [
+    ("estoi", 1.0, 1e-6), ("pesq_wb", 4.64, 0.01), ("pesq_nb", 4.55, 0.01)])
 def test_perceptual_metrics_fall_from_their_best_with_noise(name, best, tolerance, voiced):
-    pytest.importorskip({"estoi": "pystoi", "pesq_wb": "pesq"}[name])
+    pytest.importorskip({"estoi": "pystoi", "pesq_wb": "pesq", "pesq_nb": "pesq"}[name])
     clean, light, heavy = (METRICS[name](estimate, voiced, RATE)
                            for estimate in (voiced, noisy(voiced, 20), noisy(voiced, 0)))
     assert clean == pytest.approx(best, abs=tolerance)
     assert best > light > heavy > -1
 
 
-def test_pesq_resamples_and_finds_no_utterance_in_silence(voiced):
+@pytest.mark.parametrize("name, best", [("pesq_wb", 4.64), ("pesq_nb", 4.55)])
+def test_pesq_resamples_and_finds_no_utterance_in_silence(name, best, voiced):
     pytest.importorskip("pesq")
-    assert METRICS["pesq_wb"](voiced, voiced, 22050) == pytest.approx(4.64, abs=0.01)
-    assert np.isnan(METRICS["pesq_wb"](voiced, 0 * voiced, RATE))
+    assert METRICS[name](voiced, voiced, 22050) == pytest.approx(best, abs=0.01)
+    assert np.isnan(METRICS[name](voiced, 0 * voiced, RATE))
+
+
+def test_narrow_band_pesq_does_not_hear_the_upper_band(voiced):
+    pytest.importorskip("pesq")
+    high = 0.05 * np.sin(2 * np.pi * 6000 * np.arange(len(voiced)) / RATE)
+    assert METRICS["pesq_nb"](voiced + high, voiced, RATE) > 4.4
+    assert METRICS["pesq_wb"](voiced + high, voiced, RATE) < 4
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -69,7 +78,7 @@ def test_signals_must_be_mono_and_equally_long(name):
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(KeyError, match="si_snr, lsd, estoi, pesq_wb"):
+    with pytest.raises(KeyError, match="si_snr, lsd, estoi, pesq_wb, pesq_nb"):
         METRICS["mos"]
 
 
@@ -82,7 +91,8 @@ def test_estoi_has_no_meaning_on_too_little_speech():
     assert METRICS["estoi"](wave, wave, RATE) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name, package", [("estoi", "pystoi"), ("pesq_wb", "pesq")])
+@pytest.mark.parametrize("name, package", [("estoi", "pystoi"), ("pesq_wb", "pesq"),
+                                           ("pesq_nb", "pesq")])
 def test_a_missing_extra_says_what_to_install(name, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"pip install 'voxmend\[metrics\]'"):
@@ -93,7 +103,7 @@ def test_importing_the_package_imports_no_metric():
     code = ("import sys, voxmend.metrics as m; "
             "print(len(m.METRICS), {'pesq', 'pystoi', 'torch', 'scipy'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["4", "set()"]
+    assert done.stdout.split() == ["5", "set()"]
 
 
 def test_swap_rate_counts_the_frames_in_another_order():

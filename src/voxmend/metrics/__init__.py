@@ -32,7 +32,7 @@ class _Metrics(Mapping):
         return len(self.names)
 
 
-METRICS = _Metrics("si_snr", "lsd", "estoi", "pesq_wb")
+METRICS = _Metrics("si_snr", "lsd", "estoi", "pesq_wb", "pesq_nb")
 SEPARATION = _Metrics("swap_rate")
 QUALITY = _Metrics("dnsmos", "wvmos")
 DISTRIBUTION = _Metrics("frechet_logmel", "fdsd")

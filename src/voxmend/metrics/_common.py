@@ -41,6 +41,19 @@ def extra(package: str, name: str = "metrics"):
         raise ImportError(f"{package} is missing: pip install 'voxmend[{name}]'") from None
 
 
+def pesq(estimate, reference, sample_rate: int, rate: int, mode: str) -> float:
+    """PESQ of signals brought to `rate` in the package's `mode`, nan where there is no utterance;
+    raises as `pesq_nb` and `pesq_wb` say."""
+    estimate, reference = paired(estimate, reference)
+    if sample_rate != rate:
+        estimate, reference = (soxr.resample(x, sample_rate, rate) for x in (estimate, reference))
+    package = extra("pesq")
+    try:
+        return float(package.pesq(rate, reference, estimate, mode))
+    except package.NoUtterancesError:
+        return np.nan
+
+
 def find_weights(given: str | Path | None, variable: str, default: Path, advice: str,
                  files: tuple[str, ...] = ()) -> Path:
     """The path given, else that in an environment variable, else the default one.

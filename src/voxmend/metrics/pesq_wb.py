@@ -1,9 +1,6 @@
 """Wide-band perceptual evaluation of speech quality."""
 
-import numpy as np
-import soxr
-
-from ._common import extra, paired
+from ._common import pesq
 
 
 def pesq_wb(estimate, reference, sample_rate: int) -> float:
@@ -16,11 +13,4 @@ def pesq_wb(estimate, reference, sample_rate: int) -> float:
     Raises ValueError for signals that are not 1-D or differ in length, ImportError without pesq,
     pesq.BufferTooShortError for less than a quarter of a second.
     """
-    estimate, reference = paired(estimate, reference)
-    if sample_rate != 16000:
-        estimate, reference = (soxr.resample(x, sample_rate, 16000) for x in (estimate, reference))
-    pesq = extra("pesq")
-    try:
-        return float(pesq.pesq(16000, reference, estimate, "wb"))
-    except pesq.NoUtterancesError:
-        return np.nan
+    return pesq(estimate, reference, sample_rate, 16000, "wb")

@@ -1,0 +1,17 @@
+"""Narrow-band perceptual evaluation of speech quality."""
+
+from ._common import pesq
+
+
+def pesq_nb(estimate, reference, sample_rate: int) -> float:
+    """Predicted mean opinion score (MOS-LQO), 1.02 to 4.55; higher is better.
+
+    ITU-T P.862 (2001) with the mapping of P.862.1 at 8 kHz, to which other rates are resampled;
+    computed by pesq. It is not on the scale of `pesq_wb`.
+
+    Shape: `[T]`, `[T]` to a float, nan where no utterance is found.
+
+    Raises ValueError for signals that are not 1-D or differ in length, ImportError without pesq,
+    pesq.BufferTooShortError for less than a quarter of a second.
+    """
+    return pesq(estimate, reference, sample_rate, 8000, "nb")
