@@ -10,9 +10,8 @@ from safetensors.torch import load_file
 from conftest import voice
 from gaussian import GaussianPrior
 from voxmend import Restorer, hub, undiff
-from voxmend.benchmark import CallCounter
 from voxmend.damage import Damage
-from voxmend.denoiser import EpsilonDenoiser
+from voxmend.denoiser import EpsilonDenoiser, Wrapper
 from voxmend.importers import import_undiff
 from voxmend.longform import ChunkedDenoiser
 from voxmend.operators import Clip, Mixture
@@ -84,7 +83,7 @@ def test_levels_of_another_schedule():
     prior = EpsilonDenoiser(torch.nn.Identity(), betas)
     prior.receptive_field = 0
     expected = (1 / np.cumprod(1 - betas.numpy()) - 1) ** 0.5
-    for wrapped in (prior, ChunkedDenoiser(CallCounter(prior))):
+    for wrapped in (prior, ChunkedDenoiser(Wrapper(prior))):
         levels = undiff.training_levels(undiff.PAPER["declip"], wrapped)
         np.testing.assert_allclose(levels, [*expected[::-1], 0], rtol=1e-4)
 

@@ -12,7 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from voxmend.benchmark import COLUMNS, markdown, table
+from voxmend.benchmark import markdown
+from voxmend.scoring import COLUMNS, table
 
 TASKS = ("declip", "extend", "inpaint", "denoise", "vocode", "separate", "mend")
 README = {  # case: its title, and the rows beside ours

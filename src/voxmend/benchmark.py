@@ -4,26 +4,21 @@ Each clip is the loudest 4 s of a file. Rows are the damaged input, baselines, a
 numbers of steps; columns are means over the clips.
 """
 
-import os
-import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from torch import nn
 
 from . import __version__, audio, baselines, degrade, hub
 from .damage import Damage, analyse
-from .data import audio_files
-from .denoiser import Wrapper
-from .metrics import METRICS, SEPARATION
-from .metrics.swap_rate import best_order
+from .data import audio_files, speaker
 from .restorer import TASKS, Restorer
+from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms, table
 
-RATE, SECONDS = 16000, 4
+SECONDS = 4
 
 
 def loudest(wave: np.ndarray, length: int, hop: int = 160) -> np.ndarray:
@@ -35,36 +30,15 @@ def loudest(wave: np.ndarray, length: int, hop: int = 160) -> np.ndarray:
     return wave[start:start + length]
 
 
+def measured_folder(data: Path) -> Path:
+    """The folder `data/test` where there is one, else `data`."""
+    return data / "test" if (data / "test").is_dir() else data
+
+
 def load_clips(data: Path, count: int | None) -> list[np.ndarray]:
     """The loudest 4 s of every file of `data/test`, or of `data`, in the order of their paths."""
-    folder = data / "test" if (data / "test").is_dir() else data
-    files = audio_files(folder)[:count]
+    files = audio_files(measured_folder(data))[:count]
     return [loudest(audio.load(f, RATE).mean(0), SECONDS * RATE) for f in files]
-
-
-def rms(wave: np.ndarray) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
-
-
-class CallCounter(Wrapper):
-    """A denoiser that counts its network calls."""
-
-    calls = 0
-
-    def forward(self, x, sigma):
-        self.calls += 1
-        return self.denoiser(x, sigma)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A clean clip (`[T]`, or `[K, T]` voices), what became of it, and what was done to it."""
-
-    clean: np.ndarray
-    damaged: np.ndarray
-    damage: Damage
-    judged: np.ndarray | None = None  # mask of the samples that SI-SNR looks at
 
 
 def clipped(clean: np.ndarray, number: int) -> Example:
@@ -123,6 +97,15 @@ def mixtures(clips: list[np.ndarray]) -> list[Example]:
     return out
 
 
+def one_speaker(data: Path, files: Iterable[Path]) -> list[str]:
+    """A note on how many `mixtures` of these files are known to be of one speaker."""
+    names = [speaker(file.relative_to(measured_folder(data))) for file in files]
+    half = len(names) // 2
+    alike = sum(one == two for one, two in zip(names[:half], names[half:]))
+    return [f"Going by the names of files and folders, {alike} of {half} mixtures are of one "
+            "speaker twice: they say little of how two are separated."] if alike else []
+
+
 def mel_of(wave: np.ndarray) -> np.ndarray:
     """Mel-spectrogram of a clip. Shape: `[T]` to `[80, T // 256]`."""
     from .operators import Mel
@@ -170,81 +153,39 @@ CASES = {
 }
 
 
-def score(example: Example, estimate: np.ndarray) -> dict[str, float]:
-    """Every metric of one estimate; voices in the order that has the best SI-SNR."""
-    if example.clean.ndim == 2:
-        estimate = estimate[list(best_order(estimate, example.clean))]
-        voices = [score(replace(example, clean=c), e) for c, e in zip(example.clean, estimate)]
-        return {**{name: float(np.mean([v[name] for v in voices])) for name in METRICS},
-                **{name: SEPARATION[name](estimate, example.clean, RATE) for name in SEPARATION}}
-    length = min(len(estimate), len(example.clean))
-    estimate, clean = np.asarray(estimate[:length], np.float64), example.clean[:length]
-    where = slice(None) if example.judged is None else example.judged[:length]
-    return {"si_snr": METRICS["si_snr"](estimate[where], clean[where]),
-            **{name: float(METRICS[name](estimate, clean, RATE)) for name in METRICS
-               if name != "si_snr"}}
-
-
-def mean(values) -> float | None:
-    """Mean of those that have a meaning, as the SI-SNR of an empty gap has none; or None."""
-    values = [v for v in values if np.isfinite(v)]
-    return round(float(np.mean(values)), 4) if values else None
-
-
-def check_metrics() -> None:
-    """Raises ImportError at once, before minutes of work, if a metric lacks its package."""
-    wave = np.random.default_rng(0).normal(0, 0.1, RATE)
-    for metric in METRICS.values():
-        metric(wave, wave, RATE)
-
-
-def measure(examples: list[Example], method: Callable, name: str, counter: CallCounter,
-            progress: bool, score: Callable = score) -> dict:
-    """One row: means over the examples, network calls per clip, real-time factor."""
-    scores, seconds, before = [], 0.0, counter.calls
-    for example in tqdm(examples, desc=name, unit="clip", leave=False, disable=not progress):
-        begun = time.perf_counter()
-        estimate = method(example)
-        seconds += time.perf_counter() - begun
-        scores.append(score(example, estimate))
-    duration = sum(e.damaged.shape[-1] for e in examples) / RATE
-    return {"method": name, **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
-            "calls": (counter.calls - before) / len(examples),
-            "real_time_factor": round(seconds / duration, 3),
-            "si_snr_per_clip": [round(s["si_snr"], 3) if np.isfinite(s["si_snr"]) else None
-                                for s in scores]}
-
-
-def run_case(name: str, clips: list[np.ndarray], counter: CallCounter, seed: int,
-             steps: tuple[int, ...], device: str, progress: bool) -> list[dict]:
-    """The rows of one case."""
+def methods(name: str, prior: nn.Module, seed: int, steps: tuple[int, ...],
+            device: str) -> Iterator[tuple[str, Callable, nn.Module | None]]:
+    """What a case compares: a label, `(example) -> estimate`, and the network that is called."""
     case = CASES[name]
-    examples = (mixtures(clips) if name == "separate"
-                else [case.make(clip, i) for i, clip in enumerate(clips)])
 
     def restorer(task, count=None):
-        return Restorer(task, counter, count, seed, device=device)
-
-    def row(label, method):
-        return measure(examples, method, label, counter, progress)
+        return Restorer(task, prior, count, seed, device=device)
 
     def ours(count):
         mender = restorer(case.task, count)
         return lambda e: mender(e.damaged, RATE, e.damage)
 
-    rows = []
     if name == "separate":
-        rows.append(row("mixture", lambda e: np.stack([e.damaged] * 2)))
+        yield "mixture", lambda e: np.stack([e.damaged] * 2), None
     elif name != "vocode":
-        rows.append(row("input", lambda e: e.damaged))
-    rows += [row(label, method) for label, method in case.baselines.items()]
+        yield "input", lambda e: e.damaged, None
+    for label, method in case.baselines.items():
+        yield label, method, None
     if name == "mend":
-        rows.append(row("one after another", lambda e: one_after_another(e, restorer)))
+        yield "one after another", lambda e: one_after_another(e, restorer), prior
     for count in sorted({*steps, TASKS[case.task].steps}):
         mark = " (default)" if count == TASKS[case.task].steps else ""
         plural = "s" if count > 1 else ""
-        rows.append(row(f"ours, {count} step{plural}{mark}", ours(count)))
-    return rows
+        yield f"ours, {count} step{plural}{mark}", ours(count), prior
+
+
+def run_case(name: str, clips: list[np.ndarray], prior: nn.Module, seed: int,
+             steps: tuple[int, ...], device: str, progress: bool) -> Iterator[dict]:
+    """The rows of one case."""
+    examples = (mixtures(clips) if name == "separate"
+                else [CASES[name].make(clip, i) for i, clip in enumerate(clips)])
+    for label, method, network in methods(name, prior, seed, steps, device):
+        yield measure(examples, method, label, network, progress)
 
 
 def detection(clips: list[np.ndarray]) -> dict:
@@ -262,54 +203,46 @@ def detection(clips: list[np.ndarray]) -> dict:
     return found
 
 
-def machine() -> str:
-    """What the figures were taken on."""
-    return (f"{os.cpu_count()} CPU cores ({platform.machine()}), "
-            f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+def heading(prior: str, seed: int, clips: int, device: str) -> dict:
+    """A result without its tables."""
+    path = hub.find_prior(prior)
+    return {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
+            "seed": seed, "clips": clips, "seconds": SECONDS, "device": device,
+            "machine": machine(), "notes": [], "cases": {}}
 
 
 def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
-        steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True) -> dict:
-    """Runs the cases of a task, or all; the result can be written as JSON."""
-    waves = load_clips(Path(data), clips)
+        steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
+        save: Callable[[dict], None] = lambda result: None) -> dict:
+    """Runs the cases of a task, or all; the result can be written as JSON.
+
+    Args:
+        save: is called with the result so far whenever there is more of it.
+    """
+    data = Path(data)
+    waves = load_clips(data, clips)
     names = [n for n in CASES if task in ("all", CASES[n].task)]
     if len(waves) < (2 if "separate" in names else 1):
         raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
     check_metrics()
-    counter = CallCounter(hub.load_prior(prior, device))
-    path = hub.find_prior(prior)
-    result = {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
-              "seed": seed, "clips": len(waves), "seconds": SECONDS, "device": device,
-              "machine": machine(),
-              "cases": {n: run_case(n, waves, counter, seed, steps, device, progress)
-                        for n in names}}
+    network = hub.load_prior(prior, device)
+    result = heading(prior, seed, len(waves), device)
+    if "separate" in names:
+        result["notes"] += one_speaker(data, audio_files(measured_folder(data))[:clips])
+    fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress)
+                           for n in names}, lambda: save(result))
     if "mend" in names:
         result["detection"] = detection(waves)
+        save(result)
     return result
-
-
-COLUMNS = {"si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
-           "pesq_wb": ("PESQ-WB", 2), "swap_rate": ("swap rate", 2), "calls": ("calls", 0),
-           "real_time_factor": ("real-time factor", 2)}
-
-
-def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:
-    """Lines of a Markdown table of those columns that any row has; None becomes a dash."""
-    def cell(value, digits):
-        return "–" if value is None else f"{value:.{digits}f}"
-
-    used = {key: column for key, column in columns.items() if any(key in row for row in rows)}
-    lines = ["| method | " + " | ".join(title for title, _ in used.values()) + " |",
-             "|---" * (len(used) + 1) + "|"]
-    return lines + [f"| {row['method']} | " + " | ".join(
-        cell(row.get(key), digits) for key, (_, digits) in used.items()) + " |" for row in rows]
 
 
 def markdown(result: dict) -> str:
     """The tables of a result."""
-    lines = [f"{result['clips']} clips of {result['seconds']} s, prior {result['prior']} "
-             f"({result['sha256']}), seed {result['seed']}, {result['device']}: "
-             f"{result['machine']}"]
+    models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
+    named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
+    lines = [f"{result['clips']} clips of {result['seconds']} s, {named}, seed {result['seed']}, "
+             f"{result['device']}: {result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows)]
     if "detection" in result:
@@ -318,4 +251,6 @@ def markdown(result: dict) -> str:
                   "| damage | clipping | cut-off | gaps | noise |", "|---|---|---|---|---|"]
         lines += [f"| {kind} | " + " | ".join(f"{found[f]:.0%}" for f in fields) + " |"
                   for kind, found in result["detection"].items()]
+    for note in result.get("notes", []):
+        lines += ["", note]
     return "\n".join(lines)

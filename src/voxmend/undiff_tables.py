@@ -6,19 +6,20 @@ steps of its training schedule, or UnDiff's 200 where it has none, as the paper 
 Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 from tqdm import tqdm
 
-from . import __version__, audio, benchmark, hub, undiff
-from .benchmark import CASES, RATE, CallCounter, Example, mean, mixtures, rms
+from . import __version__, audio, hub, scoring, undiff
+from .benchmark import CASES, measured_folder, mixtures, one_speaker
 from .data import audio_files
-from .metrics import DISTRIBUTION, QUALITY
-from .metrics._common import WeightsError
+from .metrics import DISTRIBUTION
 from .metrics.swap_rate import best_order
 from .restorer import Restorer
+from .scoring import RATE, Example, Judges, counted_calls, fill, labels, mean, measure, rms
 from .separation import load_separator, separate
 
 # title, columns and rows of the paper's tables, most of them on VCTK
@@ -46,23 +47,25 @@ PAPER = {
         "mixture": (-0.04, 0.69), "DiffWave": (5.73, 0.79), "FFC-AE": (3.39, 0.76),
         "Conv-TasNet": (15.94, 0.95)}),
 }
-JUDGES = {"dnsmos": ("DNSMOS OVRL", 2, "ovrl"), "wvmos": ("WV-MOS", 2, "wvmos")}
-DISTANCES = {"frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2)}
+
+
+def spread_files(data: Path, count: int) -> list[Path]:
+    """So many files of `data/test`, or of `data`, spread evenly over all, since neighbours are
+    often of one speaker."""
+    files = audio_files(measured_folder(data))
+    count = min(count, len(files))
+    return [files[number * len(files) // count] for number in range(count)]
 
 
 def random_crops(data: Path, count: int, seed: int, seconds: float = 1.0) -> list[np.ndarray]:
-    """A random crop of each of so many files of `data/test`, or of `data`, in mono.
+    """A random crop of each of `spread_files`, in mono.
 
-    The files are spread evenly over all, since neighbours are often of one speaker. A crop whose
-    RMS is more than 12 dB under its file's is drawn again: it is a pause.
+    A crop whose RMS is more than 12 dB under its file's is drawn again: it is a pause.
 
     Raises AudioError for a file that is shorter than a crop or silent.
     """
-    folder = data / "test" if (data / "test").is_dir() else data
-    files, length, crops = audio_files(folder), round(seconds * RATE), []
-    count = min(count, len(files))
-    for number in range(count):
-        file = files[number * len(files) // count]
+    length, crops = round(seconds * RATE), []
+    for number, file in enumerate(spread_files(data, count)):
         wave = audio.load(file, RATE).mean(0)
         if len(wave) < length:
             raise audio.AudioError(f"{file}: shorter than {seconds:g} s; leave it out")
@@ -76,25 +79,6 @@ def random_crops(data: Path, count: int, seed: int, seconds: float = 1.0) -> lis
             raise audio.AudioError(f"{file}: hardly anything but silence; leave it out")
         crops.append(crop)
     return crops
-
-
-def labels(paths: list[Path]) -> list[str]:
-    """Names of weights in tables, with their folder's where some are called alike."""
-    stems = [path.stem for path in paths]
-    return [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}"
-            for path in paths]
-
-
-def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
-    """Those metrics that pass a trial, and what the others lack."""
-    found, missing = {}, []
-    for name in names:
-        try:
-            trial(metrics[name])
-            found[name] = metrics[name]
-        except (ImportError, WeightsError) as error:
-            missing.append(f"{name}: {error}".replace(str(Path.home()), "~"))
-    return found, missing
 
 
 class Tables:
@@ -111,7 +95,7 @@ class Tables:
                  steps: int, exact: bool, seed: int, device: str, progress: bool):
         if not priors:
             raise ValueError("name at least one prior")
-        benchmark.check_metrics()
+        scoring.check_metrics()
         self.clips = random_crops(data, clips, seed)
         self.others = random_crops(data, clips, seed + 1)
         if len(self.clips) < 2:
@@ -121,40 +105,34 @@ class Tables:
             if (rate := hub.read_card(path).get("sample_rate", RATE)) != RATE:
                 raise hub.PriorError(f"{path}: works at {rate} Hz, but the tables are at {RATE} Hz")
         self.hashes = dict(zip(labels(paths), map(hub.file_hash, paths)))
-        self.priors = {label: CallCounter(hub.load_prior(str(path), device))
+        self.priors = {label: hub.load_prior(str(path), device)
                        for label, path in zip(self.hashes, paths)}
         self.separator = separator and load_separator(separator, device)
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
         whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
-        self.judges, no_judge = available(QUALITY, JUDGES, lambda m: m(whisper, RATE))
-        self.distances, no_distance = available(
-            DISTRIBUTION, DISTANCES, lambda m: m([whisper] * 2, [whisper] * 2, RATE))
-        self.missing = no_judge + no_distance
-
-    def opinions(self, wave: np.ndarray) -> dict[str, float]:
-        """Scores of every judge, without a reference; the mean over voices."""
-        return {name: float(np.mean([judge(voice, RATE)[JUDGES[name][2]]
-                                     for voice in np.atleast_2d(wave)]))
-                for name, judge in self.judges.items()}
+        self.opinions = Judges("dnsmos", "wvmos")
+        self.distances, no_distance = scoring.available(
+            DISTRIBUTION, DISTRIBUTION, lambda m: m([whisper] * 2, [whisper] * 2, RATE))
+        self.notes = self.opinions.notes + no_distance
 
     def restorers(self, task: str):
-        """Label, Restorer and call counter of every prior in every mode."""
-        for label, counter in self.priors.items():
+        """Label, prior and Restorer of every prior in every mode."""
+        for label, prior in self.priors.items():
             if self.exact:
-                yield (f"{label}, all steps", counter, Restorer(
-                    undiff.PAPER[task], counter, seed=self.seed, device=self.device))
-            yield (f"{label}, {self.steps} step{'s' * (self.steps > 1)}", counter, Restorer(
-                task, counter, self.steps, self.seed, device=self.device))
+                yield (f"{label}, all steps", prior, Restorer(
+                    undiff.PAPER[task], prior, seed=self.seed, device=self.device))
+            yield (f"{label}, {self.steps} step{'s' * (self.steps > 1)}", prior, Restorer(
+                task, prior, self.steps, self.seed, device=self.device))
 
     def row(self, examples: list[Example], label: str, method: Callable,
-            counter: CallCounter) -> dict:
+            network: nn.Module | None = None) -> dict:
         def score(example, estimate):
-            return {**benchmark.score(example, estimate), **self.opinions(estimate)}
+            return {**scoring.score(example, estimate), **self.opinions(estimate)}
 
-        return benchmark.measure(examples, method, label, counter, self.progress, score)
+        return measure(examples, method, label, network, self.progress, score)
 
-    def restoration(self, name: str) -> list[dict]:
+    def restoration(self, name: str) -> Iterator[dict]:
         """Rows of a case of `benchmark.CASES`."""
         case, apart = CASES[name], name == "separate"
         examples = (mixtures(self.clips) if apart
@@ -165,33 +143,33 @@ class Tables:
         elif name != "vocode":
             methods["input"] = lambda e: e.damaged
         methods |= case.baselines
+        for label, method in methods.items():
+            yield self.row(examples, label, method)
         if apart and self.separator:
-            methods["Conv-TasNet"] = lambda e: separate(self.separator, e.damaged)
-        idle = next(iter(self.priors.values()))
-        rows = [self.row(examples, label, method, idle) for label, method in methods.items()]
-        return rows + [self.row(examples, label, lambda e: mender(e.damaged, RATE, e.damage),
-                                counter) for label, counter, mender in self.restorers(case.task)]
+            yield self.row(examples, "Conv-TasNet", lambda e: separate(self.separator, e.damaged),
+                           self.separator)
+        for label, prior, mender in self.restorers(case.task):
+            yield self.row(examples, label, lambda e: mender(e.damaged, RATE, e.damage), prior)
 
-    def generation(self) -> list[dict]:
+    def generation(self) -> Iterator[dict]:
         """Rows of table 1: as many clips as there are crops, judged against other crops of the
         same files."""
         seconds, noise = len(self.clips[0]) / RATE, np.random.default_rng(self.seed)
 
-        def row(label, counter, draw):
-            before = counter.calls
-            waves = [draw(i) for i in tqdm(range(len(self.clips)), desc=label, unit="clip",
-                                           leave=False, disable=not self.progress)]
+        def row(label, draw, network=None):
+            with counted_calls(network) as calls:
+                waves = [draw(i) for i in tqdm(range(len(self.clips)), desc=label, unit="clip",
+                                               leave=False, disable=not self.progress)]
             scores = [self.opinions(wave) for wave in waves]
             return {"method": label, **{name: mean(s[name] for s in scores) for name in scores[0]},
                     **{name: round(distance(waves, self.others, RATE), 4)
                        for name, distance in self.distances.items()},
-                    "calls": (counter.calls - before) / len(waves)}
+                    "calls": len(calls) / len(waves)}
 
-        idle = next(iter(self.priors.values()))
-        rows = [row("ground truth", idle, lambda i: self.clips[i]),
-                row("Gaussian noise", idle, lambda i: 0.1 * noise.normal(size=len(self.clips[0])))]
-        return rows + [row(label, counter, lambda i: restorer.generate(seconds, i)[0])
-                       for label, counter, restorer in self.restorers("generate")]
+        yield row("ground truth", lambda i: self.clips[i])
+        yield row("Gaussian noise", lambda i: 0.1 * noise.normal(size=len(self.clips[0])))
+        for label, prior, restorer in self.restorers("generate"):
+            yield row(label, lambda i: restorer.generate(seconds, i)[0], prior)
 
     def figure(self, path: Path) -> None:
         """Figure 1: the first mixture, its voices, and what the first prior makes of it."""
@@ -209,16 +187,24 @@ class Tables:
 def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: Path | None = None,
         tables: tuple[str, ...] = tuple(PAPER), clips: int = 48, steps: int = 20,
         exact: bool = True, seed: int = 0, device: str = "cpu", plot: Path | None = None,
-        progress: bool = True) -> dict:
-    """Measures the tables; the result can be written as JSON."""
-    shared = Tables(Path(data), priors, separator, clips, steps, exact, seed, device, progress)
-    measured = {name: shared.generation() if name == "generate" else shared.restoration(name)
-                for name in PAPER if name in tables}
+        progress: bool = True, save: Callable[[dict], None] = lambda result: None) -> dict:
+    """Measures the tables; the result can be written as JSON.
+
+    Args:
+        save: is called with the result so far whenever there is more of it.
+    """
+    data = Path(data)
+    shared = Tables(data, priors, separator, clips, steps, exact, seed, device, progress)
+    notes = one_speaker(data, spread_files(data, clips)) if "separate" in tables else []
+    result = {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
+              "machine": scoring.machine(), "notes": notes + shared.notes, "priors": shared.hashes,
+              "tables": {}}
+    fill(result["tables"],
+         {name: shared.generation() if name == "generate" else shared.restoration(name)
+          for name in PAPER if name in tables}, lambda: save(result))
     if plot:
         shared.figure(plot)
-    return {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
-            "machine": benchmark.machine(), "missing": shared.missing,
-            "priors": shared.hashes, "tables": measured}
+    return result
 
 
 def markdown(result: dict) -> str:
@@ -226,13 +212,11 @@ def markdown(result: dict) -> str:
     priors = ", ".join(f"{name} ({digest})" for name, digest in result["priors"].items())
     lines = [f"{result['clips']} random crops of 1 s, seed {result['seed']}, {priors}, "
              f"{result['device']}: {result['machine']}"]
-    judges = {name: column[:2] for name, column in JUDGES.items()}
-    columns = {**judges, **DISTANCES, **benchmark.COLUMNS}
     for name, rows in result["tables"].items():
         title, keys, figures = PAPER[name]
         paper = [{"method": f"*paper, other data: {method}*", **dict(zip(keys, values))}
                  for method, values in figures.items()]
-        lines += ["", f"**{title}**", "", *benchmark.table(rows + paper, columns)]
-    if result["missing"]:
-        lines += ["", "Not measured: " + "; ".join(result["missing"])]
+        lines += ["", f"**{title}**", "", *scoring.table(rows + paper)]
+    for note in result.get("notes", []):
+        lines += ["", note]
     return "\n".join(lines)
