@@ -1,12 +1,14 @@
 """The benchmark counts, repeats itself and scores what it says."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
 
 from conftest import voice
-from voxmend import audio, benchmark
+from voxmend import audio, benchmark, diffsep_tables, undiff_tables
+from voxmend.cli import main
 from voxmend.restorer import TASKS
 
 
@@ -55,3 +57,37 @@ def test_every_case_runs(data, prior):
     assert result["detection"]["clean"]["gaps"] == 0
     mixture = result["cases"]["separate"][0]
     assert mixture["method"] == "mixture" and abs(mixture["si_snr"]) < 3
+
+
+@pytest.mark.parametrize("names, alike", [(("LJ001-0001", "LJ002-0001"), 1),
+                                          (("84-1-0", "174-1-0"), 0),
+                                          (("84-1-0", "174-1-0", "84-2-0", "200-1-0"), 1)])
+def test_mixtures_of_one_speaker_are_said_to_be_such(names, alike, tmp_path):
+    files = [tmp_path / f"{name}.wav" for name in names]
+    notes = benchmark.one_speaker(tmp_path, files)
+    assert len(notes) == min(alike, 1)
+    assert not alike or f"{alike} of {len(names) // 2} mixtures" in notes[0]
+
+
+@pytest.mark.parametrize("command, module, key", [
+    (["declip"], benchmark, "cases"), (["separate"], diffsep_tables, "cases"),
+    (["undiff", "--tables", "declip"], undiff_tables, "tables")])
+def test_a_run_that_is_cut_off_keeps_its_rows(command, module, key, data, prior, tmp_path,
+                                              monkeypatch):
+    monkeypatch.setenv("VOXMEND_DNSMOS", str(tmp_path / "nowhere"))
+    whole, measured = module.measure, []
+
+    def measure(examples, method, name, *args):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(name)
+        return whole(examples, method, name, *args)
+
+    monkeypatch.setattr(module, "measure", measure)
+    out = tmp_path / "tables.json"
+    name = "--priors" if "undiff" in command else "--prior"
+    assert main(["bench", *command, "--data", str(data), name, str(prior),
+                 "--out", str(out)]) == 130
+    (rows,) = json.loads(out.read_text())[key].values()
+    assert [row["method"] for row in rows] == measured
+    assert all(f"| {method} |" in out.with_suffix(".md").read_text() for method in measured)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -12,6 +13,7 @@ from tyro.conf import Positional, arg
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
+Weights = Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -373,16 +375,17 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
 
 
 def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denoise", "vocode",
-                                   "separate", "mend"]], data: Folder, clips: Count = None,
+                                   "mend"]], data: Folder, clips: Count = None,
           out: File = None, prior: str = "speech16k", seed: int = 0,
           steps: tuple[int, ...] = (8, 16, 32), device: str = "auto",
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
 
-    `voxmend bench undiff` prints the tables of the UnDiff paper and has options of its own.
+    `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with) and
+    `voxmend bench undiff` (the tables of the UnDiff paper) have options of their own.
 
     Args:
-        task: Which task, or all.
+        task: Which task, or all, separation included.
         data: Folder of clean speech; its test/ is used where there is one.
         clips: Take only the first so many files; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
@@ -398,9 +401,98 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     if min(steps, default=1) < 1 or (clips is not None and clips < 1):
         raise ValueError("--steps and --clips must be at least 1")
     _free_report(out, overwrite)
-    result = benchmark.run(task, data, clips, prior, seed, steps,
-                           device=str(hub.pick_device(device)))
-    _write_report(out, result, benchmark.markdown(result))
+    result = benchmark.run(task, data, clips, prior, seed, steps, str(hub.pick_device(device)),
+                           save=_saver(out, benchmark.markdown))
+    print(benchmark.markdown(result))
+    return 0
+
+
+def bench_separate(data: Folder, weights: Weights = (), separator: File = None,
+                   clips: Count = None, out: File = None, plot: File = None,
+                   prior: str = "speech16k", seed: int = 0, steps: tuple[int, ...] = (8, 16, 32),
+                   device: str = "auto", overwrite: bool = False) -> int:
+    """Measure how well two voices are separated: by a prior, by DiffSep, by Conv-TasNet.
+
+    Written `voxmend bench separate`. File i of n is mixed with file i + n/2; these should be
+    different speakers, and it is said where by their names they are not. Everything is scored at
+    the lowest rate of the models: DiffSep's is mostly 8 kHz, where PESQ is the narrow-band one.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        weights: DiffSeps (.safetensors), each with five rows; by default the bundled one, if any.
+        separator: Weights of a Conv-TasNet (recipes/conv_tasnet.py).
+        clips: Take only the first so many files; by default all.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        plot: Draw curves of quality against network calls into this PNG.
+        prior: A bundled prior's name (see voxmend info) or a .safetensors file.
+        seed: Same seed, same figures.
+        steps: Numbers of steps of the prior to compare, beside its task's own.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    if min(steps, default=1) < 1:
+        raise ValueError("--steps must be at least 1")
+    return _compare(lambda comparison, save: comparison.separation(data, clips, steps, save),
+                    weights or _bundled("diffsep"), separator, prior, seed, device, clips, out,
+                    plot, overwrite)
+
+
+def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
+                  voicebank: Annotated[Path | None,
+                                       arg(metavar="FOLDER", help_behavior_hint="")] = None,
+                  clips: Count = None, out: File = None, plot: File = None,
+                  prior: str = "speech16k", seed: int = 0, device: str = "auto",
+                  overwrite: bool = False) -> int:
+    """Measure how well speech is parted from noise: by a filter, by a prior, by DiffSep.
+
+    Written `voxmend bench enhance`. Every file stands in noise at 0, 5 and 10 dB.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        noise: Folder of recordings of noise; its test/ is used where there is one.
+        weights: DiffSeps (.safetensors), each with five rows; by default the bundled one, if any.
+        voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/.
+        clips: Take only the first so many files and pairs; by default all.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        plot: Draw curves of quality against network calls into this PNG.
+        prior: A bundled prior's name (see voxmend info) or a .safetensors file.
+        seed: Same seed, same figures.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    return _compare(lambda comparison, save: comparison.enhancement(data, noise, voicebank, clips,
+                                                                    save),
+                    weights or _bundled("diffsep_enhancement"), None, prior, seed, device, clips,
+                    out, plot, overwrite)
+
+
+def _bundled(name: str) -> tuple[str, ...]:
+    """Weights of this name if they came with the package."""
+    from . import hub
+
+    return (name,) if (hub.WEIGHTS / f"{name}.safetensors").is_file() else ()
+
+
+def _compare(measure: Callable, weights: tuple[str, ...], separator: Path | None, prior: str,
+             seed: int, device: str, clips: int | None, out: Path | None, plot: Path | None,
+             overwrite: bool) -> int:
+    """Prints, writes and draws what `measure(comparison, save)` gives."""
+    from . import benchmark, diffsep_tables, hub
+
+    _check_seed(seed)
+    if clips is not None and clips < 1:
+        raise ValueError("--clips must be at least 1")
+    _free_report(out, overwrite)
+    if plot:
+        _check_plot(plot, overwrite)
+    comparison = diffsep_tables.Comparison(weights, separator, prior, seed,
+                                           str(hub.pick_device(device)))
+    result = measure(comparison, _saver(out, benchmark.markdown))
+    print(benchmark.markdown(result))
+    if plot:
+        from .plot import curves
+
+        curves(result["cases"], plot)
     return 0
 
 
@@ -437,8 +529,9 @@ def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separat
     if plot:
         _check_plot(plot, overwrite)
     result = undiff_tables.run(data, priors, separator, tables, clips, steps, not skip_exact, seed,
-                               str(hub.pick_device(device)), plot)
-    _write_report(out, result, undiff_tables.markdown(result))
+                               str(hub.pick_device(device)), plot,
+                               save=_saver(out, undiff_tables.markdown))
+    print(undiff_tables.markdown(result))
     return 0
 
 
@@ -453,17 +546,19 @@ def _free_report(out: Path | None, overwrite: bool) -> None:
             files.check_free(path, overwrite)
 
 
-def _write_report(out: Path | None, result: dict, tables: str) -> None:
-    """Prints the tables; with `out`, writes figures and tables as well."""
+def _saver(out: Path | None, markdown: Callable[[dict], str]) -> Callable[[dict], None]:
+    """What writes a result, as far as it has come, to `out` and its tables beside it."""
     import json
 
     from . import audio
 
-    print(tables)
-    if out:
-        for path, text in ((out, json.dumps(result, indent=2)), (out.with_suffix(".md"), tables)):
+    def save(result: dict) -> None:
+        texts = {out: json.dumps(result, indent=2), out.with_suffix(".md"): markdown(result)}
+        for path, text in texts.items():
             with audio.atomic_path(path, overwrite=True) as partial:
                 partial.write_text(text + "\n")
+
+    return save if out else lambda result: None
 
 
 def info(name: Annotated[str | None, tyro.conf.Positional,
@@ -497,7 +592,7 @@ def info(name: Annotated[str | None, tyro.conf.Positional,
 
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
     mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, dataset, train,
-    import_, bench, bench_undiff, info)}
+    import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
 
 
 def _terminate(signum, frame):
@@ -508,8 +603,8 @@ def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
     signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
     args = sys.argv[1:] if args is None else args
-    if args[:2] == ["bench", "undiff"]:  # a verb of its own, since it has other options
-        args = ["bench-undiff", *args[2:]]
+    if args[:1] == ["bench"] and "-".join(args[:2]) in VERBS:  # a verb with options of its own
+        args = ["-".join(args[:2]), *args[2:]]
     try:
         return tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="voxmend", args=args,

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.signal import stft
 
 from . import audio
+from .scoring import COLUMNS
 
 try:
     from matplotlib.figure import Figure
@@ -56,6 +57,43 @@ def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> 
         axis.set(title=title, xlabel="s")
     axes[0].set_ylabel("kHz")
     figure.colorbar(image, ax=axes, label="dB")
+    _save(figure, path)
+
+
+def curves(cases: dict[str, list[dict]], path: Path) -> None:
+    """Draws a benchmark's scores against network calls into a PNG, a row of plots for every case.
+
+    Rows of the same name up to its last comma are one curve; what calls no network is a line.
+    """
+    shown = ("si_snr", "pesq_wb", "pesq_nb", "estoi", "dnsmos")
+    metrics = [name for name in shown if any(name in row for rows in cases.values()
+                                             for row in rows)]
+    figure = Figure(figsize=(3.5 * len(metrics), 2.8 * len(cases) + 1), layout="constrained")
+    grid = figure.subplots(len(cases), len(metrics), sharex=True, squeeze=False)
+    colours: dict[str, str] = {}
+    for (case, rows), axes in zip(cases.items(), grid):
+        axes[0].set_title(case, loc="left", weight="bold")
+        for name, axis in zip(metrics, axes):
+            curve: dict[str, list] = {}
+            for row in (row for row in rows if row[name] is not None):
+                label = row["method"].rpartition(", ")[0] if row["calls"] else ""
+                curve.setdefault(label or row["method"], []).append((row["calls"], row[name]))
+            for label, points in curve.items():
+                colour = colours.setdefault(label, f"C{len(colours)}")
+                calls, scores = zip(*sorted(points))
+                if any(calls):
+                    axis.plot(calls, scores, "o-", color=colour, label=label)
+                else:
+                    axis.axhline(scores[0], linestyle="--", color=colour, label=label)
+            axis.set_ylabel(COLUMNS[name][0])
+    for axis in grid[-1]:
+        axis.set_xscale("log")
+        axis.set_xticks((1, 5, 10, 20, 30, 60), (1, 5, 10, 20, 30, 60))
+        axis.minorticks_off()
+        axis.set_xlabel("network calls")
+    drawn = {label: line for axis in grid.flat
+             for line, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4)
     _save(figure, path)
 
 
