@@ -146,7 +146,8 @@ class Comparison:
         if self.rate < RATE:
             notes.append(f"Scored at {self.rate} Hz, the lowest rate of the models: every method "
                          "hears the recording at a rate of its own, and what it makes of it is "
-                         "brought to that one. PESQ is narrow-band.")
+                         "brought to that one. PESQ is narrow-band; DNSMOS, made for 16 kHz, "
+                         "misses the upper band.")
         result = {**heading(self.prior_name, self.seed, clips, self.device),
                   "models": self.hashes, "sample_rate": self.rate,
                   "notes": notes + self.judges.notes}
