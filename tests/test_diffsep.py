@@ -117,13 +117,25 @@ def test_each_input_of_the_light_network_has_a_gain_for_each_output():
     torch.testing.assert_close(network(x, torch.zeros(1)), gains @ x, rtol=1e-4, atol=1e-5)
 
 
-def test_silence_stays_silent_and_stereo_and_unknown_samplers_are_refused():
+@pytest.mark.parametrize("kind", ["score", "differences"])
+def test_odd_signals(kind):
+    model = exact_model(kind)
+    for constant in (np.zeros(500), np.full(1, 0.5), np.full(30, -0.3)):
+        sources = diffsep.separate(model, constant)
+        np.testing.assert_allclose(sources, np.tile(constant / 2, (2, 1)), rtol=1e-6)
+    short = np.float32([0.1, -0.1, 0.3])
+    np.testing.assert_allclose(diffsep.separate(model, short).sum(0), short, atol=0.02)
+
+
+def test_what_is_no_signal_is_refused():
     model = exact_model()
-    assert np.abs(diffsep.separate(model, np.zeros(500))).max() < 1e-3
     with pytest.raises(ValueError, match="mono"):
         diffsep.separate(model, np.zeros((2, 500)))
+    for wave in (np.zeros(0), np.array([0.1, np.nan]), np.array([0.1, np.inf])):
+        with pytest.raises(ValueError, match="one sample or more without NaN"):
+            diffsep.separate(model, wave)
     with pytest.raises(ValueError, match="unknown sampler 'ddim'; known: predictor_corrector, "):
-        diffsep.separate(model, np.zeros(500), "ddim")
+        diffsep.separate(model, voice(0.1)[0], "ddim")
 
 
 # Training.

@@ -24,7 +24,7 @@ from .data import Corpus
 from .denoiser import broadcast, edm_coefficients
 from .processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
 from .samplers import SAMPLERS, Denoise
-from .separation import SeparationRecipe, pit_si_snr, si_snr
+from .separation import SeparationRecipe, check_mixture, pit_si_snr, si_snr
 
 PAPER = "predictor_corrector"
 
@@ -151,11 +151,14 @@ def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps
              seed: int = 0) -> np.ndarray:
     """The sources of a mixture at the model's sample rate; for enhancement [speech, noise].
 
-    Shape: `[T]` to `[K, T]`, float32.
+    A constant, silence for instance, is shared equally. `Separator` takes signals of any length.
+
+    Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """
-    mixture = np.asarray(mixture, np.float32)
-    if mixture.ndim != 1:
-        raise ValueError(f"a separator takes a mono signal, not {list(mixture.shape)}")
+    mixture = check_mixture(mixture)
+    if np.ptp(mixture) == 0:
+        sources = model.process.sources
+        return np.tile(mixture / sources, (sources, 1))
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
 

@@ -151,19 +151,35 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     return hub.load_model(path, card, device)
 
 
-@torch.no_grad()
-def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
-    """The voices of a mixture at the separator's sample rate.
-
-    The network leaves their levels open: each voice is scaled to be nearest to the mixture, which
-    is the right level for voices that are uncorrelated.
-
-    Shape: `[T]` to `[K, T]`, float32.
-    """
+def check_mixture(mixture: np.ndarray) -> np.ndarray:
+    """A mono signal in float32; raises ValueError for one that is not, is empty or holds NaN."""
     mixture = np.asarray(mixture, np.float32)
     if mixture.ndim != 1:
         raise ValueError(f"a separator takes a mono signal, not {list(mixture.shape)}")
+    if not (mixture.size and np.isfinite(mixture).all()):
+        raise ValueError("a separator takes a signal of one sample or more without NaN or infinity")
+    return mixture
+
+
+def level(voices: Tensor, mixture: Tensor) -> Tensor:
+    """Voices whose levels a network left open, each scaled to be nearest to the mixture.
+
+    That is the right level for voices that are uncorrelated.
+
+    Shape: `[..., K, T]`, `[..., 1, T]` to `[..., K, T]`.
+    """
+    energy = voices.square().sum(-1, keepdim=True) + 1e-12
+    return (voices * mixture).sum(-1, keepdim=True) / energy * voices
+
+
+@torch.no_grad()
+def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
+    """The voices of a mixture at the separator's sample rate, by `level` as loud as they are in it.
+
+    `Separator` takes signals of any length.
+
+    Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
+    """
     device = next(network.parameters()).device
-    voices = network(torch.from_numpy(mixture)[None, None].to(device))[0].cpu().numpy()
-    levels = voices @ mixture / (np.square(voices).sum(1) + 1e-12)
-    return levels[:, None] * voices
+    mixture = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
+    return level(network(mixture), mixture)[0].cpu().numpy()
