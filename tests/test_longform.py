@@ -1,4 +1,4 @@
-"""Long signals: exactness of chunks, losslessness of segments, noise by position."""
+"""Long signals: exactness of chunks, losslessness of segments, order of voices, noise by place."""
 
 import math
 import tracemalloc
@@ -10,7 +10,7 @@ import torch
 
 from voxmend import longform
 from voxmend.denoiser import Denoiser, EDMDenoiser
-from voxmend.longform import ChunkedDenoiser, NoiseStream, process
+from voxmend.longform import Aligner, ChunkedDenoiser, NoiseStream, process
 from voxmend.networks.convnext import FrameConvNeXt
 
 
@@ -192,6 +192,38 @@ def test_memory_does_not_grow_with_length():
         return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
 
     assert peak(800)[0] < 1.2 * peak(40)[0]
+
+
+# The order of voices
+
+@pytest.mark.parametrize("voices, channels", [(2, 1), (2, 2), (3, 2)])
+def test_voices_keep_their_order(voices, channels):
+    """Shuffled in every segment and channel, to the end."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(voices, 1, 9000)) * np.linspace(1, 0.3, channels)[:, None]
+    align = Aligner(voices, channels, OVERLAP)
+
+    def shuffled(chunk, start):
+        out = np.empty((voices, channels, chunk.shape[1]))
+        for channel in range(channels):
+            out[:, channel] = true[rng.permutation(voices), channel,
+                                   start:start + chunk.shape[1]]
+        out = out.reshape(voices * channels, -1)
+        return out[align(out)]
+
+    found = np.concatenate(list(process([true.sum(0)], shuffled, SEGMENT, OVERLAP)), axis=1)
+    found = found.reshape(true.shape)
+    first = [next(k for k in range(voices) if np.allclose(voice, true[k])) for voice in found]
+    assert sorted(first) == list(range(voices))
+
+
+def test_where_one_voice_pauses_the_other_tells_the_order():
+    """By where its larger share is, the rest having leaked."""
+    voice = np.random.default_rng(0).normal(size=500)
+    align = Aligner(2, 1, 200)
+    assert align(np.stack([voice, 0 * voice])) == [0, 1]
+    later = np.concatenate([voice[-200:], voice[:300]])
+    assert align(np.stack([0.1 * later, 0.9 * later])) == [1, 0]
 
 
 # Noise by position

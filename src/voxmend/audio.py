@@ -334,6 +334,14 @@ def resample(wave: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return np.ascontiguousarray(np.pad(out, ((0, length - len(out)), (0, 0))).T)
 
 
+def fit(wave: np.ndarray, length: int) -> np.ndarray:
+    """A signal cut, or padded with zeros at its end, to a length.
+
+    Shape: `[C, T]` to `[C, length]`.
+    """
+    return np.pad(wave[:, :length], ((0, 0), (0, max(0, length - wave.shape[1]))))
+
+
 def load(path: str | Path, sample_rate: int) -> np.ndarray:
     """A whole file at `sample_rate` (Hz).
 

@@ -13,6 +13,7 @@ which changes nothing in its result (`ChunkedDenoiser`).
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -54,7 +55,8 @@ class ChunkedDenoiser(Wrapper):
         return torch.cat(pieces, dim=-1)
 
 
-def _segments(blocks: Iterable[np.ndarray], segment: int, overlap: int):
+def segments(blocks: Iterable[np.ndarray], segment: int,
+             overlap: int) -> Iterator[tuple[int, np.ndarray]]:
     """Starts and overlapping segments; the last has at most `segment + overlap` samples."""
     pending, size, start = [], 0, 0
     for block in blocks:
@@ -115,7 +117,7 @@ def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], 
                          "at most half of it")
     weight = crossfade(int(overlap * ratio))
     held = None
-    for start, chunk in _segments(blocks, segment, overlap):
+    for start, chunk in segments(blocks, segment, overlap):
         samples = chunk.shape[1]
         out = function(chunk, start)
         if out.shape[1] != math.floor(samples * ratio + Fraction(1, 2)):
@@ -130,6 +132,47 @@ def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], 
             yield ready
     if held is not None and held.shape[1]:
         yield held
+
+
+class Aligner:
+    """Keeps the order of separated voices from segment to segment and from channel to channel.
+
+    A segment's voices take the order π that is nearest to the voices before them where both
+    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩; in the first segment, to those of the first channel.
+    An overlap in which nobody speaks tells no order.
+
+    Args:
+        voices: K.
+        channels: C.
+        overlap: samples that a segment shares with the one before.
+
+    Shape: `align(out)` takes the segments `[K·C, n]` in turn and returns the order of the rows.
+    """
+
+    def __init__(self, voices: int, channels: int, overlap: int):
+        self.voices, self.channels, self.overlap = voices, channels, overlap
+        self.tail = None
+
+    def __call__(self, out: np.ndarray) -> list[int]:
+        grid = np.arange(len(out)).reshape(self.voices, self.channels)
+        order = np.empty_like(grid)
+        for channel in range(self.channels):
+            rows = grid[:, channel]
+            if self.tail is not None:
+                before, now = self.tail[rows], out[rows, :self.overlap]
+            elif channel:
+                before, now = out[order[:, 0]], out[rows]
+            else:
+                order[:, 0] = rows
+                continue
+            length = min(before.shape[1], now.shape[1])
+            match = before[:, :length] @ now[:, :length].T
+            best = max(permutations(range(self.voices)),
+                       key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
+            order[:, channel] = rows[list(best)]
+        order = order.flatten().tolist()
+        self.tail = out[order][:, -self.overlap:]
+        return order
 
 
 class NoiseStream:

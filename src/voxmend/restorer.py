@@ -11,7 +11,6 @@ is kept: what the prior changed is resampled and added to it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +23,7 @@ from .baselines.griffin_lim import mel_griffin_lim
 from .damage import Damage, analyse
 from .denoiser import Denoiser
 from .guidance import Imputation, MixtureLikelihood, NoisyObservation, Reconstruction, Unguided
-from .longform import ChunkedDenoiser, NoiseStream, process
+from .longform import Aligner, ChunkedDenoiser, NoiseStream, process
 from .operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .samplers import ancestral, euler
 from .schedules import karras_grid
@@ -218,7 +217,7 @@ class Restorer:
         damage = self.relevant(damage)
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
-        align = _Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
+        align = Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
 
         def silence(chunk, start):
             outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
@@ -237,7 +236,7 @@ class Restorer:
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
             mended = self._return(mean / scale, chunk, low if keeps else None, rate, out_rate)
             spread = audio.resample(std / scale, self.sample_rate, out_rate)
-            back = [mended, _fit(spread, mended.shape[1])]
+            back = [mended, audio.fit(spread, mended.shape[1])]
             if self.task.name == "separate":
                 order = align(back[0])
                 back = [t[order] for t in back]
@@ -277,9 +276,9 @@ class Restorer:
         above the prior's is kept."""
         length = audio.resample(chunk, rate, out_rate).shape[1]
         if low is None or rate != out_rate:
-            return _fit(audio.resample(mended, self.sample_rate, out_rate), length)
+            return audio.fit(audio.resample(mended, self.sample_rate, out_rate), length)
         change = audio.resample(mended - low, self.sample_rate, out_rate)
-        return chunk + _fit(change, length)
+        return chunk + audio.fit(change, length)
 
     def _restore(self, low: np.ndarray, operator: Operator | None,
                  start: int) -> tuple[np.ndarray, np.ndarray]:
@@ -322,41 +321,6 @@ class Restorer:
             x = first + sigma * fresh(first)
         return task.sampler(task.guidance(self.prior, operator, y), x, sigmas,
                             lambda like: task.noise_scale * fresh(like))
-
-
-def _fit(wave: np.ndarray, length: int) -> np.ndarray:
-    """Cut or zero-padded at the end to a length."""
-    return np.pad(wave[:, :length], ((0, 0), (0, max(0, length - wave.shape[1]))))
-
-
-class _Aligner:
-    """Keeps the order of separated voices from segment to segment and from channel to channel."""
-
-    def __init__(self, speakers: int, channels: int, overlap: int):
-        self.speakers, self.channels, self.overlap = speakers, channels, overlap
-        self.tail = None
-
-    def __call__(self, out: np.ndarray) -> list[int]:
-        """Order of the rows `[K·C]` of a segment that fits the one before; keeps its tail."""
-        grid = np.arange(len(out)).reshape(self.speakers, self.channels)
-        order = np.empty_like(grid)
-        for channel in range(self.channels):
-            rows = grid[:, channel]
-            if self.tail is not None:
-                reference, head = self.tail[rows], out[rows, :self.overlap]
-            elif channel:
-                reference, head = out[order[:, 0]], out[rows]
-            else:
-                order[:, 0] = rows
-                continue
-            length = min(reference.shape[1], head.shape[1])
-            match = reference[:, :length] @ head[:, :length].T
-            best = max(permutations(range(self.speakers)),
-                       key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
-            order[:, channel] = rows[list(best)]
-        order = order.flatten().tolist()
-        self.tail = out[order][:, -self.overlap:]
-        return order
 
 
 def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend", **options) -> np.ndarray:
