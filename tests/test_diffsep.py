@@ -275,6 +275,10 @@ def test_training_runs_resumes_and_separates(kind, prediction, network, config, 
     model = diffsep.load_model(halves.product)
     assert type(model) is diffsep.MODELS[prediction]
     assert model.local_noise == (kind is EnhancementRecipe)
+    diffsep.load_model(halves.product, task=kind.task)
+    other = ({"separate", "enhance"} - {kind.task}).pop()
+    with pytest.raises(hub.PriorError, match=f"made to {kind.task}, not to {other}"):
+        diffsep.load_model(halves.product, task=other)
     x, t = torch.randn(1, 3, 4000), torch.tensor([0.5])
     whole._put(whole.ema)
     theirs, ours = (m.score(m.process_of(x[:, 2:]), x[:, 2:])(x[:, :2], t)

@@ -26,7 +26,7 @@ from .processes import MixingSDE, Score, local_level, predictor_corrector, time_
 from .samplers import SAMPLERS, Denoise
 from .separation import SeparationRecipe, check_mixture, pit_si_snr, si_snr
 
-PAPER = "predictor_corrector"
+PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
 
 class ScoreModel(nn.Module):
@@ -106,11 +106,19 @@ def model_of(network: nn.Module, card: dict) -> ScoreModel:
                                       card["local_noise"])
 
 
-def load_model(path: Path, device: str = "cpu") -> ScoreModel:
-    """A trained or imported model; raises `hub.PriorError`, a ValueError."""
+def load_model(path: Path, device: str = "cpu", task: str | None = None) -> ScoreModel:
+    """A trained or imported model; raises `hub.PriorError`, a ValueError.
+
+    Args:
+        task: refuse a model that was not made to "separate", or to "enhance".
+    """
     card = hub.read_card(path)
     if card.get("prediction") not in MODELS:
-        raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep.py")
+        raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep.py or "
+                             "recipes/diffsep_enhancement.py")
+    made = card.get("task", "enhance" if card.get("local_noise") else "separate")
+    if task not in (None, made):
+        raise hub.PriorError(f"{path}: made to {made}, not to {task}; use it with voxmend {made}")
     return hub.load_model(path, card, device)
 
 
@@ -124,7 +132,7 @@ def normalise(mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (mixture - mean) / deviation, mean, deviation
 
 
-def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 30,
+def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = STEPS,
          noise=torch.randn_like, callback=None) -> Tensor:
     """Sources that a mixture may have, from a posterior draw.
 
@@ -147,7 +155,7 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
 
 
 @torch.no_grad()
-def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps: int = 30,
+def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps: int = STEPS,
              seed: int = 0) -> np.ndarray:
     """The sources of a mixture at the model's sample rate; for enhancement [speech, noise].
 
@@ -195,6 +203,9 @@ class DiffSepRecipe(SeparationRecipe):
     t_min: float = 0.03
     local_noise: bool = False
 
+    task: ClassVar[str] = "separate"
+    use: ClassVar[str] = "separate --method diffsep --weights"
+
     @property
     def sources(self) -> int:
         return self.process["sources"]
@@ -204,7 +215,7 @@ class DiffSepRecipe(SeparationRecipe):
                                        self.sample_rate, self.local_noise)
 
     def describe(self) -> dict:
-        return {"prediction": self.prediction, "process": self.process,
+        return {"prediction": self.prediction, "task": self.task, "process": self.process,
                 "local_noise": self.local_noise}
 
     def held_out(self, corpus: Corpus) -> Tensor:
@@ -271,7 +282,9 @@ class EnhancementRecipe(DiffSepRecipe):
     snr_db: tuple[float, float] = (-2.5, 17.5)
     noise: Corpus | None = field(default=None, init=False, repr=False)
 
+    task: ClassVar[str] = "enhance"
     product: ClassVar[str] = "enhancer"
+    use: ClassVar[str] = "enhance --method diffsep --weights"
     needs_noise: ClassVar[bool] = True
 
     def _voices(self, corpus: Corpus, batch: int, seconds: float, generator) -> Tensor:

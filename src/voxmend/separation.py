@@ -94,6 +94,7 @@ class SeparationRecipe:
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "separator"
+    use: ClassVar[str] = "separate --method conv-tasnet --weights"
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "SI-SNR improvement in dB"
 

@@ -67,6 +67,7 @@ class PriorRecipe:
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "prior"
+    use: ClassVar[str] = "--prior"
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "denoising gain in dB at σ"
 
