@@ -87,8 +87,9 @@ def test_import_takes_the_averages(network, release, tmp_path):
     torch.testing.assert_close(model.network(x, t), network(x, t))
     assert (model.sample_rate, model.local_noise) == (8000, False)
     assert hub.read_card(tmp_path / "model.safetensors")["source"]["averaged"]
-    enhancer = diffsep.load_model(imported(tmp_path, release, "noisy", task="enhancement"))
+    enhancer = diffsep.load_model(imported(tmp_path, release, "noisy", task="enhance"))
     assert (enhancer.sample_rate, enhancer.local_noise) == (16000, True)
+    assert hub.read_card(tmp_path / "noisy.safetensors")["task"] == "enhance"
 
 
 def test_import_of_other_layouts(network, release, tmp_path):
@@ -130,11 +131,13 @@ def test_import_on_the_command_line(release, network, tmp_path, capsys):
     small = released(NCSNpp(channels=4).state_dict(), PUBLISHED)
     torch.save({"state_dict": small}, tmp_path / "release.ckpt")
     assert cli.main(["import", "diffsep-enhancement", str(tmp_path / "release.ckpt")]) == 0
-    assert "NCSNpp (sources 2, channels 4)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "NCSNpp (sources 2, channels 4)" in said
+    assert "release.safetensors: use it with voxmend enhance --method diffsep --weights" in said
     made = tmp_path / "release.safetensors"
     assert diffsep.load_model(made).sample_rate == 16000
     assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2
-    assert "voxmend.diffsep" in capsys.readouterr().err
+    assert "a separator, not a prior" in capsys.readouterr().err
 
 
 # Outputs of the public release, where $VOXMEND_VECTORS names the folder that has them.

@@ -17,11 +17,9 @@ Weights = Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint=
 
 
 @dataclass(frozen=True)
-class Common:
-    """Options of every verb that runs a prior."""
+class Running:
+    """Options of every verb that runs a network."""
 
-    prior: str = "speech16k"
-    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
     steps: Count = None
     """Sampling steps; by default the task's own number."""
     seed: int = 0
@@ -30,6 +28,14 @@ class Common:
     """auto, cpu, cuda or mps."""
     overwrite: bool = False
     """Replace outputs that exist already."""
+
+
+@dataclass(frozen=True)
+class Common(Running):
+    """Options of every verb that runs a prior."""
+
+    prior: str = "speech16k"
+    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,14 @@ class Mending(Common):
     """Write a before-and-after picture to this PNG."""
 
 
+Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
 In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
 Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
 Method = Literal["voxmend", "undiff", "undiff-release"]
+Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
+PAPER = "predictor_corrector"
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
 UNDIFF_TABLES = get_args(UnDiffTable)
 OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
@@ -99,6 +108,18 @@ def _restorer(task: str, common: Common, method: str = "voxmend", **options):
                          "--steps")
     return Restorer(tasks[task], common.prior, common.steps, common.seed, draws, common.device,
                     **options)
+
+
+def _separator(task: str, method: str, weights: Path | None, sampler: str,
+               common: Running):
+    from . import separator
+
+    if getattr(common, "prior", Common.prior) != Common.prior:
+        raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior")
+    if common.steps is not None and common.steps < 1:
+        raise ValueError("--steps must be at least 1")
+    _check_seed(common.seed)
+    return separator.load(task, method, weights, sampler, common.steps, common.seed, common.device)
 
 
 def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
@@ -207,25 +228,69 @@ def vocode(source: In, target: Out, common: Options = Mending(),
     return 0
 
 
-def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: int = 2,
-             method: Method = "voxmend") -> int:
+def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
+             method: Method | Literal["diffsep", "conv-tasnet"] = "voxmend", weights: File = None,
+             sampler: Sampler = PAPER) -> int:
     """Separate the voices of a mixture.
 
+    Each channel of a recording is separated by itself, and a voice's channels are put together
+    again. Each output has the input's rate; above the band of prior or weights it holds nothing.
+
     Args:
-        source: A recording.
-        outdir: Folder for speaker1.wav, speaker2.wav, ...
-        speakers: How many voices there are.
+        source: A recording, or a folder of recordings.
+        outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
+        speakers: How many voices there are; by default as many as the weights separate, or 2.
         method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
             (undiff-release), both by every step of the prior's schedule, or 200 where it
-            has none.
+            has none. Or a network trained to separate: DiffSep (diffsep) or Conv-TasNet
+            (conv-tasnet, which makes one call).
+        weights: Of diffsep or conv-tasnet: a bundled name or a .safetensors; by default diffsep.
+        sampler: Of diffsep; by default its paper's, with two network calls in each of 30 steps.
     """
     from . import files
 
-    if not 2 <= speakers <= 4:
-        raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
-    files.separate_file(source, outdir, _restorer("separate", common, method, speakers=speakers),
-                        common.overwrite)
-    return 0
+    if method in ("diffsep", "conv-tasnet"):
+        separator = _separator("separate", method, weights, sampler, common)
+        if speakers not in (None, separator.sources):
+            raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}")
+        speakers = separator.sources
+    else:
+        speakers = speakers or 2
+        if not 2 <= speakers <= 4:
+            raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
+        if weights or sampler != PAPER:
+            raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
+                             "--sampler, which belong to diffsep and conv-tasnet")
+        separator = _restorer("separate", common, method, speakers=speakers)
+    items = [(source, outdir)]
+    if source.is_dir():
+        items = files.unfinished(source, outdir, common.overwrite, speakers)
+    return files.each(source, items, lambda file, folder: files.separate_file(
+        file, folder, separator, speakers, common.overwrite))
+
+
+def enhance(source: In, target: Out, common: Plain = Running(),
+            method: Literal["diffsep"] = "diffsep", weights: File = None,
+            sampler: Sampler = PAPER, keep_noise: bool = False) -> int:
+    """Free speech from noise of any kind; above 8 kHz nothing is kept.
+
+    The network was trained on noisy speech, and half its sample rate is the limit. Each channel of
+    a recording is enhanced by itself, all with the same random numbers.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a folder if the input is one.
+        method: diffsep (DiffSep).
+        weights: A bundled name or a .safetensors; by default diffsep_enhancement.
+        sampler: By default the paper's, with two network calls in each of 30 steps.
+        keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
+    """
+    from . import files
+
+    separator = _separator("enhance", method, weights, sampler, common)
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
+                                                           common.overwrite))
 
 
 def generate(outdir: OutDir, common: Drawing = Common(),
@@ -338,8 +403,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     folder = out or Path("runs") / loaded.name
     run = training.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
                          compile=compile, noise=noise)
-    hint = ": use it with --prior" if loaded.product == "prior" else ""
-    print(f"{run.product}{hint}")
+    print(f"{run.product}: use it with {loaded.use}")
     return 0
 
 
@@ -364,9 +428,9 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
         card = importers.import_undiff(path, out, ema, overwrite)
         use = f"use it with --prior {out}"
     else:
-        _, _, task = release.partition("-")
-        card = importers.import_diffsep(path, out, task or "separation", overwrite)
-        use = "use it with voxmend.diffsep"
+        task = "enhance" if release == "diffsep-enhancement" else "separate"
+        card = importers.import_diffsep(path, out, task, overwrite)
+        use = f"use it with voxmend {task} --method diffsep --weights {out}"
     size = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in card["config"].items())
     print(f"{card['network']} ({size}): "
           f"{macs.cost(card['network'], card['config'], card['sample_rate'])}")
@@ -591,8 +655,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional,
 
 
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
-    mend, declip, extend, inpaint, denoise, vocode, separate, generate, degrade, dataset, train,
-    import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
+    mend, declip, extend, inpaint, denoise, enhance, vocode, separate, generate, degrade, dataset,
+    train, import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
 
 
 def _terminate(signum, frame):

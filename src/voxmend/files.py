@@ -9,17 +9,20 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, audio, hub
+from . import __version__, audio
 from .damage import Damage, analyse
 from .data import audio_files
 from .restorer import Restorer
+from .separator import Separator
+
+HEARD_DB = 20  # a voice that far below the loudest, over a whole recording, is but a leak
 
 
 def sidecar(target: Path) -> Path:
@@ -49,22 +52,50 @@ def uncertainty(target: Path) -> Path:
     return target.with_name(f"{target.stem}.uncertainty{target.suffix}")
 
 
+def removed(target: Path) -> Path:
+    """Where the noise that enhancement took away stands."""
+    return target.with_name(f"{target.stem}.noise{target.suffix}")
+
+
+def voices(folder: Path, speakers: int) -> list[Path]:
+    """Where the separated voices stand."""
+    return [folder / f"speaker{k + 1}.wav" for k in range(speakers)]
+
+
 def pairs(source: Path, target: Path, overwrite: bool) -> Iterator[tuple[Path, Path]]:
     """Inputs with their outputs: one pair, or every file of a folder that is not finished yet.
 
     Outputs of a folder get their own folders.
     """
-    if not source.is_dir():
-        check_free(target, overwrite)
-        yield source, target
+    if source.is_dir():
+        yield from unfinished(source, target, overwrite)
         return
+    check_free(target, overwrite)
+    yield source, target
+
+
+def unfinished(source: Path, target: Path, overwrite: bool,
+               speakers: int = 0) -> Iterator[tuple[Path, Path]]:
+    """The files of a folder that are not finished yet, with their outputs in another.
+
+    With `speakers` an output is a folder, for `voices`, called as its input but for the suffix;
+    raises AudioError if two inputs would get the same.
+    """
     if source.resolve() in target.resolve().parents:
         raise audio.AudioError(f"{target}: lies in {source} and would be read itself the next time;"
                                " name a folder elsewhere")
     found = audio_files(source)
+    outs = [target / f.relative_to(source) for f in found]
+    if speakers:
+        outs = [out.with_suffix("") for out in outs]
+        taken = dict(zip(outs, found))
+        for file, out in zip(found, outs):
+            if taken[out] != file:
+                raise audio.AudioError(f"{file}: goes to {out}, as does {taken[out].name}; give it "
+                                       "another name")
     make_folder(target)
-    todo = [(f, target / f.relative_to(source)) for f in found]
-    todo = [(f, t) for f, t in todo if overwrite or not sidecar(t).exists()]
+    todo = [(file, out) for file, out in zip(found, outs)
+            if overwrite or not sidecar(voices(out, speakers)[-1] if speakers else out).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} files are finished already")
     for file, out in todo:
@@ -157,8 +188,8 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwr
     else:  # nothing to mend: no codec needs to see it again
         with audio.atomic_path(target, overwrite) as partial:
             shutil.copyfile(source, partial)
-    finish(target, restorer, damage, time.monotonic() - begun, reader.frames / reader.sample_rate,
-           source)
+    finish(target, {**restorer.entry, "damage": asdict(damage)}, begun,
+           reader.frames / reader.sample_rate, source)
     if plot_file:
         draw(source, target, plot_file)
 
@@ -166,23 +197,39 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwr
 def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer, target: Path,
                  overwrite: bool) -> None:
     """Writes a recording as restored and, when there are several draws, its uncertainty."""
-    channels, rate = restorer.outputs(reader), restorer.output_rate(reader)
     subtype = choose_subtype(reader, target, damage)
+    targets = [target, uncertainty(target)][:restorer.draws]
+    with progress_bar(reader, restorer.task.name) as progress:
+        write(restorer.stream(reader, damage, progress), targets, restorer.output_rate(reader),
+              restorer.outputs(reader), subtype, overwrite)
+
+
+@contextmanager
+def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], None]]:
+    """A bar over the seconds of a recording, and a function that tells it the samples done."""
+    with tqdm(total=round(reader.frames / reader.sample_rate), unit="s", desc=name,
+              disable=not sys.stderr.isatty()) as bar:
+        yield lambda samples: bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
+
+
+def write(blocks: Iterable[np.ndarray], targets: list[Path], rate: int, channels: int,
+          subtype: str | None, overwrite: bool) -> np.ndarray:
+    """Writes blocks `[P·C, n]` of P signals, the first to the first target and so on.
+
+    Signals beyond the targets are left out. Returns the energy of each file, `[targets]`.
+    """
+    energies = np.zeros(len(targets))
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=round(reader.frames / reader.sample_rate), unit="s",
-                                       desc=restorer.task.name, disable=not sys.stderr.isatty()))
-        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype, overwrite))]
-        if restorer.draws > 1:
-            writers.append(stack.enter_context(
-                audio.Writer(uncertainty(target), rate, channels, subtype, overwrite)))
-
-        def progress(samples):
-            bar.update(round(samples / reader.sample_rate) - bar.n)
-
-        for block in restorer.stream(reader, damage, progress):
-            for writer, part in zip(writers, np.split(block, len(writers))):
+        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype, overwrite))
+                   for target in targets]
+        for block in blocks:
+            parts = block.reshape(-1, channels, block.shape[1])
+            for k, (writer, part) in enumerate(zip(writers, parts)):
                 writer.write(part)
-    warn_clamped(target, writers[0].clamped)
+                energies[k] += np.square(part, dtype=np.float64).sum()
+    for writer in writers:
+        warn_clamped(writer.path, writer.clamped)
+    return energies
 
 
 def warn_clamped(target: Path, count: int) -> None:
@@ -206,18 +253,17 @@ def draw(source: Path, target: Path, plot_file: Path) -> None:
     plot.before_after(before, after, rate_before, rate_after, plot_file, source.name)
 
 
-def finish(target: Path, restorer: Restorer, damage: Damage, seconds: float, duration: float,
+def finish(target: Path, entry: dict, begun: float, duration: float,
            source: Path | None = None) -> None:
-    """Writes the sidecar of an output and says that it is done."""
-    task = restorer.task
-    weights = hub.find_prior(str(restorer.prior_name)) if restorer.prior_name else None
-    entry = {"task": task.name, "input": source and source.name, "damage": asdict(damage),
-             "start": task.start, "steps": len(task.levels(task, restorer.prior)) - 1,
-             "seed": restorer.seed, "draws": restorer.draws,
-             "sampler": task.sampler.__name__, "guidance": repr(task.guidance),
-             "prior": weights and weights.stem,
-             "weights_sha256": weights and hub.file_hash(weights),
-             "device": str(restorer.device), "version": __version__,
+    """Writes the sidecar of an output and says that it is done.
+
+    Args:
+        entry: how it was made.
+        begun: when, by `time.monotonic`.
+        duration: of the recording, in seconds.
+    """
+    seconds = time.monotonic() - begun
+    entry = {**entry, "input": source and source.name, "version": __version__,
              "seconds": round(seconds, 2), "real_time_factor": round(seconds / duration, 3)}
     with audio.atomic_path(sidecar(target), overwrite=True) as partial:
         partial.write_text(json.dumps(entry, indent=2) + "\n")
@@ -248,30 +294,54 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
     wave = restorer.from_mel(mel.astype(np.float32))
     for path, row in zip(targets, wave):
         warn_clamped(path, audio.save(path, row[None], restorer.sample_rate, overwrite=overwrite))
-    finish(target, restorer, Damage(), time.monotonic() - begun,
-           wave.shape[1] / restorer.sample_rate, source)
+    finish(target, restorer.entry, begun, wave.shape[1] / restorer.sample_rate, source)
 
 
-def separate_file(source: Path, outdir: Path, restorer: Restorer, overwrite: bool) -> None:
-    """Writes `outdir/speaker1.wav`, …, one file per voice with the input's rate and channels."""
+def separate_file(source: Path, outdir: Path, separator: Restorer | Separator, speakers: int,
+                  overwrite: bool) -> None:
+    """Writes `voices(outdir, speakers)`, each with the input's rate and channels."""
     begun = time.monotonic()
     reader = audio.Reader(source)
-    if reader.channels * restorer.speakers > audio.MOST_CHANNELS:
+    if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
-    targets = [outdir / f"speaker{k + 1}.wav" for k in range(restorer.speakers)]
-    damage = find(reader, (), {})
-    make_folder(outdir)
+    targets = voices(outdir, speakers)
+    with progress_bar(reader, "separate") as progress:
+        # reads it once, so that of a broken one not even a folder is made
+        blocks = separator.stream(reader, progress=progress)
+        make_folder(outdir)
+        for target in targets:
+            check_free(target, overwrite)
+        energies = write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype,
+                         overwrite)
+    heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
+    if len(heard) < speakers:
+        print(f"voxmend: {source}: {say_heard(heard, speakers)}", file=sys.stderr)
     for target in targets:
-        check_free(target, overwrite)
-    with ExitStack() as stack:
-        writers = [stack.enter_context(audio.Writer(t, reader.sample_rate, reader.channels,
-                                                    reader.subtype, overwrite)) for t in targets]
-        for block in restorer.stream(reader, damage):
-            for writer, part in zip(writers, np.split(block, restorer.speakers)):
-                writer.write(part)
-    for target in targets:
-        finish(target, restorer, damage, time.monotonic() - begun,
+        finish(target, {**separator.entry, "voices_heard": len(heard)}, begun,
                reader.frames / reader.sample_rate, source)
+
+
+def say_heard(heard: np.ndarray, speakers: int) -> str:
+    """What to tell of a separation in which only some voices, by their numbers, are heard."""
+    if not len(heard):
+        return "silence, no voice is heard"
+    names = ", ".join(f"speaker{k + 1}" for k in heard)
+    return (f"only {len(heard)} of {speakers} voices heard, {names}: the rest is more than "
+            f"{HEARD_DB} dB below")
+
+
+def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: bool,
+                 overwrite: bool) -> None:
+    """Writes the speech of a recording and, if asked, what was `removed`; they add up to it."""
+    begun = time.monotonic()
+    reader = audio.Reader(source)
+    targets = [target, removed(target)][:1 + keep_noise]
+    for path in targets:
+        check_free(path, overwrite)
+    with progress_bar(reader, "enhance") as progress:
+        write(separator.stream(reader, progress), targets, reader.sample_rate, reader.channels,
+              reader.subtype, overwrite)
+    finish(target, separator.entry, begun, reader.frames / reader.sample_rate, source)
 
 
 def generate_files(outdir: Path, count: int, seconds: float, restorer: Restorer,
@@ -285,4 +355,4 @@ def generate_files(outdir: Path, count: int, seconds: float, restorer: Restorer,
         begun = time.monotonic()
         wave = restorer.generate(seconds, number)
         audio.save(target, wave, restorer.sample_rate, overwrite=overwrite)
-        finish(target, restorer, Damage(), time.monotonic() - begun, seconds)
+        finish(target, restorer.entry, begun, seconds)

@@ -16,8 +16,7 @@ from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
-# What networks that are no priors predict, and the module that uses them.
-SEPARATORS = {"sources": "separation", "score": "diffsep", "differences": "diffsep"}
+SEPARATORS = ("sources", "score", "differences")  # what networks predict that are no priors
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -136,6 +135,7 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     """A prior by name or path; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
-    if home := SEPARATORS.get(card.get("prediction")):
-        raise PriorError(f"{path}: a separator, not a prior; use `voxmend.{home}` for it")
+    if card.get("prediction") in SEPARATORS:
+        raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
+                         "--weights")
     return load_model(path, card, device)

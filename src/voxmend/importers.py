@@ -29,7 +29,7 @@ BUFFERS = ("gaussian", "running_mean", "running_var", "num_batches_tracked")
 NCSNPP_PARTS = ("GroupNorm_0", "Conv_0", "Dense_0", "GroupNorm_1", "Conv_1", "Conv_2",
                 "NIN_0", "NIN_1", "NIN_2", "NIN_3", "W", "weight", "b", "bias")
 # DiffSep's two models: sample rate in Hz, and whether the noise follows the mixture's level.
-DIFFSEP = {"separation": (8000, False), "enhancement": (16000, True)}
+DIFFSEP = {"separate": (8000, False), "enhance": (16000, True)}
 
 
 def _read(path: Path, out: Path, overwrite: bool) -> dict:
@@ -184,14 +184,14 @@ def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], boo
     return {k: state[k] for k in keys}, bool(averages)
 
 
-def import_diffsep(path: Path, out: Path, task: str = "separation", overwrite: bool = False,
+def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: bool = False,
                    **config) -> dict:
     """Writes a model from a checkpoint of DiffSep, with its averaged weights, and returns its card.
 
     Args:
         path: `checkpoint.pt`, or a bare state dict.
         out: the model, .safetensors; its card goes beside it.
-        task: "separation" (8 kHz) or "enhancement" (16 kHz), which the weights do not tell.
+        task: "separate" (8 kHz) or "enhance" (16 kHz), which the weights do not tell.
         config: arguments of `NCSNpp` where they are not the published ones; `sources` and
             `channels` are read off the weights.
 
@@ -216,5 +216,6 @@ def import_diffsep(path: Path, out: Path, task: str = "separation", overwrite: b
     sample_rate, local_noise = DIFFSEP[task]
     process = {"sources": config["sources"], "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
     return _save(path, out, network, state, {
-        "network": "NCSNpp", "config": config, "prediction": "score", "process": process,
-        "local_noise": local_noise, "sample_rate": sample_rate}, "DiffSep (fakufaku)", averaged)
+        "network": "NCSNpp", "config": config, "prediction": "score", "task": task,
+        "process": process, "local_noise": local_noise, "sample_rate": sample_rate},
+        "DiffSep (fakufaku)", averaged)

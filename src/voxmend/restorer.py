@@ -188,9 +188,7 @@ class Restorer:
         """
         wave = np.asarray(wave, dtype=np.float32)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
-        if damage is None:
-            damage = analyse(reader.blocks(), sample_rate)
-        if not damage.rms:
+        if damage is not None and not damage.rms:
             damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.name == "separate":
@@ -212,8 +210,24 @@ class Restorer:
         blank = Damage(rms=damage.rms, clipped=damage.clipped)
         return replace(blank, **{name: getattr(damage, name) for name in self.task.finds})
 
-    def stream(self, reader, damage: Damage, progress=None) -> Iterator[np.ndarray]:
-        """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std."""
+    @property
+    def entry(self) -> dict:
+        """What a sidecar says of the way in which an output was made."""
+        task = self.task
+        weights = hub.find_prior(str(self.prior_name)) if self.prior_name else None
+        return {"task": task.name, "start": task.start,
+                "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
+                "draws": self.draws, "sampler": task.sampler.__name__,
+                "guidance": repr(task.guidance), "prior": weights and weights.stem,
+                "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device)}
+
+    def stream(self, reader, damage: Damage | None = None, progress=None) -> Iterator[np.ndarray]:
+        """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
+
+        Estimates the damage if it is not told.
+        """
+        if damage is None:
+            damage = analyse(reader.blocks(), reader.sample_rate)
         damage = self.relevant(damage)
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
