@@ -2,7 +2,8 @@
 
 From there: 16 kHz, segments of 3 s, batches of 16, Adam at 1e-4, 160 epochs of VoiceBank-DEMAND's
 11 572 utterances, p_T = 0.3 (1/30 in the release), noise that follows the mixture's level. Speech
-and noise are mixed on the way, at the ratios of that corpus, 0 to 15 dB; train it with --noise.
+and noise are mixed on the way, at the ratios of that corpus, 0 to 15 dB; train it with --noise. The
+corpus itself is taken, without --noise, as `voxmend dataset voicebank-demand` lays it out.
 """
 
 from voxmend.diffsep import EnhancementRecipe

@@ -9,7 +9,7 @@ import torch
 
 from conftest import voice
 from voxmend import audio, diffsep, hub, training
-from voxmend.data import Corpus
+from voxmend.data import Corpus, Mixtures
 from voxmend.denoiser import edm_coefficients
 from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, normalise
 from voxmend.networks.convnext import FrameConvNeXt
@@ -244,8 +244,8 @@ def test_examples_have_unit_mixtures_and_the_asked_share_of_starts(speech, tmp_p
 
 def test_noise_is_mixed_at_the_asked_levels(speech, noise, tmp_path):
     tiny = recipe(EnhancementRecipe, snr_db=(5.0, 6.0), seconds=1.0)
-    tiny.noise = Corpus(noise, tmp_path / "cache")
     corpus = Corpus(speech / "train", tmp_path / "cache")
+    corpus.noise = Corpus(noise, tmp_path / "cache")
     pairs = tiny._voices(corpus, 50, 3.0, np.random.default_rng(0))
     level = 20 * (pairs[:, 0].std(-1) / pairs[:, 1].std(-1)).log10()
     assert ((level > 4.5) & (level < 6.5)).all()
@@ -302,3 +302,64 @@ def test_noise_is_asked_for_where_it_is_needed(speech, noise, tmp_path):
         training.train(recipe(EnhancementRecipe), speech, tmp_path / "run")
     with pytest.raises(ValueError, match="tiny: has no use for --noise"):
         training.train(recipe(), speech, tmp_path / "run", noise=noise)
+
+
+def test_validation_has_noise_of_its_own_where_there_is_some(speech, noise, tmp_path):
+    tiny = recipe(EnhancementRecipe)
+    for part in ("train", "val"):
+        (tmp_path / "split" / part).mkdir(parents=True)
+        audio.save(tmp_path / "split" / part / "a.flac", 0.1 * voice(1.0, seed=len(part)), 16000)
+    (tmp_path / "split" / "test").mkdir()
+    for folder, expected in ((noise, [noise, noise]),
+                             (tmp_path / "split", [tmp_path / "split" / "train",
+                                                   tmp_path / "split" / "val"])):
+        found = [training.open_corpus(tiny, speech / part, tmp_path / "cache", folder)
+                 for part in ("train", "val")]
+        assert [corpus.noise.folder for corpus in found] == expected
+
+
+def ready(folder, kind):
+    """Ready mixtures, s1 and s2 or clean and noisy, alike in length; returns the sources."""
+    sources = {}
+    for part, seed in (("train", 1), ("val", 2)):
+        one = [0.3 * voice(2.0, seed=seed + 10 * k) for k in range(3)]
+        two = [0.1 * np.random.default_rng(seed + k).normal(size=(1, 32000)) for k in range(3)]
+        for k, (a, b) in enumerate(zip(one, two)):
+            files = {"s1": a, "s2": b, "mix": a + b} if kind is DiffSepRecipe else (
+                {"clean": a, "noisy": a + b})
+            for name, wave in files.items():
+                (folder / part / name).mkdir(parents=True, exist_ok=True)
+                audio.save(folder / part / name / f"{k}.wav", wave, 16000)
+        sources[part] = np.stack([np.concatenate(one), np.concatenate(two)])
+    return sources
+
+
+@pytest.mark.parametrize("kind", [DiffSepRecipe, EnhancementRecipe])
+def test_training_on_ready_mixtures(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(DiffSepRecipe, "held_out", lambda self, corpus: self._normal(
+        self._voices(corpus, 2, 1.0, np.random.default_rng(1))))
+    sources, tiny = ready(tmp_path / "data", kind), recipe(kind)
+    run = training.train(tiny, tmp_path / "data", tmp_path / "run")
+    assert run.step == 3
+    corpus = Mixtures(tmp_path / "data" / "train", tiny.ready, tmp_path / "cache")
+    for crop in tiny._voices(corpus, 5, 0.5, np.random.default_rng(0)).numpy():
+        places = [np.correlate(wave, crop[0], "valid") for wave in sources["train"][0]]
+        number = int(np.argmax([p.max() for p in places]))
+        start = int(np.argmax(places[number]))
+        expected = sources["train"][:, number, start:start + 8000]
+        np.testing.assert_allclose(crop, expected, atol=3e-4)  # 16 bits of both, twice
+    longer = tiny._voices(corpus, 1, 3.0, np.random.default_rng(0))
+    assert longer.shape == (1, 2, 48000) and not longer[..., 32000:].any()
+
+
+def test_mixtures_whose_files_do_not_fit_are_refused(tmp_path, noise):
+    ready(tmp_path / "data", EnhancementRecipe)
+    with pytest.raises(ValueError, match="has no use for --noise"):
+        training.train(recipe(EnhancementRecipe), tmp_path / "data", tmp_path / "run", noise=noise)
+    clean = tmp_path / "data" / "train" / "clean"
+    audio.save(clean / "0.wav", np.zeros((1, 31000)), 16000, overwrite=True)
+    with pytest.raises(audio.AudioError, match="noisy: its files are not called like, or not as"):
+        Mixtures(tmp_path / "data" / "train", ("clean", "noisy"), tmp_path / "cache")
+    (clean / "0.wav").rename(clean / "other.wav")
+    with pytest.raises(audio.AudioError, match="noisy: its files are not called like"):
+        Mixtures(tmp_path / "data" / "train", ("clean", "noisy"), tmp_path / "cache")

@@ -43,8 +43,10 @@ class Corpus:
 
     The decoded array is kept in `cache` and mapped, so memory stays small and a second start is
     immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS and
-    `corpus.speakers[i]` its `speaker`.
+    `corpus.speakers[i]` its `speaker`; `corpus.noise`, if any, a corpus of noise to mix it with.
     """
+
+    noise: "Corpus | None" = None
 
     def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
         files = audio_files(folder)
@@ -109,4 +111,46 @@ class Corpus:
             crop = self.cut(file, length, generator)
             gain = rms / (32767 * self.rms[file]) * 10 ** (generator.normal() * gain_db / 20)
             row[0, :len(crop)] = crop * (gain * generator.choice((-1, 1)))
+        return torch.from_numpy(out)
+
+
+class Mixtures:
+    """Ready mixtures by their sources, each a folder; files of the same name belong together.
+
+    Args:
+        folder: where these folders are.
+        names: of the folders. Where the last is "noisy", it stands for the noise in it, which is
+            what remains without the other.
+        cache, sample_rate: as of `Corpus`.
+
+    Raises AudioError for files that have no counterpart or one of another length.
+    """
+
+    def __init__(self, folder: Path, names: tuple[str, ...], cache: Path, sample_rate: int = 16000):
+        self.names = names
+        listings = [[f.name for f in audio_files(folder / name)] for name in names]
+        # each in a cache of its own, since files alike in name and size may differ
+        self.parts = [Corpus(folder / n, Path(cache) / n, sample_rate) for n in names]
+        for name, listing, part in zip(names, listings, self.parts):
+            if listing != listings[0] or not np.array_equal(part.ends, self.parts[0].ends):
+                raise audio.AudioError(f"{folder / name}: its files are not called like, or not as "
+                                       f"long as, those of {names[0]}")
+        self.hours = self.parts[0].hours
+
+    def crops(self, batch: int, length: int, generator: np.random.Generator) -> Tensor:
+        """Random crops of the sources, as they are, each file drawn in proportion to its length.
+
+        Files shorter than `length` are padded with zeros.
+
+        Shape: `[batch, K, length]`, float32.
+        """
+        out = np.zeros((batch, len(self.parts), length), np.float32)
+        for row in out:
+            file = self.parts[0].pick(generator)
+            sources = np.stack([part[file] for part in self.parts])
+            start = generator.integers(0, max(1, sources.shape[1] - length + 1))
+            crop = sources[:, start:start + length]
+            row[:, :crop.shape[1]] = crop
+        if self.names[-1] == "noisy":
+            out[:, -1] -= out[:, :-1].sum(1)
         return torch.from_numpy(out)

@@ -280,18 +280,20 @@ class EnhancementRecipe(DiffSepRecipe):
     mismatch: float = 0.3
     local_noise: bool = True
     snr_db: tuple[float, float] = (-2.5, 17.5)
-    noise: Corpus | None = field(default=None, init=False, repr=False)
 
     task: ClassVar[str] = "enhance"
     product: ClassVar[str] = "enhancer"
     use: ClassVar[str] = "enhance --method diffsep --weights"
     needs_noise: ClassVar[bool] = True
 
-    def _voices(self, corpus: Corpus, batch: int, seconds: float, generator) -> Tensor:
-        length = round(seconds * self.sample_rate)
+    @property
+    def ready(self) -> tuple[str, str]:
+        return "clean", "noisy"
+
+    def _mix(self, corpus: Corpus, batch: int, length: int, generator) -> Tensor:
         speech = corpus.crops(batch, length, 0.1, 0.0, generator)
         snr = generator.uniform(*self.snr_db, batch)
-        noise = np.stack([draw_noise(self.noise, length, generator) for _ in range(batch)])
+        noise = np.stack([draw_noise(corpus.noise, length, generator) for _ in range(batch)])
         noise = 0.1 * 10 ** (-snr[:, None] / 20) * noise
         return torch.cat([speech, torch.from_numpy(noise[:, None].astype(np.float32))], dim=1)
 

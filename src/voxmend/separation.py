@@ -1,6 +1,6 @@
 """Supervised separation, the counterpart of separation with a prior: loss, recipe, use.
 
-Mixtures are made on the fly from the same folders of clean speech that train a prior.
+Mixtures are made on the fly from the same folders of clean speech that train a prior, or ready.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from . import hub
-from .data import Corpus
+from .data import Corpus, Mixtures
 from .training import trapezoid
 
 
@@ -112,8 +112,18 @@ class SeparationRecipe:
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)
 
-    def _voices(self, corpus: Corpus, batch: int, seconds: float, generator) -> Tensor:
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """Folders of the sources of ready mixtures."""
+        return tuple(f"s{k + 1}" for k in range(self.sources))
+
+    def _voices(self, corpus: Corpus | Mixtures, batch: int, seconds: float, generator) -> Tensor:
         length = round(seconds * self.sample_rate)
+        if isinstance(corpus, Mixtures):
+            return corpus.crops(batch, length, generator)
+        return self._mix(corpus, batch, length, generator)
+
+    def _mix(self, corpus: Corpus, batch: int, length: int, generator) -> Tensor:
         return torch.from_numpy(np.stack([
             draw_voices(corpus, self.sources, length, self.level_db, generator)
             for _ in range(batch)]))

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from . import hub
 from .checkpoints import read_checkpoint
-from .data import Corpus
+from .data import Corpus, Mixtures
 from .denoiser import EDMDenoiser, EpsilonDenoiser
 from .schedules import build_betas
 
@@ -68,6 +68,7 @@ class PriorRecipe:
 
     product: ClassVar[str] = "prior"
     use: ClassVar[str] = "--prior"
+    ready: ClassVar[tuple[str, ...]] = ()
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "denoising gain in dB at σ"
 
@@ -281,26 +282,42 @@ class Run:
             "validation_gain_db": gains, **recipe.card})
 
 
+def open_corpus(recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
+    """Speech of a folder, with the noise to mix it with, if any.
+
+    Of a folder of noise that holds train/ and val/ it is the one that is called as the speech's.
+    """
+    corpus = Corpus(folder, cache, recipe.sample_rate)
+    if noise is not None:
+        split = all((noise / part).is_dir() for part in ("train", "val"))
+        corpus.noise = Corpus(noise / folder.name if split else noise, cache, recipe.sample_rate)
+    return corpus
+
+
 def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: int | None = None,
           resume: bool = False, device: str = "cpu", save_every: float = 60.0,
           validate_every: int = 500, compile: bool = False, noise: Path | None = None) -> Run:
     """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
 
     Args:
-        data: a folder that holds `train/` and `val/`.
+        data: a folder that holds `train/` and `val/`, of speech or of ready mixtures.
         folder: where checkpoint, log and product (as `prior.safetensors`) go; its `cache/` holds
             decoded audio.
         minutes: wall-clock limit of this call.
         steps: the recipe's number of steps, replaced.
         save_every: seconds between checkpoints.
-        noise: a folder of noise, for a recipe that mixes speech with it.
+        noise: a folder of noise, for a recipe that mixes speech with it. Without a train/ and a
+            val/ in it, validation hears other crops of the same recordings.
 
     Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
     ValueError for a recipe that lacks noise or has no use for it.
     """
-    if recipe.needs_noise and noise is None:
+    folders = [Path(data) / part for part in ("train", "val")]
+    ready = recipe.ready and (folders[0] / recipe.ready[0]).is_dir()
+    mixes = recipe.needs_noise and not ready
+    if mixes and noise is None:
         raise ValueError(f"{recipe.name}: mixes speech with noise; give a folder with --noise")
-    if noise is not None and not recipe.needs_noise:
+    if noise is not None and not mixes:
         raise ValueError(f"{recipe.name}: has no use for --noise {noise}")
     if steps is not None:
         recipe.steps = steps
@@ -308,10 +325,8 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     if run.checkpoint.exists() and not resume:
         raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another --out")
     cache = Path(folder) / "cache"
-    corpus = Corpus(Path(data) / "train", cache, recipe.sample_rate)
-    held_out = Corpus(Path(data) / "val", cache, recipe.sample_rate)
-    if noise is not None:
-        recipe.noise = Corpus(noise, cache, recipe.sample_rate)
+    corpus, held_out = (Mixtures(part, recipe.ready, cache, recipe.sample_rate) if ready
+                        else open_corpus(recipe, part, cache, noise) for part in folders)
     clean = recipe.held_out(held_out).to(run.device)
     if run.checkpoint.exists():
         run.resume()
