@@ -1,6 +1,7 @@
 """Splits on miniature corpora with the real names."""
 
 import os
+from typing import get_args
 
 import pytest
 
@@ -28,6 +29,18 @@ def small_ljspeech(root):
     return make(root, *held_out, *(f"wavs/LJ001-{n:04}.wav" for n in range(1, 28)))
 
 
+def small_mixtures(root, parts, folders, names):
+    return make(root, *(f"{part}/{folder}/{name}.wav" for part in parts for folder in folders
+                        for name in names))
+
+
+def small_voicebank(root, speakers=("p226", "p287", "p228", "p230")):
+    files = {"trainset_28spk": speakers, "testset": ("p232", "p257"),
+             "trainset_56spk": ("p234",)}
+    return make(root, *(f"{kind}_{part}_wav/{speaker}_00{n}.wav" for part, people in files.items()
+                        for kind in ("clean", "noisy") for speaker in people for n in (1, 2)))
+
+
 @pytest.mark.parametrize("layout", ["0.92", "0.80"])
 def test_vctk(layout, tmp_path):
     split = datasets.vctk(small_vctk(tmp_path, layout))
@@ -48,6 +61,62 @@ def test_ljspeech(tmp_path):
     assert len(split.train) == 27 and not set(split.train) & set(split.validation)
     assert split.validation[0].name == "LJ001-0028.wav"
     assert split.validation[-1].name == "LJ050-0278.wav"
+
+
+@pytest.mark.parametrize("above", ["", "wav8k/min", "2speakers/wav8k/min"])
+def test_wsj0_2mix(above, tmp_path):
+    for place in (above, "wav16k/max"):
+        small_mixtures(tmp_path / place, ("tr", "cv", "tt"), ("mix", "s1", "s2"), ("a", "b"))
+    split = datasets.wsj0_2mix(tmp_path)
+    for part, files in (("tr", split.train), ("cv", split.validation), ("tt", split.test)):
+        assert files == {what: [tmp_path / above / part / what / f"{name}.wav" for name in "ab"]
+                         for what in ("mix", "s1", "s2")}
+    named = datasets.wsj0_2mix(tmp_path / "wav16k" / "max")
+    assert all("wav16k" in file.parts for file in named.train["s1"])
+
+
+@pytest.mark.parametrize("parts", [("train-100", "train-360"), ("train-360",)])
+@pytest.mark.parametrize("above", ["", "wav8k/min", "Libri2Mix/wav8k/min"])
+def test_libri2mix(above, parts, tmp_path):
+    folders = ("mix_clean", "mix_both", "mix_single", "s1", "s2", "noise")
+    for part in (*parts, "dev", "test"):
+        small_mixtures(tmp_path / above, [part], folders, [f"1-{part}-0_2-1-1", "0-0-0_9-9-9"])
+    split = datasets.libri2mix(tmp_path)
+    assert list(split.train) == ["mix", "s1", "s2"]
+    assert datasets.count(split.train) == 2 * len(parts)
+    assert {file.parent.name for file in split.train["mix"]} == {"mix_clean"}
+    for files, names in ((split.train, set(parts)), (split.validation, {"dev"}),
+                         (split.test, {"test"})):
+        assert {f.parent.parent.name for found in files.values() for f in found} == names
+        assert len({tuple(f.name for f in found) for found in files.values()}) == 1
+
+
+def test_voicebank_demand(tmp_path):
+    split = datasets.voicebank_demand(small_voicebank(tmp_path))
+    for files, speakers, part in ((split.train, {"p228", "p230"}, "trainset_28spk"),
+                                  (split.validation, {"p226", "p287"}, "trainset_28spk"),
+                                  (split.test, {"p232", "p257"}, "testset")):
+        assert set(files) == {"noisy", "clean"} and datasets.count(files) == 4
+        for what, found in files.items():
+            assert {file.name[:4] for file in found} == speakers
+            assert {file.parent.name for file in found} == {f"{what}_{part}_wav"}
+
+
+def test_errors_of_mixtures_say_what_was_expected(tmp_path):
+    with pytest.raises(datasets.DatasetError, match="expected tr or wav8k/min/tr in"):
+        datasets.wsj0_2mix(tmp_path)
+    root = small_mixtures(tmp_path / "wsj", ("tr", "cv"), ("mix", "s1", "s2"), ("a", "b"))
+    with pytest.raises(datasets.DatasetError, match="tt/mix: no .wav files there; expected mix,"):
+        datasets.wsj0_2mix(root)
+    (root / "tr" / "s2" / "b.wav").unlink()
+    with pytest.raises(datasets.DatasetError, match="tr/s2: b.wav is missing \\(1 in all\\)"):
+        datasets.wsj0_2mix(root)
+    make(tmp_path / "libri", "dev/mix_clean/a.wav")
+    with pytest.raises(datasets.DatasetError, match="expected train-100, train-360 or both"):
+        datasets.libri2mix(tmp_path / "libri")
+    root = small_voicebank(tmp_path / "voicebank", ("p228",))
+    with pytest.raises(datasets.DatasetError, match="speakers p226 and p287, which"):
+        datasets.voicebank_demand(root)
 
 
 def test_errors_say_what_was_expected(tmp_path):
@@ -77,6 +146,14 @@ def test_links_lead_to_the_files(tmp_path, monkeypatch):
         datasets.link_split(split, "out/speech")
 
 
+def test_links_of_mixtures_have_folders_of_their_own(tmp_path):
+    datasets.link_split(datasets.voicebank_demand(small_voicebank(tmp_path / "a")), tmp_path / "b")
+    found = sorted(str(p.relative_to(tmp_path / "b")) for p in (tmp_path / "b").rglob("*.wav"))
+    assert len(found) == 3 * 2 * 4 and found[0] == "test/clean/p232_001.wav"
+    assert (tmp_path / "b" / "val" / "noisy" / "p287_002.wav").resolve() == (
+        tmp_path / "a" / "noisy_trainset_28spk_wav" / "p287_002.wav")
+
+
 def test_links_tell_the_speaker(tmp_path):
     for name, split in (("vctk", datasets.vctk(small_vctk(tmp_path / "a", "0.92"))),
                         ("lj", datasets.ljspeech(small_ljspeech(tmp_path / "b")))):
@@ -85,6 +162,14 @@ def test_links_tell_the_speaker(tmp_path):
                        for link in data.audio_files(tmp_path / name / "train")}
                 for name in ("vctk", "lj")}
     assert speakers == {"vctk": {"p225", "p226", "s5"}, "lj": {"LJ"}}
+
+
+def test_corpora_of_the_command_are_those_there_are(tmp_path, capsys):
+    assert get_args(cli.Corpus) == tuple(datasets.CORPORA)
+    small_voicebank(tmp_path / "corpus")
+    assert cli.main(["dataset", "voicebank-demand", str(tmp_path / "corpus"),
+                     str(tmp_path / "out")]) == 0
+    assert "4 files to train on, 4 for validation, 4 to test" in capsys.readouterr().out
 
 
 def test_verb(tmp_path, capsys):

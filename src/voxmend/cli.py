@@ -54,6 +54,7 @@ Options = Annotated[Mending, arg(name="")]
 In = Annotated[Path, tyro.conf.Positional, arg(metavar="IN")]
 Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
 Method = Literal["voxmend", "undiff", "undiff-release"]
+Corpus = Literal["vctk", "ljspeech", "wsj0-2mix", "libri2mix", "voicebank-demand"]
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
 PAPER = "predictor_corrector"
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
@@ -353,21 +354,25 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     return 0
 
 
-def dataset(corpus: Positional[Literal["vctk", "ljspeech"]],
+def dataset(corpus: Positional[Corpus],
             root: Annotated[Path, tyro.conf.Positional, arg(metavar="FOLDER")], out: OutDir) -> int:
-    """Split a corpus as the UnDiff paper does, into a folder of links to train and measure on.
+    """Split a corpus as the papers do, into a folder of links to train and measure on.
 
     Args:
-        corpus: vctk or ljspeech.
-        root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech).
-        out: New folder for train/, val/ and test/, for the --data of train and bench.
+        corpus: Speech (vctk, ljspeech), mixtures of voices (wsj0-2mix, libri2mix) or noisy speech
+            (voicebank-demand).
+        root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech),
+            wav8k/min (WSJ0-2mix, Libri2Mix; or name a folder such as wav16k/min itself),
+            noisy_trainset_28spk_wav (VoiceBank-DEMAND).
+        out: New folder for train/, val/ and test/, for the --data of train and bench; of mixtures
+            each holds mix/, s1/ and s2/, or noisy/ and clean/.
     """
     from . import datasets
 
     split = datasets.CORPORA[corpus](root)
     datasets.link_split(split, out)
-    print(f"{out}: {len(split.train)} files to train on, {len(split.validation)} for validation, "
-          f"{len(split.test)} to test")
+    train, validation, test = map(datasets.count, (split.train, split.validation, split.test))
+    print(f"{out}: {train} files to train on, {validation} for validation, {test} to test")
     return 0
 
 
@@ -381,7 +386,8 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
-        data: Folder that holds train/ and val/ with recordings of clean speech.
+        data: Folder that holds train/ and val/ with recordings of clean speech. A separator or
+            enhancer takes ready mixtures, too: s1/ and s2/, or noisy/ and clean/, in each.
         minutes: Stop after so long; what is trained by then is saved.
         steps: Train so many steps; by default the recipe's number.
         resume: Go on from the checkpoint, if there is one.
@@ -389,7 +395,8 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
         device: auto, cpu, cuda or mps.
         compile: Compile the network (pays on a GPU).
         threads: CPU threads; by default all.
-        noise: Folder of recordings of noise, for a recipe that mixes speech with it.
+        noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
+            train/ and val/, validation has noise of its own.
     """
     import torch
 

@@ -1,8 +1,9 @@
-"""Corpora as they lie on disk, split as in the UnDiff paper (section 4.1)."""
+"""Corpora as they lie on disk, split as in the papers of UnDiff (section 4.1) and DiffSep."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+VOICEBANK_VALIDATION = ("p226", "p287")
 VCTK_SPEAKERS = ("p361", "p362", "p363", "p364", "p374", "p376")
 VCTK_SENTENCES = tuple(f"{n:03}" for n in range(1, 9))
 LJSPEECH_VALIDATION = """
@@ -28,13 +29,19 @@ class DatasetError(ValueError):
     """A corpus that does not look as it should: one line that says what was expected where."""
 
 
+Files = list[Path] | dict[str, list[Path]]
+
+
 @dataclass(frozen=True)
 class Split:
-    """The files of a corpus by what they are for, each list sorted."""
+    """The files of a corpus by what they are for, each list sorted.
 
-    train: list[Path]
-    validation: list[Path]
-    test: list[Path]
+    Of mixtures these are lists that belong together: mix, s1 and s2, or noisy and clean.
+    """
+
+    train: Files
+    validation: Files
+    test: Files
 
 
 def vctk(root: str | Path) -> Split:
@@ -84,11 +91,99 @@ def ljspeech(root: str | Path) -> Split:
                  test=validation)
 
 
-CORPORA = {"vctk": vctk, "ljspeech": ljspeech}
+def _together(root: Path, folders: dict[str, str]) -> dict[str, list[Path]]:
+    """Files of the same names in several folders.
+
+    Args:
+        folders: what they are to what they are called.
+
+    Raises DatasetError for a folder without a .wav and for names that only some have.
+    """
+    files = {what: sorted((root / name).glob("*.wav")) for what, name in folders.items()}
+    names = [{file.name for file in found} for found in files.values()]
+    for (what, found), have in zip(files.items(), names):
+        if not found:
+            raise DatasetError(f"{root / folders[what]}: no .wav files there; expected "
+                               f"{', '.join(folders.values())} in {root}")
+        if lost := sorted(set.union(*names) - have):
+            raise DatasetError(f"{root / folders[what]}: {lost[0]} is missing ({len(lost)} in all):"
+                               " unpack or make the corpus again")
+    return files
+
+
+def _innermost(root: str | Path, holds: str, *places: str) -> Path:
+    """The folder that holds another: `root` itself or one of `places` in it; or DatasetError."""
+    for folder in (Path(root), *(Path(root) / place for place in places)):
+        if (folder / holds).is_dir():
+            return folder
+    raise DatasetError(f"{root}: expected {holds} or {places[0]}/{holds} in this folder")
+
+
+def wsj0_2mix(root: str | Path) -> Split:
+    """WSJ0-2mix, as its scripts make it: tr to train on, cv to validate, tt to test.
+
+    `root` is the folder that has these, such as wav8k/min; from one above, wav8k/min is taken, as
+    in DiffSep.
+
+    Raises DatasetError for another folder and where a part is missing.
+    """
+    folder = _innermost(root, "tr", "wav8k/min", "2speakers/wav8k/min")
+    voices = {"mix": "mix", "s1": "s1", "s2": "s2"}
+    return Split(*(_together(folder / part, voices) for part in ("tr", "cv", "tt")))
+
+
+def libri2mix(root: str | Path) -> Split:
+    """Libri2Mix without noise (mix_clean): train-100 and train-360 or one of them, dev and test.
+
+    `root` is the folder that has these, such as wav8k/min; from one above, wav8k/min is taken, as
+    in DiffSep.
+
+    Raises DatasetError for another folder and where a part is missing.
+    """
+    folder = _innermost(root, "dev", "wav8k/min", "Libri2Mix/wav8k/min")
+    voices = {"mix": "mix_clean", "s1": "s1", "s2": "s2"}
+    train = [_together(part, voices) for part in sorted(folder.glob("train-*"))]
+    if not train:
+        raise DatasetError(f"{folder}: expected train-100, train-360 or both in this folder")
+    return Split({what: [file for part in train for file in part[what]] for what in voices},
+                 _together(folder / "dev", voices), _together(folder / "test", voices))
+
+
+def voicebank_demand(root: str | Path) -> Split:
+    """VoiceBank-DEMAND of 28 speakers, of whom p226 and p287 are for validation.
+
+    The corpus has no validation part; this is that of SGMSE+ (Richter et al. 2023).
+
+    Raises DatasetError where a part or one of the two is missing.
+    """
+    train, test = (_together(Path(root), {"noisy": f"noisy_{part}_wav",
+                                          "clean": f"clean_{part}_wav"})
+                   for part in ("trainset_28spk", "testset"))
+
+    def of(files, held_out):
+        return [f for f in files if (f.name.split("_")[0] in VOICEBANK_VALIDATION) == held_out]
+
+    split = Split(*({what: of(files, held_out) for what, files in train.items()}
+                    for held_out in (False, True)), test)
+    if not split.validation["noisy"]:
+        raise DatasetError(f"{root}: the speakers {' and '.join(VOICEBANK_VALIDATION)}, which "
+                           "validation takes, are missing: unpack all of VoiceBank-DEMAND")
+    return split
+
+
+CORPORA = {"vctk": vctk, "ljspeech": ljspeech, "wsj0-2mix": wsj0_2mix, "libri2mix": libri2mix,
+           "voicebank-demand": voicebank_demand}
+
+
+def count(files: Files) -> int:
+    """How many recordings, or mixtures."""
+    return len(next(iter(files.values())) if isinstance(files, dict) else files)
 
 
 def link_split(split: Split, folder: str | Path) -> None:
     """Makes `folder` with train/, val/ and test/ of symbolic links, for training and `bench`.
+
+    In each, lists that belong together get folders of their own: mix/, s1/ and so on.
 
     Raises DatasetError if the folder exists already.
     """
@@ -96,6 +191,7 @@ def link_split(split: Split, folder: str | Path) -> None:
     if folder.exists():
         raise DatasetError(f"{folder}: exists already: choose another name")
     for name, files in (("train", split.train), ("val", split.validation), ("test", split.test)):
-        (folder / name).mkdir(parents=True)
-        for file in files:
-            (folder / name / file.name).symlink_to(file.resolve())
+        for what, found in (files if isinstance(files, dict) else {"": files}).items():
+            (folder / name / what).mkdir(parents=True)
+            for file in found:
+                (folder / name / what / file.name).symlink_to(file.resolve())
