@@ -111,8 +111,7 @@ def _restorer(task: str, common: Common, method: str = "voxmend", **options):
                     **options)
 
 
-def _separator(task: str, method: str, weights: Path | None, sampler: str,
-               common: Running):
+def _separator(task: str, method: str, weights: Path | None, sampler: str, common: Running):
     from . import separator
 
     if getattr(common, "prior", Common.prior) != Common.prior:
@@ -364,8 +363,8 @@ def dataset(corpus: Positional[Corpus],
         root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech),
             wav8k/min (WSJ0-2mix, Libri2Mix; or name a folder such as wav16k/min itself),
             noisy_trainset_28spk_wav (VoiceBank-DEMAND).
-        out: New folder for train/, val/ and test/, for the --data of train and bench; of mixtures
-            each holds mix/, s1/ and s2/, or noisy/ and clean/.
+        out: New folder for train/, val/ and test/, for the --data of train and, of speech, of
+            bench; of mixtures each holds mix/, s1/ and s2/, or noisy/ and clean/.
     """
     from . import datasets
 

@@ -204,7 +204,7 @@ class DiffSepRecipe(SeparationRecipe):
     local_noise: bool = False
 
     task: ClassVar[str] = "separate"
-    use: ClassVar[str] = "separate --method diffsep --weights"
+    use: ClassVar[str] = "voxmend separate --method diffsep --weights"
 
     @property
     def sources(self) -> int:
@@ -283,7 +283,7 @@ class EnhancementRecipe(DiffSepRecipe):
 
     task: ClassVar[str] = "enhance"
     product: ClassVar[str] = "enhancer"
-    use: ClassVar[str] = "enhance --method diffsep --weights"
+    use: ClassVar[str] = "voxmend enhance --method diffsep --weights"
     needs_noise: ClassVar[bool] = True
 
     @property

@@ -94,7 +94,7 @@ class SeparationRecipe:
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "separator"
-    use: ClassVar[str] = "separate --method conv-tasnet --weights"
+    use: ClassVar[str] = "voxmend separate --method conv-tasnet --weights"
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "SI-SNR improvement in dB"
 
@@ -172,7 +172,7 @@ def check_mixture(mixture: np.ndarray) -> np.ndarray:
     return mixture
 
 
-def level(voices: Tensor, mixture: Tensor) -> Tensor:
+def match_levels(voices: Tensor, mixture: Tensor) -> Tensor:
     """Voices whose levels a network left open, each scaled to be nearest to the mixture.
 
     That is the right level for voices that are uncorrelated.
@@ -185,7 +185,7 @@ def level(voices: Tensor, mixture: Tensor) -> Tensor:
 
 @torch.no_grad()
 def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
-    """The voices of a mixture at the separator's sample rate, by `level` as loud as they are in it.
+    """The voices of a mixture at the separator's sample rate, as loud as they are in it.
 
     `Separator` takes signals of any length.
 
@@ -193,4 +193,4 @@ def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
     """
     device = next(network.parameters()).device
     mixture = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
-    return level(network(mixture), mixture)[0].cpu().numpy()
+    return match_levels(network(mixture), mixture)[0].cpu().numpy()

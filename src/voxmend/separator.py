@@ -137,7 +137,7 @@ def by_network(network: nn.Module) -> Apart:
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
         mixture = mixture.to(device)
-        return separation.level(network(mixture), mixture)
+        return separation.match_levels(network(mixture), mixture)
 
     return apart
 
