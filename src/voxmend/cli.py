@@ -364,7 +364,8 @@ def dataset(corpus: Positional[Corpus],
             wav8k/min (WSJ0-2mix, Libri2Mix; or name a folder such as wav16k/min itself),
             noisy_trainset_28spk_wav (VoiceBank-DEMAND).
         out: New folder for train/, val/ and test/, for the --data of train and, of speech, of
-            bench; of mixtures each holds mix/, s1/ and s2/, or noisy/ and clean/.
+            bench. Of mixtures each holds mix/, s1/ and s2/, or noisy/ and clean/, whose test/
+            is for the --voicebank of bench enhance.
     """
     from . import datasets
 
