@@ -6,7 +6,7 @@ from voxmend.separation import SeparationRecipe
 recipe = SeparationRecipe(
     name="conv_tasnet",
     config=ConvTasNet.PRESETS["small"],
-    steps=4000,
+    steps=2500,
     batch=2,
     seconds=2.0,
     card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
