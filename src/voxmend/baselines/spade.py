@@ -6,7 +6,7 @@ to twice its length (AᵀA = I) and Γ the frames that could have been clipped t
     x ∈ Γ of min ‖z‖₀, such that ‖Ax − z‖ ≤ ε (analysis) or ‖x − Aᵀz‖ ≤ ε (synthesis),
 
 which ADMM attacks with H_k, the projection onto k pairs of conjugate coefficients: k starts at 1
-and grows by one in every iteration until the constraint is met. The solutions are overlap-added.
+and grows in every iteration until the constraint is met. The solutions are overlap-added.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -67,20 +67,20 @@ def _synthesis_step(low, high, k, x, dual):
     return x, gap.norm(dim=1), (x, dual + gap)
 
 
-def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float) -> Tensor:
+def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float,
+           growth: float) -> Tensor:
     """Iterates on the frames whose gap is still above the tolerance. Shape: `[n, frame]`."""
     solved, where = y.clone(), (low < high).any(1).nonzero().flatten()
     if not len(where):  # of nothing there is no Fourier transform
         return solved
     y, low, high = y[where], low[where], high[where]
-    state = first(y), torch.zeros_like(first(y))
-    for k in range(1, y.shape[1] + 1):
-        if not len(where):
-            break
+    state, k = (first(y), torch.zeros_like(first(y))), 1
+    while len(where) and k <= y.shape[1]:
         solved[where], distance, state = step(low, high, k, *state)
         unmet = distance > tolerance
         if not unmet.all():
             where, low, high, *state = (a[unmet] for a in (where, low, high, *state))
+        k += 1 + int(growth * k)
     return solved
 
 
@@ -94,7 +94,8 @@ def _side_by_side(solve, chunks) -> list[Tensor]:
         torch.set_num_threads(threads)  # the pool's threads set it for all that start later
 
 
-def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first) -> np.ndarray:
+def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: float, step,
+            first) -> np.ndarray:
     wave, clipped = _clipped(wave, level)
     if not clipped.any():
         return wave
@@ -106,12 +107,13 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, step, first)
     box = y, torch.minimum(y, beyond), torch.maximum(y, beyond)  # Γ lies between the last two
     chunks = zip(*((pad(a, (frame - hop, frame)).unfold(0, frame, hop) * window).split(CHUNK)
                    for a in box))
-    frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level), chunks)
+    frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level, growth), chunks)
     total = overlap_add(torch.cat(frames) * window / 1.5, hop).double().numpy()
     return _consistent(total[frame - hop:][:len(wave)], wave, clipped)
 
 
-def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1) -> np.ndarray:
+def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
+            growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest analysis, kept at or above the clip level.
 
     A signal that begins or ends abruptly is not sparse there and is restored less well.
@@ -123,15 +125,17 @@ def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1
         level: smallest magnitude taken for clipped, in the signal's units.
         sample_rate: in Hz; frames are 64 ms long.
         tolerance: ε in units of the level.
+        growth: k grows by 1 + ⌊growth · k⌋; 0 in the paper. 0.01 takes less than half the time.
 
     Shape: `[T]` to `[T]`, float64.
 
     Raises ValueError for a level that is not positive or a signal that is not 1-D.
     """
-    return _declip(wave, level, sample_rate, tolerance, _analysis_step, _analyse)
+    return _declip(wave, level, sample_rate, tolerance, growth, _analysis_step, _analyse)
 
 
-def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1) -> np.ndarray:
+def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
+            growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest synthesis, kept at or above the clip level.
 
     Unlike the S-SPADE of Kitić et al. the iterations run in the signal's domain and solve the
@@ -140,4 +144,4 @@ def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1
 
     Arguments, shape and errors are those of `a_spade`.
     """
-    return _declip(wave, level, sample_rate, tolerance, _synthesis_step, lambda y: y)
+    return _declip(wave, level, sample_rate, tolerance, growth, _synthesis_step, lambda y: y)

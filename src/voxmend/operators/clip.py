@@ -44,8 +44,9 @@ class Clip(Operator):
         return self.project(x0, y) - x0
 
     def start(self, y: Tensor) -> Tensor:
-        """Sparse declipping (`baselines.spade`)."""
-        return by_channel(lambda wave: s_spade(wave, (1 - self.tolerance) * self.level), y)
+        """Sparse declipping (`baselines.spade`), hastened at the cost of 0.1 dB."""
+        level = (1 - self.tolerance) * self.level
+        return by_channel(lambda wave: s_spade(wave, level, growth=0.01), y)
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)
