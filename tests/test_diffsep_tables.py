@@ -85,8 +85,8 @@ def test_known_voices_are_scored_at_the_model_s_rate(data, prior, weights, separ
     example = benchmark.mixtures(benchmark.load_clips(data / "speech", None))[0]
     slow = audio.resample(example.clean, 16000, 8000)
     oracle = diffsep.ScoreModel(Oracle(slow[::-1].copy()), MixingSDE(**PROCESS), 8000)
-    monkeypatch.setattr(diffsep, "load_model", lambda path, device: oracle)
-    comparison = Comparison([weights(8000)], separator, str(prior), progress=False)
+    monkeypatch.setattr(diffsep, "load_model", lambda path, device, task: oracle)
+    comparison = Comparison("separate", [weights(8000)], separator, str(prior), progress=False)
     result = comparison.separation(data / "speech", steps=(1,))
     rows = {row["method"]: row for row in result["cases"]["separate"]}
     assert list(rows) == ["mixture", "ours, 1 step", "ours, 32 steps (default)", "Conv-TasNet",
@@ -112,9 +112,9 @@ def test_known_speech_is_scored_without_its_noise(data, prior, weights, monkeypa
     pair = real_pairs(data / "pairs", None)[0]
     sources = np.stack([pair.clean, pair.damaged - pair.clean])
     oracle = diffsep.ScoreModel(Oracle(sources), MixingSDE(**PROCESS), 16000)
-    monkeypatch.setattr(diffsep, "load_model", lambda path, device: oracle)
+    monkeypatch.setattr(diffsep, "load_model", lambda path, device, task: oracle)
     monkeypatch.setattr(diffsep_tables, "mixed_with_noise", lambda *args: {"pair": [pair]})
-    comparison = Comparison([weights(16000)], prior=str(prior), progress=False)
+    comparison = Comparison("enhance", [weights(16000)], prior=str(prior), progress=False)
     result = comparison.enhancement(data / "speech", data / "noise")
     rows = {row["method"]: row for row in result["cases"]["pair"]}
     assert list(rows) == ["noisy", "Wiener", "ours, 1 step (default)", "ours (blind), 1 step",
@@ -156,7 +156,7 @@ def test_pairs_that_are_none_are_named(data):
 def test_weights_for_three_voices_are_refused(prior, weights):
     three = weights(8000, process=PROCESS | {"sources": 3})
     with pytest.raises(hub.PriorError, match="small8000.* for 3 sources"):
-        Comparison([three], prior=str(prior))
+        Comparison("separate", [three], prior=str(prior))
 
 
 def test_commands_write_and_draw(data, prior, weights, separator, monkeypatch, capsys):
@@ -167,7 +167,8 @@ def test_commands_write_and_draw(data, prior, weights, separator, monkeypatch, c
     common = ["--prior", str(prior), "--out", str(out), "--plot", str(picture), "--overwrite"]
     for task, options, cases in (
             ("separate", ["--weights", weights(8000), "--steps", "1"], ["separate"]),
-            ("enhance", ["--weights", weights(16000), "--noise", str(data / "noise"),
+            ("enhance", ["--weights", weights(16000, task="enhance"),
+                         "--noise", str(data / "noise"),
                          "--voicebank", str(data / "pairs"), "--clips", "1"],
              ["noise at 0 dB", "real pairs"])):
         assert main(["bench", task, "--data", str(data / "speech"), *common, *options]) == 0
@@ -186,6 +187,7 @@ def test_wrong_options_are_named(data, prior, weights, capsys):
                            (["--steps", "0"], "--steps"), (["--plot", "a.txt"], ".png"),
                            (["--weights", str(prior)], "no DiffSep"),
                            (["--weights", "nothing"], "nothing: no such prior"),
+                           (["--weights", weights(16000, task="enhance")], "made to enhance"),
                            (["--separator", weights(8000)], "not a separator")):
         assert main(command + extra) == 2
         assert message in capsys.readouterr().err

@@ -503,7 +503,8 @@ def bench_separate(data: Folder, weights: Weights = (), separator: File = None,
     """
     if min(steps, default=1) < 1:
         raise ValueError("--steps must be at least 1")
-    return _compare(lambda comparison, save: comparison.separation(data, clips, steps, save),
+    return _compare("separate", lambda comparison, save: comparison.separation(data, clips, steps,
+                                                                               save),
                     weights or _bundled("diffsep"), separator, prior, seed, device, clips, out,
                     plot, overwrite)
 
@@ -531,8 +532,8 @@ def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
     """
-    return _compare(lambda comparison, save: comparison.enhancement(data, noise, voicebank, clips,
-                                                                    save),
+    return _compare("enhance", lambda comparison, save: comparison.enhancement(
+                        data, noise, voicebank, clips, save),
                     weights or _bundled("diffsep_enhancement"), None, prior, seed, device, clips,
                     out, plot, overwrite)
 
@@ -544,9 +545,9 @@ def _bundled(name: str) -> tuple[str, ...]:
     return (name,) if (hub.WEIGHTS / f"{name}.safetensors").is_file() else ()
 
 
-def _compare(measure: Callable, weights: tuple[str, ...], separator: Path | None, prior: str,
-             seed: int, device: str, clips: int | None, out: Path | None, plot: Path | None,
-             overwrite: bool) -> int:
+def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: Path | None,
+             prior: str, seed: int, device: str, clips: int | None, out: Path | None,
+             plot: Path | None, overwrite: bool) -> int:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
     from . import benchmark, diffsep_tables, hub
 
@@ -556,7 +557,7 @@ def _compare(measure: Callable, weights: tuple[str, ...], separator: Path | None
     _free_report(out, overwrite)
     if plot:
         _check_plot(plot, overwrite)
-    comparison = diffsep_tables.Comparison(weights, separator, prior, seed,
+    comparison = diffsep_tables.Comparison(task, weights, separator, prior, seed,
                                            str(hub.pick_device(device)))
     result = measure(comparison, _saver(out, benchmark.markdown))
     print(benchmark.markdown(result))

@@ -4,7 +4,7 @@ Every DiffSep has a row with its paper's sampler, which makes 60 calls, and rows
 of DPM-Solver++(2M), which is of second order and makes one call a step. Beside them stand the
 prior's own task and what does without diffusion.
 
-    comparison = Comparison(["diffsep.safetensors"], "conv_tasnet.safetensors")
+    comparison = Comparison("separate", ["diffsep.safetensors"], "conv_tasnet.safetensors")
     print(benchmark.markdown(comparison.separation("speech/")))
 
 Source: Scheibler et al. 2023, "Diffusion-based generative speech source separation", section 4.
@@ -78,6 +78,7 @@ class Comparison:
     of its own; its estimates and the references are then brought to the common one.
 
     Args:
+        task: what the DiffSeps were made to do, "separate" or "enhance".
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
         separator: weights of a supervised separator, or None.
         prior: of the prior's own task.
@@ -86,7 +87,7 @@ class Comparison:
     package.
     """
 
-    def __init__(self, weights: Sequence[str] = (), separator: Path | None = None,
+    def __init__(self, task: str, weights: Sequence[str] = (), separator: Path | None = None,
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
                  progress: bool = True):
         scoring.check_metrics()
@@ -100,7 +101,7 @@ class Comparison:
         rates = [card.get("sample_rate", RATE) for card in cards]
         self.rate, self.separator_rate = min([RATE, *rates]), rates[-1] if separator else None
         self.hashes = dict(zip(labels(files), map(hub.file_hash, files)))
-        self.models = {label: diffsep.load_model(path, device)
+        self.models = {label: diffsep.load_model(path, device, task)
                        for label, path in zip(self.hashes, paths)}
         self.separator = separator and separation.load_separator(separator, device)
         self.judges = Judges("dnsmos")

@@ -196,6 +196,9 @@ def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: Path | 
     data = Path(data)
     shared = Tables(data, priors, separator, clips, steps, exact, seed, device, progress)
     notes = one_speaker(data, spread_files(data, clips)) if "separate" in tables else []
+    if "generate" in tables:
+        notes += ["Fréchet distances of few clips are too high: compare them with the ground "
+                  "truth's."]
     result = {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
               "machine": scoring.machine(), "notes": notes + shared.notes, "priors": shared.hashes,
               "tables": {}}
