@@ -126,7 +126,8 @@ def test_folder_keeps_its_structure_and_skips_finished(wav, prior, tmp_path, cap
 
 
 def test_separate_generate_and_mel(wav, prior, tmp_path, capsys):
-    assert run(capsys, "separate", wav(channels=2), tmp_path / "s", *quick(prior))[0] == 0
+    assert run(capsys, "separate", wav(channels=2), tmp_path / "s", "--method", "voxmend",
+               *quick(prior))[0] == 0
     assert soundfile.info(tmp_path / "s" / "speaker2.wav").channels == 2
     assert run(capsys, "generate", tmp_path / "g", "-n", 2, "--seconds", 0.5, *quick(prior))[0] == 0
     first, second = (soundfile.read(tmp_path / "g" / f"000{i}.wav")[0] for i in (1, 2))

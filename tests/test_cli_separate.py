@@ -160,10 +160,12 @@ REFUSED = [
     ("separate", ["--method", "conv-tasnet", "--weights", "diffsep"], "not a separator"),
     ("separate", ["--method", "conv-tasnet", "--steps", 5], "leave out --sampler and --steps"),
     ("separate", ["--method", "diffsep", "--prior", "PRIOR"], "--weights instead of --prior"),
-    ("separate", ["--prior", "PRIOR", "--weights", "diffsep"], "leave out --weights"),
-    ("separate", ["--prior", "PRIOR", "--sampler", "heun"], "belong to diffsep and conv-tasnet"),
+    ("separate", ["--prior", "PRIOR"], "or --method voxmend"),
+    ("separate", ["--method", "voxmend", "--weights", "diffsep"], "leave out --weights"),
+    ("separate", ["--method", "voxmend", "--sampler", "heun"], "belong to diffsep and conv-tasnet"),
     ("separate", ["--method", "diffsep", "--speakers", 3], "these weights separate 2"),
-    ("separate", ["--prior", "diffsep"], "separate and enhance take it as --weights"),
+    ("separate", ["--method", "voxmend", "--prior", "diffsep"],
+     "separate and enhance take it as --weights"),
     ("enhance", ["--weights", "none.safetensors"], "no such weights; train some by recipes/"),
     ("enhance", ["--steps", 0], "at least 1"), ("enhance", ["--seed", -1], "0 or more")]
 

@@ -115,7 +115,8 @@ def _separator(task: str, method: str, weights: Path | None, sampler: str, commo
     from . import separator
 
     if getattr(common, "prior", Common.prior) != Common.prior:
-        raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior")
+        raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior, "
+                         "or --method voxmend")
     if common.steps is not None and common.steps < 1:
         raise ValueError("--steps must be at least 1")
     _check_seed(common.seed)
@@ -229,8 +230,8 @@ def vocode(source: In, target: Out, common: Options = Mending(),
 
 
 def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
-             method: Method | Literal["diffsep", "conv-tasnet"] = "voxmend", weights: File = None,
-             sampler: Sampler = PAPER) -> int:
+             method: Literal["conv-tasnet", "diffsep"] | Method = "conv-tasnet",
+             weights: File = None, sampler: Sampler = PAPER) -> int:
     """Separate the voices of a mixture.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
@@ -240,11 +241,12 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
         source: A recording, or a folder of recordings.
         outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
         speakers: How many voices there are; by default as many as the weights separate, or 2.
-        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule, or 200 where it
-            has none. Or a network trained to separate: DiffSep (diffsep) or Conv-TasNet
-            (conv-tasnet, which makes one call).
-        weights: Of diffsep or conv-tasnet: a bundled name or a .safetensors; by default diffsep.
+        method: A network trained to separate: Conv-TasNet (conv-tasnet), which makes one call, or
+            DiffSep (diffsep). Or the prior, which was not: voxmend, or UnDiff as its paper states
+            the task (undiff) or as its release runs it (undiff-release), both by every step of the
+            prior's schedule, or 200 where it has none.
+        weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
+            bundled one of the method's name.
         sampler: Of diffsep; by default its paper's, with two network calls in each of 30 steps.
     """
     from . import files
@@ -252,7 +254,8 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
     if method in ("diffsep", "conv-tasnet"):
         separator = _separator("separate", method, weights, sampler, common)
         if speakers not in (None, separator.sources):
-            raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}")
+            raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}; "
+                             "--method voxmend takes 2 to 4")
         speakers = separator.sources
     else:
         speakers = speakers or 2
@@ -478,7 +481,7 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     return 0
 
 
-def bench_separate(data: Folder, weights: Weights = (), separator: File = None,
+def bench_separate(data: Folder, weights: Weights = (), separator: str = "conv_tasnet",
                    clips: Count = None, out: File = None, plot: File = None,
                    prior: str = "speech16k", seed: int = 0, steps: tuple[int, ...] = (8, 16, 32),
                    device: str = "auto", overwrite: bool = False) -> int:
@@ -491,7 +494,7 @@ def bench_separate(data: Folder, weights: Weights = (), separator: File = None,
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
         weights: DiffSeps (.safetensors), each with five rows; by default the bundled one, if any.
-        separator: Weights of a Conv-TasNet (recipes/conv_tasnet.py).
+        separator: Conv-TasNet: a bundled name or a .safetensors.
         clips: Take only the first so many files; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
         plot: Draw curves of quality against network calls into this PNG.
@@ -545,7 +548,7 @@ def _bundled(name: str) -> tuple[str, ...]:
     return (name,) if (hub.WEIGHTS / f"{name}.safetensors").is_file() else ()
 
 
-def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: Path | None,
+def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: str | None,
              prior: str, seed: int, device: str, clips: int | None, out: Path | None,
              plot: Path | None, overwrite: bool) -> int:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
@@ -568,7 +571,8 @@ def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: 
     return 0
 
 
-def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separator: File = None,
+def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",),
+                 separator: str = "conv_tasnet",
                  tables: tuple[UnDiffTable, ...] = UNDIFF_TABLES, clips: int = 48, steps: int = 20,
                  skip_exact: bool = False, out: File = None, plot: File = None, seed: int = 0,
                  device: str = "auto", overwrite: bool = False) -> int:
@@ -579,7 +583,7 @@ def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",), separat
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
         priors: Bundled names or .safetensors files, each a row or two of every table.
-        separator: Weights of a Conv-TasNet for table 5 (recipes/conv_tasnet.py).
+        separator: Conv-TasNet of table 5: a bundled name or a .safetensors.
         tables: Which tables.
         clips: Take only so many files, spread evenly over all.
         steps: Of voxmend's own tasks.

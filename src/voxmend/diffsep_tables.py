@@ -80,20 +80,21 @@ class Comparison:
     Args:
         task: what the DiffSeps were made to do, "separate" or "enhance".
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
-        separator: weights of a supervised separator, or None.
+        separator: name or path of a supervised separator's weights, or None.
         prior: of the prior's own task.
 
     Raises `hub.PriorError` for weights that cannot be used, ImportError for a metric that lacks its
     package.
     """
 
-    def __init__(self, task: str, weights: Sequence[str] = (), separator: Path | None = None,
+    def __init__(self, task: str, weights: Sequence[str] = (), separator: str | None = None,
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
                  progress: bool = True):
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
-        files = [*paths, *([Path(separator)] if separator else [])]
+        separator = separator and hub.find_prior(str(separator))
+        files = [*paths, *([separator] if separator else [])]
         cards = [hub.read_card(file) for file in files]
         for file, card in zip(files, cards):
             if (count := card.get("process", card).get("sources", 2)) != 2:

@@ -86,12 +86,12 @@ class Tables:
 
     Args:
         priors: names or paths, each a row or two.
-        separator: weights of a supervised separator, or None.
+        separator: name or path of a supervised separator's weights, or None.
         steps: of voxmend's own tasks.
         exact: whether priors are also sampled by all steps.
     """
 
-    def __init__(self, data: Path, priors: tuple[str, ...], separator: Path | None, clips: int,
+    def __init__(self, data: Path, priors: tuple[str, ...], separator: str | None, clips: int,
                  steps: int, exact: bool, seed: int, device: str, progress: bool):
         if not priors:
             raise ValueError("name at least one prior")
@@ -101,6 +101,7 @@ class Tables:
         if len(self.clips) < 2:
             raise ValueError(f"{data}: too few clips; mixtures need two")
         paths = [hub.find_prior(prior) for prior in priors]
+        separator = separator and hub.find_prior(str(separator))
         for path in [*paths, *([separator] if separator else [])]:
             if (rate := hub.read_card(path).get("sample_rate", RATE)) != RATE:
                 raise hub.PriorError(f"{path}: works at {rate} Hz, but the tables are at {RATE} Hz")
@@ -184,7 +185,7 @@ class Tables:
                       "separated 2": apart[1]}, RATE, path)
 
 
-def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: Path | None = None,
+def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: str | None = None,
         tables: tuple[str, ...] = tuple(PAPER), clips: int = 48, steps: int = 20,
         exact: bool = True, seed: int = 0, device: str = "cpu", plot: Path | None = None,
         progress: bool = True, save: Callable[[dict], None] = lambda result: None) -> dict:
