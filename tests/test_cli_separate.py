@@ -1,6 +1,7 @@
 """The verbs separate and enhance with trained networks, as a person uses them."""
 
 import json
+import shutil
 from typing import get_args
 
 import numpy as np
@@ -97,8 +98,24 @@ def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
     np.testing.assert_allclose(loaded(audio.load(source, 16000), 16000)[0], outputs["a"], atol=1e-6)
 
 
+def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    card = json.loads((tmp_path / "diffsep_enhancement.json").read_text())
+    card["sampling"] = {"sampler": "dpmpp_2m", "steps": 3}
+    (tmp_path / "diffsep_enhancement.json").write_text(json.dumps(card))
+    source = wav("in.wav", voice(0.5))
+    for options, used in (([], ("dpmpp_2m", 3)), (["--steps", 2], ("dpmpp_2m", 2)),
+                          (["--sampler", "euler"], ("euler", diffsep.STEPS))):
+        assert run(capsys, "enhance", source, tmp_path / "out.wav", *options, "--device", "cpu",
+                   "--overwrite")[0] == 0
+        entry = json.loads((tmp_path / "out.wav.json").read_text())
+        assert (entry["sampler"], entry["steps"]) == used
+
+
 def test_samplers_of_the_command_are_those_there_are():
-    assert get_args(cli.Sampler) == (diffsep.PAPER, *SAMPLERS) and cli.PAPER == diffsep.PAPER
+    assert get_args(cli.Sampler) == (diffsep.PAPER, *SAMPLERS)
 
 
 def test_folders_keep_their_structure_and_skip_what_is_finished(bundled, wav, tmp_path, capsys):

@@ -16,7 +16,7 @@ from voxmend.processes import MixingSDE
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 PROCESS = {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
-CALLS = [60, 1, 5, 10, 20, 30]
+CALLS = [60, 2, 5, 10, 20, 30]
 
 
 @pytest.fixture(autouse=True)

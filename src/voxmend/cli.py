@@ -56,7 +56,6 @@ Out = Annotated[Path, tyro.conf.Positional, arg(metavar="OUT")]
 Method = Literal["voxmend", "undiff", "undiff-release"]
 Corpus = Literal["vctk", "ljspeech", "wsj0-2mix", "libri2mix", "voicebank-demand"]
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
-PAPER = "predictor_corrector"
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
 UNDIFF_TABLES = get_args(UnDiffTable)
 OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
@@ -111,7 +110,8 @@ def _restorer(task: str, common: Common, method: str = "voxmend", **options):
                     **options)
 
 
-def _separator(task: str, method: str, weights: Path | None, sampler: str, common: Running):
+def _separator(task: str, method: str, weights: Path | None, sampler: str | None,
+               common: Running):
     from . import separator
 
     if getattr(common, "prior", Common.prior) != Common.prior:
@@ -231,7 +231,7 @@ def vocode(source: In, target: Out, common: Options = Mending(),
 
 def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
              method: Literal["conv-tasnet", "diffsep"] | Method = "conv-tasnet",
-             weights: File = None, sampler: Sampler = PAPER) -> int:
+             weights: File = None, sampler: Sampler | None = None) -> int:
     """Separate the voices of a mixture.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
@@ -247,7 +247,8 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
             prior's schedule, or 200 where it has none.
         weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
             bundled one of the method's name.
-        sampler: Of diffsep; by default its paper's, with two network calls in each of 30 steps.
+        sampler: Of diffsep; by default what suits the weights, or the paper's, with two network
+            calls in each of 30 steps.
     """
     from . import files
 
@@ -261,7 +262,7 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
         speakers = speakers or 2
         if not 2 <= speakers <= 4:
             raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
-        if weights or sampler != PAPER:
+        if weights or sampler:
             raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
                              "--sampler, which belong to diffsep and conv-tasnet")
         separator = _restorer("separate", common, method, speakers=speakers)
@@ -274,7 +275,7 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
 
 def enhance(source: In, target: Out, common: Plain = Running(),
             method: Literal["diffsep"] = "diffsep", weights: File = None,
-            sampler: Sampler = PAPER, keep_noise: bool = False) -> int:
+            sampler: Sampler | None = None, keep_noise: bool = False) -> int:
     """Free speech from noise of any kind; above 8 kHz nothing is kept.
 
     The network was trained on noisy speech, and half its sample rate is the limit. Each channel of
@@ -285,7 +286,8 @@ def enhance(source: In, target: Out, common: Plain = Running(),
         target: Where the result goes; a folder if the input is one.
         method: diffsep (DiffSep).
         weights: A bundled name or a .safetensors; by default diffsep_enhancement.
-        sampler: By default the paper's, with two network calls in each of 30 steps.
+        sampler: By default what suits the weights, or the paper's, with two network calls in each
+            of 30 steps.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
     from . import files

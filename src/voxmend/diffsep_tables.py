@@ -1,7 +1,7 @@
 """DiffSep's tables: voices out of mixtures and speech out of noise, by so many network calls.
 
-Every DiffSep has a row with its paper's sampler, which makes 60 calls, and rows with 1 to 30 calls
-of DPM-Solver++(2M), which is of second order and makes one call a step: a single one gives the
+Every DiffSep has a row with its paper's sampler, which makes 60 calls, and rows with 2 to 30 calls
+of DPM-Solver++(2M), which is of second order and makes one call a step: two of them end near the
 posterior mean. Beside them stand the prior's own task and what does without diffusion.
 
     comparison = Comparison("separate", ["diffsep.safetensors"], "conv_tasnet.safetensors")
@@ -26,8 +26,8 @@ from .restorer import Restorer
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
 SAMPLINGS = {"predictor-corrector, 60 calls": (diffsep.PAPER, 30)} | {
-    f"DPM-Solver++, {calls} call{'s' * (calls > 1)}": ("dpmpp_2m", calls)
-    for calls in (1, 5, 10, 20, 30)}
+    f"DPM-Solver++, {calls} calls": ("dpmpp_2m", calls)
+    for calls in (2, 5, 10, 20, 30)}
 SNRS = (0, 5, 10)
 
 

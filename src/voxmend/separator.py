@@ -159,14 +159,15 @@ def find_weights(task: str, method: str, name_or_path: str | None = None) -> Pat
 
 
 def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
-         sampler: str = PAPER, steps: int | None = None, seed: int = 0,
+         sampler: str | None = None, steps: int | None = None, seed: int = 0,
          device: str = "auto") -> Separator:
     """The separator of a task, "separate" or "enhance".
 
     Args:
         method: "diffsep", or "conv-tasnet" to separate.
         weights: as in `find_weights`.
-        sampler, steps: of DiffSep, as in `diffsep.draw`.
+        sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
+            suits them, or the paper's.
         seed: same seed, same result.
 
     Raises ValueError for weights made for something else and options that the method lacks.
@@ -176,12 +177,14 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
     entry = {"task": task, "method": method, "weights": path.stem,
              "weights_sha256": hub.file_hash(path), "device": str(place)}
     if method == "conv-tasnet":
-        if sampler != PAPER or steps:
+        if sampler or steps:
             raise ValueError("conv-tasnet makes one network call; leave out --sampler and --steps")
         network, card = separation.load_separator(path, str(place)), hub.read_card(path)
         return Separator(by_network(network), card["sources"], card["sample_rate"], entry=entry)
     model = diffsep.load_model(path, str(place), task)
-    steps = steps or STEPS
+    suited = hub.read_card(path).get("sampling", {})
+    steps = steps or (None if sampler else suited.get("steps")) or STEPS
+    sampler = sampler or suited.get("sampler", PAPER)
     return Separator(by_diffsep(model, sampler, steps, seed), model.process.sources,
                      model.sample_rate, task == "enhance", steps,
                      {**entry, "sampler": sampler, "steps": steps, "seed": seed})
