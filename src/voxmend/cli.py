@@ -510,7 +510,7 @@ def bench_separate(data: Folder, weights: Weights = (), separator: str = "conv_t
         raise ValueError("--steps must be at least 1")
     return _compare("separate", lambda comparison, save: comparison.separation(data, clips, steps,
                                                                                save),
-                    weights or _bundled("diffsep"), separator, prior, seed, device, clips, out,
+                    weights, separator, prior, seed, device, clips, out,
                     plot, overwrite)
 
 
@@ -539,15 +539,8 @@ def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
     """
     return _compare("enhance", lambda comparison, save: comparison.enhancement(
                         data, noise, voicebank, clips, save),
-                    weights or _bundled("diffsep_enhancement"), None, prior, seed, device, clips,
+                    weights, None, prior, seed, device, clips,
                     out, plot, overwrite)
-
-
-def _bundled(name: str) -> tuple[str, ...]:
-    """Weights of this name if they came with the package."""
-    from . import hub
-
-    return (name,) if (hub.WEIGHTS / f"{name}.safetensors").is_file() else ()
 
 
 def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: str | None,
@@ -555,8 +548,12 @@ def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: 
              plot: Path | None, overwrite: bool) -> int:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
     from . import benchmark, diffsep_tables, hub
+    from .separator import WEIGHTS
 
     _check_seed(seed)
+    bundled = WEIGHTS[task, "diffsep"]
+    if not weights and (hub.WEIGHTS / f"{bundled}.safetensors").is_file():
+        weights = (bundled,)
     if clips is not None and clips < 1:
         raise ValueError("--clips must be at least 1")
     _free_report(out, overwrite)
