@@ -242,6 +242,14 @@ def test_examples_have_unit_mixtures_and_the_asked_share_of_starts(speech, tmp_p
     assert all(torch.equal(a, b) for a, b in zip((voices, t, starts, z), again))
 
 
+def test_only_the_first_voice_speaks_in_the_asked_share(speech, tmp_path):
+    corpus = Corpus(speech / "train", tmp_path / "cache")
+    voices = recipe(batch=200, alone=0.3).examples(corpus, 5)[0]
+    alone = voices[:, 1].abs().amax(-1) == 0
+    assert alone.float().mean() == pytest.approx(0.3, abs=0.1)
+    torch.testing.assert_close(voices[alone, 0].std(-1), torch.ones(int(alone.sum())))
+
+
 def test_noise_is_mixed_at_the_asked_levels(speech, noise, tmp_path):
     tiny = recipe(EnhancementRecipe, snr_db=(5.0, 6.0), seconds=1.0)
     corpus = Corpus(speech / "train", tmp_path / "cache")
