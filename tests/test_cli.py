@@ -290,6 +290,14 @@ def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
     assert not any((tmp_path / "out").iterdir())
 
 
+def test_a_closed_pipe_ends_the_command_quietly():
+    child = subprocess.Popen([sys.executable, "-m", "voxmend", "info"], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.close()
+    error = child.stderr.read()
+    assert (child.wait(), error) == (141, "")
+
+
 def test_help_is_light():
     """--help must not load torch, which alone takes longer than a second."""
     code = ("import sys; from voxmend import cli\ntry: cli.main(['--help'])\n"

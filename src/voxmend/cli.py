@@ -1,5 +1,6 @@
 """The command `voxmend`: one function per verb. Heavy imports wait until a verb runs."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -681,11 +682,16 @@ def main(args: list[str] | None = None) -> int:
     if args[:1] == ["bench"] and "-".join(args[:2]) in VERBS:  # a verb with options of its own
         args = ["-".join(args[:2]), *args[2:]]
     try:
-        return tyro.extras.subcommand_cli_from_dict(
+        status = tyro.extras.subcommand_cli_from_dict(
             VERBS, prog="voxmend", args=args,
             description="Mend damaged speech with a diffusion prior, a network trained on clean "
                         "speech. Start with: voxmend mend IN OUT",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, head for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed at exit
+        return 141  # as a shell calls SIGPIPE
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
         return 130
