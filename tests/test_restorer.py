@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.signal import welch
 
 from conftest import voice
 from gaussian import WhitePrior
@@ -15,6 +16,7 @@ from voxmend.damage import analyse
 from voxmend.denoiser import Denoiser
 from voxmend.guidance import Imputation
 from voxmend.longform import ChunkedDenoiser
+from voxmend.metrics.si_snr import si_snr
 from voxmend.schedules import karras_grid
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
@@ -54,6 +56,31 @@ def test_the_band_above_the_prior_is_kept(prior):
     restorer = Restorer("inpaint", str(prior), steps=2, device="cpu")
     with_tone, without = restorer(wave + tone, rate, told), restorer(wave, rate, told)
     assert np.abs(with_tone - without - tone)[:, 2000:-2000].max() < 2e-3
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100, 48000])
+def test_a_recording_is_declipped_as_well_at_any_rate(rate):
+    """Resampling moves clipped samples off the level: they must be found before it."""
+    time = np.arange(rate) / rate
+    clean = sum(np.sin(2 * np.pi * f * time + f) for f in (200.0, 450.0, 900.0, 1700.0))
+    clean = (0.1 * clean * np.sin(np.pi * time) ** 2).astype(np.float32)
+    level = 0.4 * np.abs(clean).max()
+    clipped = clean.clip(-level, level)
+    mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage(clip_level=level))
+    assert si_snr(clipped, clean) < 20
+    assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 48000])
+def test_noise_is_as_dense_at_the_priors_rate(rate):
+    """Of white noise resampling keeps the density, not the level: here, that of 1 to 3 kHz."""
+    noise = np.random.default_rng(0).normal(size=(1, 20 * rate)).astype(np.float32)
+    low = audio.resample(noise, rate, 16000)[0]
+    told = module.found_damage(module.Scene(Damage(noise=1.0), 1.0, 0, len(low), 16000, rate))
+    frequencies, density = welch(low, 16000)
+    in_band = density[(frequencies > 1000) & (frequencies < 3000)].mean()
+    white = (told.outer if rate < 16000 else told).noise_std
+    assert in_band * 8000 == pytest.approx(white**2, rel=0.05)
 
 
 @pytest.mark.parametrize("task", ["denoise", "mend"])

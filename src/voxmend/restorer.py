@@ -8,6 +8,7 @@ Long recordings pass in segments of constant memory. Above the prior's band the 
 is kept: what the prior changed is resampled and added to it.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -42,6 +43,8 @@ class Scene:
         length: samples of the segment, at the prior's rate.
         sample_rate: of the prior, Hz.
         recorded_rate: of the recording, Hz.
+        clipped: the samples at the prior's rate that were clipped in a recording at another rate,
+            `[C, 1, length]`; None where the clip level tells them.
     """
 
     damage: Damage
@@ -50,6 +53,7 @@ class Scene:
     length: int
     sample_rate: int
     recorded_rate: int
+    clipped: Tensor | None = None
 
 
 def lost_bandwidth(scene: Scene) -> Lowpass | None:
@@ -84,9 +88,11 @@ def found_damage(scene: Scene) -> Operator | None:
     """Everything in `scene.damage`, in the order in which it happens to a recording:
     band-limited by the room or the line, noise added, clipped by the converter, cut in transit."""
     damage = scene.damage
+    band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
     return compose(found_gaps(scene),
-                   Clip(damage.clip_level * scene.scale) if damage.clip_level else None,
-                   WhiteNoise(damage.noise * scene.scale) if damage.noise else None,
+                   Clip(damage.clip_level * scene.scale, clipped=scene.clipped)
+                   if damage.clip_level else None,
+                   WhiteNoise(damage.noise * scene.scale * band) if damage.noise else None,
                    lost_bandwidth(scene))
 
 
@@ -244,7 +250,8 @@ class Restorer:
             low = audio.resample(chunk, rate, self.sample_rate)
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
-            scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate)
+            scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
+                          self._clipped(chunk, damage.clip_level, rate, low.shape[1]))
             operator = self.task.operator(scene)
             mean, std = self._restore(low * scale, operator, begin)
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
@@ -259,6 +266,15 @@ class Restorer:
         return process(reader.blocks(), mend if speech > 1e-7 else silence,
                        SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
                        multiple=rate, progress=progress)
+
+    def _clipped(self, chunk: np.ndarray, level: float | None, rate: int,
+                 length: int) -> Tensor | None:
+        """`Scene.clipped`: where most of what a sample is resampled from was clipped."""
+        if not level or rate == self.sample_rate:
+            return None
+        share = (np.abs(chunk) >= 0.995 * level).astype(np.float32)
+        share = audio.fit(audio.resample(share, rate, self.sample_rate), length)
+        return torch.from_numpy(share > 0.5)[:, None]
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram.

@@ -5,10 +5,14 @@ import torch
 from torch import Tensor
 
 
-def by_channel(function, y: Tensor) -> Tensor:
-    """Applies a numpy function to every channel. Shape: `[B, C, …]` to `[B, C, T]`."""
-    flat = y.detach().cpu().double().flatten(0, 1).numpy()
-    out = np.stack([np.asarray(function(channel)) for channel in flat])
+def by_channel(function, y: Tensor, *masks: Tensor) -> Tensor:
+    """Applies a numpy function to every channel of y and of masks that broadcast to it.
+
+    Shape: `[B, C, …]` to `[B, C, T]`.
+    """
+    flat = [y.detach().double(), *(mask.expand(y.shape) for mask in masks)]
+    flat = [tensor.cpu().flatten(0, 1).numpy() for tensor in flat]
+    out = np.stack([np.asarray(function(*channel)) for channel in zip(*flat)])
     return torch.from_numpy(out).to(y).unflatten(0, y.shape[:2])
 
 

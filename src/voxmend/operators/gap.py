@@ -38,10 +38,9 @@ class Gap(Operator):
 
     def start(self, y: Tensor) -> Tensor:
         """Autoregressive interpolation (`baselines.interpolation`)."""
-        missing = ~self.present.expand(y.shape[-1]).cpu().numpy()
         if self.present.sum() < 2:
             return y
-        return by_channel(lambda wave: ar_interpolate(wave, missing), y)
+        return by_channel(ar_interpolate, y, ~self.present.to(y.device))
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)
