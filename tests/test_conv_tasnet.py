@@ -108,6 +108,39 @@ def test_pit_is_the_best_of_all_orders():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_snr_is_that_of_the_best_order_down_to_its_floor():
+    rng = np.random.default_rng(0)
+    sources = rng.normal(size=(4, 3, 500))
+    estimates = sources[:, rng.permutation(3)] + 0.1 * rng.normal(size=(4, 3, 500))
+    expected = [max(np.mean([10 * np.log10(np.sum(s[j]**2) / np.sum((s[j] - e[i])**2))
+                             for i, j in enumerate(order)]) for order in permutations(range(3)))
+                for e, s in zip(estimates, sources)]
+    found = separation.pit_snr(torch.from_numpy(estimates), torch.from_numpy(sources), 0.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    mixture = sources[:1].sum(1, keepdims=True)
+    alone = torch.from_numpy(np.concatenate([mixture, 0 * mixture], axis=1))
+    assert separation.pit_snr(alone, alone).item() == pytest.approx((30 + 30 - 80) / 2, abs=0.1)
+    leaky = torch.cat([alone[:, :1], 0.1 * alone[:, :1]], dim=1)
+    assert separation.pit_snr(leaky, alone) < separation.pit_snr(alone, alone) - 4
+
+
+@pytest.mark.parametrize("alone", [0.0, 0.5])
+def test_levels_are_matched_only_where_the_loss_leaves_them_open(alone, tmp_path, speech):
+    run = training.train(tiny_recipe(2, alone=alone), speech, tmp_path / "run")
+    network, bare = (separation.load_separator(run.product),
+                     hub.load_model(run.product, hub.read_card(run.product)))
+    mixture = torch.randn(1, 1, 4000)
+    with torch.no_grad():
+        voices, own = network(mixture), bare(mixture)
+    if alone:
+        assert torch.equal(voices, own)
+    else:
+        remainder = ((mixture - voices) * voices).sum(-1)
+        assert remainder.abs().max() < 1e-3 * mixture.square().sum()
+        likeness = torch.cosine_similarity(own, voices, dim=-1).abs()
+        torch.testing.assert_close(likeness, torch.ones_like(likeness))
+
+
 def test_a_silent_source_asks_for_silence():
     estimate = torch.randn(100, requires_grad=True)
     separation.si_snr(estimate, torch.zeros(100)).backward()

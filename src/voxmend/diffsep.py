@@ -190,8 +190,6 @@ class DiffSepRecipe(SeparationRecipe):
         prediction: what the network says, a key of `MODELS`.
         process: arguments of `MixingSDE`.
         mismatch: p_T.
-        alone: share of the mixtures in which only the first voice speaks, so that a recording of
-            one speaker is not shared among several.
         local_noise: as in `ScoreModel`.
 
     Source: DiffSep, section 3.2.
@@ -202,7 +200,6 @@ class DiffSepRecipe(SeparationRecipe):
     process: dict = field(default_factory=lambda: {
         "sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5})
     mismatch: float = 0.1
-    alone: float = 0.0
     t_min: float = 0.03
     local_noise: bool = False
 
@@ -234,7 +231,6 @@ class DiffSepRecipe(SeparationRecipe):
         """Voices, times (stratified over the batch), which of them start, and noise of a step."""
         generator = torch.Generator().manual_seed(self.seed + (step << 20))
         (voices,) = super().examples(corpus, step)
-        voices[torch.rand(self.batch, generator=generator) < self.alone, 1:] = 0
         starts = torch.rand(self.batch, generator=generator) < self.mismatch
         position = torch.arange(self.batch) + torch.rand(self.batch, generator=generator)
         t = self.t_min + (1 - self.t_min) * position / self.batch

@@ -30,6 +30,13 @@ def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
     return 10 * torch.log10((target.square().sum(-1) + eps) / (residual.square().sum(-1) + eps))
 
 
+def _best_order(pairs: Tensor) -> Tensor:
+    """Mean of a figure in the order that has the best one. Shape: `[B, K, K]` to `[B]`."""
+    voices = range(pairs.shape[1])
+    orders = torch.tensor(list(permutations(voices)), device=pairs.device)
+    return pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1).amax(-1)
+
+
 def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
     """Mean SI-SNR of the voices in the order that has the best one (permutation invariant).
 
@@ -38,10 +45,22 @@ def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
 
     Shape: `[B, K, T]`, `[B, K, T]` to `[B]`, in dB.
     """
-    voices = range(sources.shape[1])
-    pairs = si_snr(estimates.unsqueeze(2), sources.unsqueeze(1))  # [B, estimate, source]
-    orders = torch.tensor(list(permutations(voices)), device=pairs.device)
-    return pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1).amax(-1)
+    return _best_order(si_snr(estimates.unsqueeze(2), sources.unsqueeze(1)))
+
+
+def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
+    """Mean of 10 log10(|s|²/(|s − ŝ|² + floor·|Σs|²)) in the best order, which heeds levels.
+
+    A silent voice counts as one 80 dB under the mixture; the floor keeps errors that are far under
+    the mixture from outweighing the others.
+    (Wisdom et al. 2021, "What's all the fuss about free universal sound separation data?", eq. 2)
+
+    Shape: `[B, K, T]`, `[B, K, T]` to `[B]`, in dB.
+    """
+    mixture = sources.sum(1).square().sum(-1).view(-1, 1, 1) + 1e-8
+    error = (estimates.unsqueeze(2) - sources.unsqueeze(1)).square().sum(-1)
+    energy = sources.square().sum(-1).unsqueeze(1) + 1e-8 * mixture
+    return _best_order(10 * torch.log10(energy / (error + floor * mixture)))
 
 
 def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
@@ -74,7 +93,12 @@ def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
 class SeparationRecipe:
     """How to train a network `[B, 1, T]` → `[B, K, T]` to separate K voices.
 
-    Loss: minus `pit_si_snr`. Adam; the learning rate's course is `trapezoid`'s.
+    Loss: minus `pit_si_snr`, or where voices may be silent, of which it says nothing, `pit_snr`.
+    Adam; the learning rate's course is `trapezoid`'s.
+
+    Args:
+        alone: share of the mixtures in which only the first voice speaks, so that a recording of
+            one speaker is not shared among several.
     """
 
     name: str
@@ -89,6 +113,7 @@ class SeparationRecipe:
     ema: float = 0.999
     clip_norm: float = 5.0
     level_db: float = 2.5
+    alone: float = 0.0
     sample_rate: int = 16000
     seed: int = 0
     card: dict = field(default_factory=dict)
@@ -107,7 +132,7 @@ class SeparationRecipe:
         return hub.build_network(self.network, self.config)
 
     def describe(self) -> dict:
-        return {"prediction": "sources", "sources": self.sources}
+        return {"prediction": "sources", "sources": self.sources, "open_levels": not self.alone}
 
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)
@@ -135,11 +160,13 @@ class SeparationRecipe:
     def examples(self, corpus: Corpus, step: int) -> tuple[Tensor]:
         """The voices of a step, `[batch, K, T]`."""
         generator = np.random.default_rng([self.seed, step])
-        return (self._voices(corpus, self.batch, self.seconds, generator),)
+        voices = self._voices(corpus, self.batch, self.seconds, generator)
+        voices[generator.random(self.batch) < self.alone, 1:] = 0
+        return (voices,)
 
     def loss(self, network: nn.Module, voices: Tensor) -> Tensor:
-        estimates = network(voices.sum(1, keepdim=True))
-        return -pit_si_snr(estimates.float(), voices).mean()
+        estimates = network(voices.sum(1, keepdim=True)).float()
+        return -(pit_snr if self.alone else pit_si_snr)(estimates, voices).mean()
 
     @torch.no_grad()
     def validate(self, network: nn.Module, voices: Tensor) -> dict[str, float]:
@@ -154,12 +181,30 @@ class SeparationRecipe:
         return [torch.optim.Adam(network.parameters(), lr=self.learning_rate)]
 
 
+class MatchedLevels(nn.Module):
+    """A network whose loss leaves the levels of its voices open, `pit_si_snr`, as one that tells
+    them: each voice is scaled to be nearest to the mixture.
+
+    That is the right level for voices that are uncorrelated.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        voices = self.network(mixture)
+        energy = voices.square().sum(-1, keepdim=True) + 1e-12
+        return (voices * mixture).sum(-1, keepdim=True) / energy * voices
+
+
 def load_separator(path: Path, device: str = "cpu") -> nn.Module:
-    """A trained separator for `separate`; raises `hub.PriorError`, a ValueError."""
+    """A trained separator, `[B, 1, T]` to `[B, K, T]`; raises `hub.PriorError`, a ValueError."""
     card = hub.read_card(path)
     if card.get("prediction") != "sources":
         raise hub.PriorError(f"{path}: not a separator; train one with recipes/conv_tasnet.py")
-    return hub.load_model(path, card, device)
+    network = hub.load_model(path, card, device)
+    return MatchedLevels(network) if card.get("open_levels", True) else network
 
 
 def check_mixture(mixture: np.ndarray) -> np.ndarray:
@@ -172,17 +217,6 @@ def check_mixture(mixture: np.ndarray) -> np.ndarray:
     return mixture
 
 
-def match_levels(voices: Tensor, mixture: Tensor) -> Tensor:
-    """Voices whose levels a network left open, each scaled to be nearest to the mixture.
-
-    That is the right level for voices that are uncorrelated.
-
-    Shape: `[..., K, T]`, `[..., 1, T]` to `[..., K, T]`.
-    """
-    energy = voices.square().sum(-1, keepdim=True) + 1e-12
-    return (voices * mixture).sum(-1, keepdim=True) / energy * voices
-
-
 @torch.no_grad()
 def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
     """The voices of a mixture at the separator's sample rate, as loud as they are in it.
@@ -193,4 +227,4 @@ def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
     """
     device = next(network.parameters()).device
     mixture = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
-    return match_levels(network(mixture), mixture)[0].cpu().numpy()
+    return network(mixture)[0].cpu().numpy()

@@ -131,13 +131,12 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
 
 
 def by_network(network: nn.Module) -> Apart:
-    """One call of a network that was trained by a `SeparationRecipe`."""
+    """One call of a network from `separation.load_separator`."""
     device = next(network.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        mixture = mixture.to(device)
-        return separation.match_levels(network(mixture), mixture)
+        return network(mixture.to(device))
 
     return apart
 
