@@ -66,13 +66,24 @@ def lost_bandwidth(scene: Scene) -> Lowpass | None:
 
 
 def found_gaps(scene: Scene) -> Gap | None:
-    """The gaps that touch the segment, widened by 1 ms where resampling has smeared their ends."""
+    """The gaps that touch the segment."""
     begin = scene.start / scene.sample_rate
-    end = begin + scene.length / scene.sample_rate
-    margin = 0.001 if scene.recorded_rate != scene.sample_rate else 0.0
-    inside = [(a - begin - margin, b - begin + margin) for a, b in scene.damage.gaps
-              if a < end and b > begin]
-    return Gap.between(inside, scene.length, scene.sample_rate) if inside else None
+    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps], scene.length,
+                       scene.sample_rate)
+    return None if gaps.present.all() else gaps
+
+
+def bridge(wave: np.ndarray, gaps, sample_rate: int) -> np.ndarray:
+    """Gaps in seconds crossed by straight lines: their edges would ring when resampled.
+
+    Shape: `[C, T]` to the same.
+    """
+    present = Gap.between(gaps, wave.shape[1], sample_rate).present.numpy()
+    if present.all() or not present.any():
+        return wave
+    time = np.arange(wave.shape[1])
+    lines = [np.interp(time, time[present], channel[present]) for channel in wave]
+    return np.where(present, wave, np.stack(lines)).astype(wave.dtype)
 
 
 def compose(*operators: Operator | None) -> Operator | None:
@@ -247,6 +258,9 @@ class Restorer:
         def mend(chunk, start):
             scale = self.prior.sigma_data / speech
             begin = start * self.sample_rate // rate
+            if rate != self.sample_rate:
+                chunk = bridge(chunk, [(a - start / rate, b - start / rate)
+                                       for a, b in damage.gaps], rate)
             low = audio.resample(chunk, rate, self.sample_rate)
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
