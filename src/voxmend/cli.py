@@ -419,15 +419,18 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     return 0
 
 
-def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement"]],
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement",
+                                        "speechbrain-ecapa", "speechbrain-xvector"]],
             path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
     """Make weights of ours of a published checkpoint, of which nothing but weights is read.
 
     Args:
-        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement.
+        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement,
+            SpeechBrain encoders of speakers.
         path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
-            checkpoint.pt (8 kHz to separate, 16 kHz to enhance).
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of speechbrain,
+            embedding_model.ckpt (16 kHz).
         out: The weights, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
             always taken, as its release does.
@@ -439,6 +442,10 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     if release == "undiff":
         card = importers.import_undiff(path, out, ema, overwrite)
         use = f"use it with --prior {out}"
+    elif release.startswith("speechbrain-"):
+        card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
+                                            overwrite)
+        use = f"use it with voxmend speakers --encoder {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
