@@ -1,5 +1,6 @@
 """DiffSep: drawing sources from exact posteriors, its loss, and its training."""
 
+import shutil
 from dataclasses import replace
 from itertools import permutations
 
@@ -318,7 +319,10 @@ def test_validation_has_noise_of_its_own_where_there_is_some(speech, noise, tmp_
         (tmp_path / "split" / part).mkdir(parents=True)
         audio.save(tmp_path / "split" / part / "a.flac", 0.1 * voice(1.0, seed=len(part)), 16000)
     (tmp_path / "split" / "test").mkdir()
+    shutil.copytree(tmp_path / "split", tmp_path / "unheard")
+    shutil.move(tmp_path / "unheard" / "val", tmp_path / "elsewhere")
     for folder, expected in ((noise, [noise, noise]),
+                             (tmp_path / "unheard", [tmp_path / "unheard" / "train"] * 2),
                              (tmp_path / "split", [tmp_path / "split" / "train",
                                                    tmp_path / "split" / "val"])):
         found = [training.open_corpus(tiny, speech / part, tmp_path / "cache", folder)

@@ -403,7 +403,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
         compile: Compile the network (pays on a GPU).
         threads: CPU threads; by default all.
         noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
-            train/ and val/, validation has noise of its own.
+            train/, only that is heard, and val/ in validation.
     """
     import torch
 

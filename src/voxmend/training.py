@@ -286,12 +286,13 @@ class Run:
 def open_corpus(recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
     """Speech of a folder, with the noise to mix it with, if any.
 
-    Of a folder of noise that holds train/ and val/ it is the one that is called as the speech's.
+    Of a folder of noise that holds train/ it is that one, or the one that is called as the
+    speech's; what it holds beside them, test/ for instance, is not heard.
     """
     corpus = Corpus(folder, cache, recipe.sample_rate)
     if noise is not None:
-        split = all((noise / part).is_dir() for part in ("train", "val"))
-        corpus.noise = Corpus(noise / folder.name if split else noise, cache, recipe.sample_rate)
+        parts = [part for part in (noise / folder.name, noise / "train") if part.is_dir()]
+        corpus.noise = Corpus([*parts, noise][0], cache, recipe.sample_rate)
     return corpus
 
 
