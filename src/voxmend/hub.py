@@ -41,8 +41,10 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.diffwave import DiffWave
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
+    from .networks.speakemb import SpeakEMB
 
-    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp)}
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
+                                    SpeakEMB)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -138,4 +140,6 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     if card.get("prediction") in SEPARATORS:
         raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
                          "--weights")
+    if card.get("prediction") == "voices":
+        raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
     return load_model(path, card, device)
