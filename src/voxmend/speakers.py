@@ -39,6 +39,7 @@ DEFAULT = "speakers704"
 RANGE = {"start": 1e-5, "end": 1e-2}  # of β in the paper's schedules; cosine has its own
 METHODS = {"voxmend": "wide", "speakemb": "paper"}  # and the preset of their network
 BATCH, LEARNING_RATE, WARMUP, DECAY, EMA = 128, 1e-3, 100, 0.4, 0.999
+CURVE = 50  # points of the loss curve
 LEFT = 0.01  # share of the signal's variance at the last step that is worth telling
 
 Method = Literal["voxmend", "speakemb"]
@@ -138,7 +139,7 @@ def train(embeddings: Embeddings, method: Method = "voxmend", schedule: Schedule
 
 def _descend(model: Voices, data: Tensor, weights: np.ndarray, iterations: int, seed: int,
              progress: bool) -> list[float]:
-    """Trains on rows drawn by their weights; returns the loss in the course of it, at most 200."""
+    """Trains on rows drawn by their weights; returns the course of the loss, in means."""
     rows_rng, rng = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     sigmas, denoiser = betas_to_sigmas(model.betas).float(), model.denoiser
     measure = torch.abs if model.card["loss"] == "l1" else torch.square
@@ -164,7 +165,7 @@ def _descend(model: Voices, data: Tensor, weights: np.ndarray, iterations: int, 
     for parameter, average in zip(parameters, averages):
         parameter.data.copy_(average)
     return [round(float(part.mean()), 5)
-            for part in np.array_split(losses, min(200, len(losses)))]
+            for part in np.array_split(losses, min(CURVE, len(losses)))]
 
 
 def generate(model: Voices, count: int, seed: int = 0) -> Embeddings:

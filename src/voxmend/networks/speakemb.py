@@ -35,7 +35,7 @@ class SpeakEMB(nn.Module):
         width: of the two hidden layers.
 
     Attributes:
-        length: of the signals it takes, `dim`.
+        embedding_size: `dim`, the only length of signals that it takes.
 
     Shape: x `[B, 1, dim]` and a noise level `[B]` to `[B, 1, dim]`.
     Source: SpeakEMB, "Denoising diffusion on speaker embeddings" (Gupta 2023), with an embedding of
@@ -46,7 +46,7 @@ class SpeakEMB(nn.Module):
 
     def __init__(self, dim: int = 704, width: int = 128):
         super().__init__()
-        self.length = dim
+        self.embedding_size = dim
         self.features = RandomFourierFeatures(FREQUENCIES)
         self.first = ConditionedLinear(dim, width)
         self.second = ConditionedLinear(width, width)
