@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-Optional = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
 Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
 Model = Annotated[str, Positional, arg(metavar="MODEL")]
@@ -48,7 +48,7 @@ def _check_number(n: int, seed: int) -> None:
 def extract(folder: Annotated[Path, Positional, arg(metavar="FOLDER")], out: Npz,
             dim: Literal[64, 128, 704] = 704,
             encoder: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
-            labels: Optional = None, device: str = "auto", overwrite: bool = False) -> int:
+            labels: File = None, device: str = "auto", overwrite: bool = False) -> int:
     """Make an embedding of every recording of a folder: who speaks, as a vector.
 
     Args:
@@ -129,7 +129,7 @@ def _tell_start(model) -> None:
 
 
 def generate(model: Model = DEFAULT, *, out: Npz, n: Number = 100, seed: int = 0,
-             npy: Optional = None, overwrite: bool = False) -> int:
+             npy: File = None, overwrite: bool = False) -> int:
     """Draw voices that nobody has.
 
     Args:
@@ -153,7 +153,7 @@ def generate(model: Model = DEFAULT, *, out: Npz, n: Number = 100, seed: int = 0
 
 def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metavar="DRAWN")],
             out: Annotated[Path, arg(name="out", aliases=["-o"], metavar="FOLDER")],
-            held_out: Optional = None,
+            held_out: File = None,
             model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
             seed: int = 0, overwrite: bool = False) -> int:
     """Show and measure how good drawn voices are, beside Gaussians; writes a page and JSON.
@@ -189,7 +189,7 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
 def steer(model: Model = DEFAULT, *, out: Npz,
           axis: Annotated[str, arg(metavar="AXIS")], amount: float,
           voices: Annotated[Path | None, arg(metavar="EMBEDDINGS", help_behavior_hint="")] = None,
-          n: Number = 100, seed: int = 0, npy: Optional = None, overwrite: bool = False) -> int:
+          n: Number = 100, seed: int = 0, npy: File = None, overwrite: bool = False) -> int:
     """Rotate voices towards an axis of the model: drawn ones or given ones.
 
     Args:

@@ -48,11 +48,14 @@ class Embeddings:
         return self.vectors.shape[1]
 
     @property
+    def people(self) -> np.ndarray:
+        """Who each is of, where nobody knows each of another. Shape: `[N]`, of str."""
+        return np.array(self.speakers or self.names)
+
+    @property
     def weights(self) -> np.ndarray:
         """The weight of each so that all speakers count the same. Shape: `[N]`, of sum 1."""
-        if not self.speakers:
-            return np.full(len(self), 1 / len(self))
-        _, who, counts = np.unique(self.speakers, return_inverse=True, return_counts=True)
+        _, who, counts = np.unique(self.people, return_inverse=True, return_counts=True)
         return 1 / (len(counts) * counts[who])
 
     def take(self, rows: np.ndarray) -> "Embeddings":

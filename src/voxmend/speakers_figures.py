@@ -30,8 +30,8 @@ FEWEST, MOST = 10, 200  # real people
 def one_each(embeddings: Embeddings, generator: np.random.Generator) -> np.ndarray:
     """One embedding of every speaker, at random. Shape: `[speakers, D]`."""
     order = generator.permutation(len(embeddings))
-    people = np.array(embeddings.speakers or embeddings.names)[order]
-    return embeddings.vectors[order[np.unique(people, return_index=True)[1]]]
+    chosen = np.unique(embeddings.people[order], return_index=True)[1]
+    return embeddings.vectors[order[chosen]]
 
 
 def moments(drawn: np.ndarray, space: VoiceSpace) -> dict[str, float]:
@@ -64,12 +64,12 @@ class Yardsticks:
         self.space, self.rng = space, np.random.default_rng(seed)
         self.seed, self.spread = seed, space.variances.sqrt().numpy()
         whitened = space.components(originals.vectors).numpy() / self.spread
-        people = np.array(originals.speakers or originals.names)
-        left_out = np.isin(people, self.rng.permutation(np.unique(people))[::5])
+        everyone = np.unique(originals.people)
+        left_out = np.isin(originals.people, self.rng.permutation(everyone)[::5])
         seen, unseen = (self._resample(whitened[rows], originals.weights[rows])
                         for rows in (~left_out, left_out))
         found = {count: self._fit(count, seen).score(unseen) for count in MIXTURES
-                 if count <= len(np.unique(people[~left_out])) // 2}
+                 if count <= len(everyone) // 2}
         self.components = max(found, key=found.get)
         self.log_likelihoods = {count: score - found[1] for count, score in found.items()}
         self.mixture = self._fit(self.components, self._resample(whitened, originals.weights))

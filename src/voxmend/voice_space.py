@@ -127,11 +127,10 @@ def sex_shift(whitened: np.ndarray, embeddings: Embeddings) -> np.ndarray:
     Shape: `[N, D]` to `[D]`.
     """
     sexes = np.array(embeddings.sexes or [""] * len(embeddings))
-    people = np.array(embeddings.speakers or embeddings.names)
     means, error = [], 0.0
     for sex in ("F", "M"):
         rows = sexes == sex
-        count = len(set(people[rows]))
+        count = len(np.unique(embeddings.people[rows]))
         if count < 2:
             return np.zeros(whitened.shape[1])
         weights = embeddings.weights[rows]
