@@ -41,8 +41,10 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.diffwave import DiffWave
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
+    from .networks.unet import DDPMUNet
 
-    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp)}
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
+                                    DDPMUNet)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -102,7 +104,8 @@ def file_hash(path: Path) -> str:
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
     """What a card's `prediction` asks for: `"sources"` the network itself, `"score"` or
-    `"differences"` a model of `diffsep`, `"epsilon"` the adapter for its `"betas"`, else EDM's."""
+    `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`, `"epsilon"` the
+    adapter for its `"betas"`, else EDM's."""
     prediction = card.get("prediction")
     if prediction == "sources":
         return network
@@ -110,6 +113,11 @@ def _model(network: nn.Module, card: dict) -> nn.Module:
         from .diffsep import model_of
 
         return model_of(network, card)
+    if prediction == "spectrogram":
+        from .bins import SpectrogramPrior
+
+        return SpectrogramPrior(network, build_betas(card["betas"]), card["sample_rate"],
+                                card["sigma_data"])
     if prediction == "epsilon":
         return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                                card["sigma_data"])
@@ -138,4 +146,6 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     if card.get("prediction") in SEPARATORS:
         raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
                          "--weights")
+    if card.get("prediction") == "spectrogram":
+        raise PriorError(f"{path}: a prior of spectrograms; only refine takes it")
     return load_model(path, card, device)

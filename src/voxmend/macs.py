@@ -36,11 +36,14 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
 
     Args:
         network: on the meta device, `(x [1, C, T], noise [1])`, or of x alone; C is its `inputs`,
-            or else 1.
+            or else 1. One that takes spectra tells their `shape`.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
     takes = len(signature(network.forward).parameters)
-    x = torch.empty(1, getattr(network, "inputs", 1), round(seconds * sample_rate), device="meta")
+    samples = round(seconds * sample_rate)
+    shape = (network.shape(samples) if hasattr(network, "shape")
+             else (getattr(network, "inputs", 1), samples))
+    x = torch.empty(1, *shape, device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
         network(*(x, torch.empty(1, device="meta"))[:takes])
     return counter.get_total_flops() / 2 / seconds
