@@ -298,6 +298,41 @@ def enhance(source: In, target: Out, common: Plain = Running(),
                                                            common.overwrite))
 
 
+def refine(noisy: Annotated[Path, tyro.conf.Positional, arg(metavar="NOISY")],
+           enhanced: Annotated[Path, tyro.conf.Positional, arg(metavar="ENHANCED")], target: Out,
+           common: Drawing = Common(),
+           method: Literal["voxmend", "diffiner", "diffiner+", "diffiner-release",
+                           "diffiner+-release"] = "voxmend") -> int:
+    """Refine what an enhancer, any one, made of noisy speech, by a prior (Diffiner).
+
+    What the enhancer took away tells how much noise there is at every time and frequency. Above 8
+    kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
+    OUT has the rate, channels and length of NOISY.
+
+    Args:
+        noisy: A recording, or a folder of recordings.
+        enhanced: What became of it; for a folder, one with files of the same names.
+        target: Where the result goes; a folder if the input is one.
+        method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, or
+            Diffiner that keeps nearer to NOISY (voxmend).
+    """
+    from . import files
+    from .refine import STEPS, Refiner
+
+    if common.steps is not None and common.steps < 1:
+        raise ValueError("--steps must be at least 1")
+    _check_seed(common.seed)
+    if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
+        raise ValueError(f"{enhanced}: name two recordings or two folders")
+    refiner = Refiner(method, common.prior, common.steps or STEPS, common.seed, common.device)
+
+    def work(file, out):
+        other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
+        files.refine_file(file, other, out, refiner, common.overwrite)
+
+    return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
+
+
 def generate(outdir: OutDir, common: Drawing = Common(),
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
@@ -419,7 +454,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     return 0
 
 
-def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement"]],
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement", "diffiner"]],
             path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
     """Make weights of ours of a published checkpoint, of which nothing but weights is read.
@@ -427,7 +462,8 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     Args:
         release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement.
         path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
-            checkpoint.pt (8 kHz to separate, 16 kHz to enhance).
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of diffiner,
+            pretrained_diffiner_onVB.pt (16 kHz).
         out: The weights, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
             always taken, as its release does.
@@ -439,6 +475,9 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     if release == "undiff":
         card = importers.import_undiff(path, out, ema, overwrite)
         use = f"use it with --prior {out}"
+    elif release == "diffiner":
+        card = importers.import_diffiner(path, out, overwrite)
+        use = f"use it with voxmend refine --prior {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
@@ -666,8 +705,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional,
 
 
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
-    mend, declip, extend, inpaint, denoise, enhance, vocode, separate, generate, degrade, dataset,
-    train, import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
+    mend, declip, extend, inpaint, denoise, enhance, refine, vocode, separate, generate, degrade,
+    dataset, train, import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
 
 
 def _terminate(signum, frame):
