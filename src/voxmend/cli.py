@@ -496,8 +496,9 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
 
-    `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with) and
-    `voxmend bench undiff` (the tables of the UnDiff paper) have options of their own.
+    `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with),
+    `voxmend bench refine` (Diffiner after enhancers) and `voxmend bench undiff` (the tables of the
+    UnDiff paper) have options of their own.
 
     Args:
         task: Which task, or all, separation included.
@@ -580,6 +581,40 @@ def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
                         data, noise, voicebank, clips, save),
                     weights, None, prior, seed, device, clips,
                     out, plot, overwrite)
+
+
+def bench_refine(data: Folder, noise: Folder,
+                 voicebank: Annotated[Path | None,
+                                      arg(metavar="FOLDER", help_behavior_hint="")] = None,
+                 clips: Count = None, out: File = None, prior: str = "speech16k", steps: int = 20,
+                 seed: int = 0, device: str = "auto", overwrite: bool = False) -> int:
+    """Measure what refining makes of enhanced speech, by several enhancers and an ideal one.
+
+    Written `voxmend bench refine`. Every file stands in noise at 0, 5 and 10 dB.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        noise: Folder of recordings of noise; its test/ is used where there is one.
+        voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/.
+        clips: Take only the first so many files and pairs; by default all.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        prior: A prior of waveforms or of spectrograms: a bundled name or a .safetensors.
+        steps: Of Diffiner and Diffiner+.
+        seed: Same seed, same figures.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    from . import benchmark, hub, refine_tables
+
+    _check_seed(seed)
+    if min(steps, 1 if clips is None else clips) < 1:
+        raise ValueError("--clips and --steps must be at least 1")
+    _free_report(out, overwrite)
+    result = refine_tables.run(data, noise, voicebank, clips, prior, steps, seed,
+                               str(hub.pick_device(device)),
+                               save=_saver(out, benchmark.markdown))
+    print(benchmark.markdown(result))
+    return 0
 
 
 def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: str | None,
@@ -706,7 +741,8 @@ def info(name: Annotated[str | None, tyro.conf.Positional,
 
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
     mend, declip, extend, inpaint, denoise, enhance, refine, vocode, separate, generate, degrade,
-    dataset, train, import_, bench, bench_separate, bench_enhance, bench_undiff, info)}
+    dataset, train, import_, bench, bench_separate, bench_enhance, bench_refine, bench_undiff,
+    info)}
 
 
 def _terminate(signum, frame):
