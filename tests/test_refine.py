@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from conftest import voice
 from gaussian import WhitePrior
-from voxmend import audio, refine
+from voxmend import audio, hub, refine
 from voxmend.bins import SpectrogramPrior, WaveformPrior
 from voxmend.metrics import METRICS
 from voxmend.refine import Diffiner, DiffinerPlus, Refiner, ddrm, noise_map
@@ -234,6 +234,24 @@ def test_seed_channels_and_silence(prior):
     np.testing.assert_array_equal(one, refine_[0](noisy, clean, 16000))
     assert np.abs(one - two).max() > 1e-4 and one[0].any() and not one[1].any()
     assert not refine_[0](noisy, 0 * clean, 16000).any()
+
+
+def test_steps_are_the_method_s_or_those_of_the_schedule(prior, tmp_path):
+    assert Refiner(prior=prior).steps == 6 and Refiner("diffiner", prior).steps == 200
+    torch.manual_seed(0)
+    config = dict(channels=4, multiples=(1, 2), blocks=1, attention=(), heads=1, groups=2)
+    path = tmp_path / "spectra.safetensors"
+    hub.save_prior(path, hub.build_network("DDPMUNet", config).state_dict(), {
+        "network": "DDPMUNet", "config": config, "prediction": "spectrogram", "sigma_data": 1.0,
+        "betas": {"schedule": "linear", "steps": 5, "start": 0.02, "end": 0.8},
+        "sample_rate": 16000})
+    clean, noisy = noisy_voice(2.1, 22050)
+    refiner = Refiner("diffiner+", path, device="cpu")
+    assert refiner.steps == 5 and refiner.entry["steps"] == 5
+    refined = refiner(noisy, clean, 22050)
+    assert refined.shape == clean.shape and np.abs(refined - clean).max() > 1e-3
+    with pytest.raises(ValueError, match="6 steps, but the prior's schedule has 5"):
+        Refiner(prior=path, steps=6)
 
 
 def test_unknown_method(prior):

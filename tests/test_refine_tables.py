@@ -10,7 +10,7 @@ from conftest import voice
 from voxmend import audio, baselines, diffsep_tables, hub, refine_tables
 from voxmend.cli import main
 from voxmend.metrics import METRICS
-from voxmend.refine import STEPS
+from voxmend.refine import METHODS
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 
@@ -48,7 +48,8 @@ def test_rows_calls_and_scores(data, prior, capsys):
                  "--steps", "3", "--out", str(out)]) == 0
     cases = json.loads(out.read_text())["cases"]
     assert list(cases) == ["noise at 5 dB", "real pairs"]
-    ways = {f"refined, {STEPS} calls": STEPS, "Diffiner, 3 calls": 3, "Diffiner+, 3 calls": 3}
+    few = METHODS["voxmend"].steps
+    ways = {f"refined, {few} calls": few, "Diffiner, 3 calls": 3, "Diffiner+, 3 calls": 3}
     expected = {"noisy": 0, "log-MMSE": 0, **{f"log-MMSE + {w}": n for w, n in ways.items()},
                 "DiffSep": 2, **{f"DiffSep + {w}": n for w, n in ways.items()},
                 **{f"true noise + {w}": n for w, n in ways.items()}}
@@ -71,7 +72,7 @@ def test_refiners_get_what_the_front_end_made(data, prior, monkeypatch):
 
     class Spy:
         def __init__(self, *args):
-            self.prior = torch.nn.Identity()
+            self.prior, self.steps = torch.nn.Identity(), 1
 
         def __call__(self, noisy, enhanced, rate):
             seen.append(enhanced)

@@ -5,7 +5,7 @@ A prior of waveforms and a network of complex spectra have the same face here:
     prior.bins            wave `[B, T]` to bins `[B, 2, rows, frames]` and back
     prior(bins, sigma)    clean bins out of noisy ones, each part of which has noise of std sigma
     prior.noise(seeds)    draws such noise of unit level, as the prior knows it
-    prior.levels(steps)   the noise levels of a sampler
+    prior.levels(steps)   the noise levels of a sampler, of at most `prior.most` steps
 
 Their noise differs. A network of spectra was trained with noise that is independent in every bin;
 a prior of waveforms with white noise, whose bins are correlated: of bins that are independent
@@ -14,6 +14,7 @@ their energy). So for the latter noise is drawn as a waveform and transformed.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,6 +73,8 @@ class WaveformPrior(nn.Module):
     Shape: bins `[B, 2, rows, frames]` to the same; sigma a scalar.
     """
 
+    most = sys.maxsize
+
     def __init__(self, denoiser: Denoiser, n_fft: int = 512, hop: int = 128):
         super().__init__()
         chunks = denoiser.receptive_field is not None
@@ -79,16 +82,22 @@ class WaveformPrior(nn.Module):
         self.sample_rate, self.sigma_data = denoiser.sample_rate, denoiser.sigma_data
         self.bins = Bins(n_fft, hop, self.sample_rate)
 
-    def _wave(self, bins: Tensor) -> Tensor:
-        return self.bins.synthesise(bins, (bins.shape[-1] - 1) * self.bins.hop)
+    def _samples(self, bins: Tensor) -> int:
+        return (bins.shape[-1] - 1) * self.bins.hop
 
     def forward(self, bins: Tensor, sigma: Tensor | float) -> Tensor:
-        return self.bins.analyse(self.denoiser(self._wave(bins)[:, None], sigma)[:, 0])
+        wave = self.bins.synthesise(bins, self._samples(bins))
+        return self.bins.analyse(self.denoiser(wave[:, None], sigma)[:, 0])
 
     def noise(self, seeds: Sequence[int], start: int = 0) -> Callable[[Tensor], Tensor]:
         """White noise of a recording from sample `start` on, as bins like those given."""
         stream = NoiseStream(seeds, start)
-        return lambda like: self.bins.analyse(stream(self._wave(like)[:, None])[:, 0])
+
+        def draw(like: Tensor) -> Tensor:
+            wave = like.new_empty(len(like), 1, self._samples(like))
+            return self.bins.analyse(stream(wave)[:, 0])
+
+        return draw
 
     def levels(self, steps: int) -> Tensor:
         """Falling noise levels around that of speech, the last 0. Shape: `[steps + 1]`, float64."""
@@ -114,7 +123,7 @@ class SpectrogramPrior(EpsilonDenoiser):
 
     def __init__(self, network: nn.Module, betas: Tensor, sample_rate: int, sigma_data: float):
         super().__init__(network, betas, sample_rate, sigma_data, lambda step, beta: step)
-        self.bins = bins_of(network, sample_rate)
+        self.bins, self.most = bins_of(network, sample_rate), len(betas)
 
     def forward(self, bins: Tensor, sigma: Tensor | float) -> Tensor:
         return self.denoise(bins, broadcast(sigma, bins).expand(len(bins), 1, 1, 1))
@@ -134,9 +143,9 @@ class SpectrogramPrior(EpsilonDenoiser):
 
         Shape: `[steps + 1]`, float64. Raises ValueError for more steps than it has.
         """
-        every, total = len(self.betas) // steps, len(self.betas)
+        every = self.most // steps
         if not every:
-            raise ValueError(f"{steps} steps, but the prior's schedule has {total}")
+            raise ValueError(f"{steps} steps, but the prior's schedule has {self.most}")
         sigmas = betas_to_sigmas(self.betas.cpu().double())[:every * steps:every]
         return torch.cat([sigmas.flip(0), sigmas.new_zeros(1)])
 

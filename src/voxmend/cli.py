@@ -313,18 +313,18 @@ def refine(noisy: Annotated[Path, tyro.conf.Positional, arg(metavar="NOISY")],
         noisy: A recording, or a folder of recordings.
         enhanced: What became of it; for a folder, one with files of the same names.
         target: Where the result goes; a folder if the input is one.
-        method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, or
-            Diffiner that keeps nearer to NOISY (voxmend).
+        method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
+            steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
     from . import files
-    from .refine import STEPS, Refiner
+    from .refine import Refiner
 
     if common.steps is not None and common.steps < 1:
         raise ValueError("--steps must be at least 1")
     _check_seed(common.seed)
     if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
         raise ValueError(f"{enhanced}: name two recordings or two folders")
-    refiner = Refiner(method, common.prior, common.steps or STEPS, common.seed, common.device)
+    refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
 
     def work(file, out):
         other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced

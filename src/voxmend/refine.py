@@ -28,8 +28,6 @@ from .pair import Pair
 from .samplers import Denoise
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 1
-
-STEPS = 6
 FLOOR = 1e-5  # added to the noise map where it divides, as in the release
 
 
@@ -109,6 +107,7 @@ class DiffinerPlus(Update):
         cosine = torch.cosine_similarity((along * here).flatten(1), (pull * here).flatten(1))
         cosine = cosine.view(-1, 1, 1, 1)
         rest = 1 - self.eta_a**2 - self.eta_c**2 - 2 * self.eta_a * self.eta_c * cosine
+        rest = rest.clamp_min(0)  # but for rounding it is
         return x0 + self.eta_a * along + self.eta_c * pull + lower * rest.sqrt() * z
 
 
@@ -138,15 +137,16 @@ def ddrm(denoise: Denoise, y: Tensor, noise_std: Tensor, sigmas: Tensor, update:
 
 @dataclass(frozen=True)
 class Method:
-    """An update, and the share of the power |Y − Ŝ|² that goes into its noise map."""
+    """An update, the share of the power |Y − Ŝ|² that its noise map has, and its steps."""
 
     update: Update
     share: float = 0.5
+    steps: int = 200
 
 
-# Those of the paper, of its release, where the map is √2 too large and η_B of Diffiner+ is η_A's,
-# and one that heeds the noisy recording more, and trusts no enhancer to take away noise alone.
-METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.36),
+# One that draws as little as it can, and holds that enhancers take away more than noise; those of
+# the paper; those of its release, where the map is √2 too large and η_B of Diffiner+ is η_A's.
+METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.36, steps=6),
            "diffiner": Method(Diffiner()), "diffiner+": Method(DiffinerPlus()),
            "diffiner-release": Method(Diffiner(), share=1.0),
            "diffiner+-release": Method(DiffinerPlus(eta_b=0.4), share=1.0)}
@@ -161,23 +161,23 @@ class Refiner:
     Args:
         method: a name from `METHODS` or a Method of one's own.
         prior: a bundled name or a path, of waveforms or of spectrograms.
-        steps: network calls.
+        steps: network calls; by default the method's, at most those of the prior's schedule.
         seed: same seed, same result.
 
     Raises ValueError for an unknown method; `hub.PriorError`.
     """
 
     def __init__(self, method: str | Method = "voxmend", prior: str = hub.DEFAULT,
-                 steps: int = STEPS, seed: int = 0, device: str = "auto"):
+                 steps: int | None = None, seed: int = 0, device: str = "auto"):
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
         self.prior = bins.load_prior(str(path), str(self.device))
         self.method = METHODS[method] if isinstance(method, str) else method
-        self.seed, self.steps = seed, steps
-        self.levels = self.prior.levels(steps)
+        self.seed, self.steps = seed, steps or min(self.method.steps, self.prior.most)
+        self.levels = self.prior.levels(self.steps)
         self.entry = {"task": "refine", "method": method if isinstance(method, str) else
-                      repr(method), "steps": steps, "seed": seed, "prior": path.stem,
+                      repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
                       "weights_sha256": hub.file_hash(path), "device": str(self.device)}
 
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:

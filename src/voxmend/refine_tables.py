@@ -19,7 +19,7 @@ from torch import nn
 from . import baselines, diffsep, hub, scoring
 from .benchmark import heading
 from .diffsep_tables import mixed_with_noise, real_pairs
-from .refine import STEPS, Refiner
+from .refine import Refiner
 from .scoring import RATE, Example, Judges, fill, measure
 from .separator import find_weights
 
@@ -103,8 +103,8 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
     scoring.check_metrics()
     refiners = {}
     for name, method in REFINERS.items():
-        count = STEPS if method == "voxmend" else steps
-        refiners[f"{name}, {count} calls"] = Refiner(method, prior, count, seed, device)
+        refiner = Refiner(method, prior, None if method == "voxmend" else steps, seed, device)
+        refiners[f"{name}, {refiner.steps} calls"] = refiner
     ends = front_ends(seed, device)
     examples = mixed_with_noise(data, noise, clips)
     count = len(next(iter(examples.values())))
