@@ -1,5 +1,7 @@
 """Classical baselines on signals whose answer is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.linalg import toeplitz
 from scipy.signal import lfilter
 
-from voxmend import baselines
-from voxmend.baselines import spade
+from voxmend import audio, baselines
+from voxmend.baselines import log_mmse_denoise, spade
 from voxmend.baselines.interpolation import _precision_band, _precision_times
+from voxmend.baselines.log_mmse import log_mmse_gain, track_noise
 from voxmend.metrics.si_snr import si_snr
 from voxmend.spectral import mel_basis, overlap_add
 
@@ -244,3 +247,37 @@ def test_wiener_filtering_removes_noise(rate):
     assert np.std(baselines.wiener_denoise(noise, 0.3, rate)) < 0.15
     with pytest.raises(ValueError, match="positive"):
         baselines.wiener_denoise(wave, 0.0, rate)
+
+
+def test_log_mmse_gain_is_the_mean_of_the_log_amplitude():
+    """Given Y, X is complex Gaussian with mean W·Y and variance W·σ²; G|Y| = exp E ln|X|."""
+    rng = np.random.default_rng(0)
+    for prior, posterior in ((0.1, 0.5), (1.0, 2.0), (5.0, 20.0)):
+        wiener = prior / (1 + prior)
+        noise = rng.normal(size=(2, 400_000)) * np.sqrt(wiener / 2)
+        x = wiener * np.sqrt(posterior) + noise[0] + 1j * noise[1]
+        expected = np.exp(np.log(np.abs(x)).mean()) / np.sqrt(posterior)
+        assert log_mmse_gain(prior, posterior) == pytest.approx(expected, rel=0.01)
+
+
+def test_noise_is_tracked_through_a_rise_and_beside_speech():
+    rng = np.random.default_rng(0)
+    noise = (rng.normal(size=(600, 64, 2)) ** 2).sum(-1) / 2
+    noise[300:] *= 4  # 6 dB
+    speech = 100 * (np.arange(600)[:, None] // 20 % 2) * np.ones(64)
+    tracked = 10 * np.log10(track_noise(noise + speech).mean(1))
+    assert np.abs(tracked[100:300]).max() < 3 and np.abs(tracked[500:] - 6).max() < 3
+
+
+def test_log_mmse_takes_noise_away_from_speech():
+    demo = Path(baselines.__file__).parent.parent / "demo" / "clean.flac"
+    clean = audio.load(demo, 16000)[0].astype(np.float64)
+    noise = np.random.default_rng(0).normal(size=clean.shape)
+    noisy = clean + noise * clean.std() / noise.std() * 10**-0.25
+    gain = si_snr(log_mmse_denoise(noisy, 16000), clean) - si_snr(noisy, clean)
+    assert gain > 4
+    quiet = log_mmse_denoise(noise, 16000)
+    assert 20 * np.log10(quiet[4000:].std() / noise.std()) < -8
+    assert not log_mmse_denoise(np.zeros(4000), 16000).any()
+    with pytest.raises(ValueError, match="mono"):
+        log_mmse_denoise(noisy[None], 16000)

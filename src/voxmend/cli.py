@@ -302,6 +302,41 @@ def enhance(source: In, target: Out, common: Plain = Running(),
                                                            common.overwrite))
 
 
+def refine(noisy: Annotated[Path, tyro.conf.Positional, arg(metavar="NOISY")],
+           enhanced: Annotated[Path, tyro.conf.Positional, arg(metavar="ENHANCED")], target: Out,
+           common: Drawing = Common(),
+           method: Literal["voxmend", "diffiner", "diffiner+", "diffiner-release",
+                           "diffiner+-release"] = "voxmend") -> int:
+    """Refine what an enhancer, any one, made of noisy speech, by a prior (Diffiner).
+
+    What the enhancer took away tells how much noise there is at every time and frequency. Above 8
+    kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
+    OUT has the rate, channels and length of NOISY.
+
+    Args:
+        noisy: A recording, or a folder of recordings.
+        enhanced: What became of it; for a folder, one with files of the same names.
+        target: Where the result goes; a folder if the input is one.
+        method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
+            steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
+    """
+    from . import files
+    from .refine import Refiner
+
+    if common.steps is not None and common.steps < 1:
+        raise ValueError("--steps must be at least 1")
+    _check_seed(common.seed)
+    if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
+        raise ValueError(f"{enhanced}: name two recordings or two folders")
+    refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
+
+    def work(file, out):
+        other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
+        files.refine_file(file, other, out, refiner, common.overwrite)
+
+    return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
+
+
 def generate(outdir: OutDir, common: Drawing = Common(),
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
@@ -423,7 +458,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     return 0
 
 
-def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement",
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement", "diffiner",
                                         "speechbrain-ecapa", "speechbrain-xvector"]],
             path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
@@ -433,8 +468,8 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
         release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement,
             SpeechBrain encoders of speakers.
         path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
-            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of speechbrain,
-            embedding_model.ckpt (16 kHz).
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of diffiner,
+            pretrained_diffiner_onVB.pt (16 kHz), of speechbrain, embedding_model.ckpt (16 kHz).
         out: The weights, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
             always taken, as its release does.
@@ -450,6 +485,9 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
         card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
                                             overwrite)
         use = f"use it with voxmend speakers --encoder {out}"
+    elif release == "diffiner":
+        card = importers.import_diffiner(path, out, overwrite)
+        use = f"use it with voxmend refine --prior {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
@@ -469,8 +507,9 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
 
     `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with),
-    `voxmend bench undiff` (the tables of the UnDiff paper) and `voxmend bench speakers` have
-    options of their own.
+    `voxmend bench refine` (Diffiner after enhancers), `voxmend bench undiff` (the tables of the
+    UnDiff paper), `voxmend bench speakers` and `voxmend bench embeddings` have options of their
+    own.
 
     Args:
         task: Which task, or all, separation included.
@@ -553,6 +592,40 @@ def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
                         data, noise, voicebank, clips, save),
                     weights, None, prior, seed, device, clips,
                     out, plot, overwrite)
+
+
+def bench_refine(data: Folder, noise: Folder,
+                 voicebank: Annotated[Path | None,
+                                      arg(metavar="FOLDER", help_behavior_hint="")] = None,
+                 clips: Count = None, out: File = None, prior: str = "speech16k", steps: int = 20,
+                 seed: int = 0, device: str = "auto", overwrite: bool = False) -> int:
+    """Measure what refining makes of enhanced speech, by several enhancers and an ideal one.
+
+    Written `voxmend bench refine`. Every file stands in noise at 0, 5 and 10 dB.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        noise: Folder of recordings of noise; its test/ is used where there is one.
+        voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/.
+        clips: Take only the first so many files and pairs; by default all.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        prior: A prior of waveforms or of spectrograms: a bundled name or a .safetensors.
+        steps: Of Diffiner and Diffiner+.
+        seed: Same seed, same figures.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    from . import benchmark, hub, refine_tables
+
+    _check_seed(seed)
+    if min(steps, 1 if clips is None else clips) < 1:
+        raise ValueError("--clips and --steps must be at least 1")
+    _free_report(out, overwrite)
+    result = refine_tables.run(data, noise, voicebank, clips, prior, steps, seed,
+                               str(hub.pick_device(device)),
+                               save=_saver(out, benchmark.markdown))
+    print(benchmark.markdown(result))
+    return 0
 
 
 def _compare(task: str, measure: Callable, weights: tuple[str, ...], separator: str | None,
@@ -744,8 +817,8 @@ def speakers() -> int:
 
 
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
-    mend, declip, extend, inpaint, denoise, enhance, vocode, separate, generate, degrade, dataset,
-    train, import_, bench, bench_separate, bench_enhance, bench_undiff,
+    mend, declip, extend, inpaint, denoise, enhance, refine, vocode, separate, generate, degrade,
+    dataset, train, import_, bench, bench_separate, bench_enhance, bench_refine, bench_undiff,
     bench_speakers, bench_embeddings, speakers, info)}
 
 

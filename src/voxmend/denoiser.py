@@ -123,8 +123,11 @@ class EpsilonDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         flat = x.reshape(-1, 1, x.shape[-1])
         sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        return self.denoise(flat, sigma).reshape(x.shape)
+
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """D of what the network takes, `[N, …]`, with a level for each item, `[N, 1, …]`."""
         distance = (sigma.flatten()[:, None].log() - self.log_sigmas.to(sigma)).abs()
         step = distance.argmin(1)
         condition = self.condition(step, self.betas[step].to(x))
-        epsilon = self.network(flat / (1 + sigma.square()).sqrt(), condition)
-        return (flat - sigma * epsilon).reshape(x.shape)
+        return x - sigma * self.network(x / (1 + sigma.square()).sqrt(), condition)

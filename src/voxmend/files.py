@@ -19,6 +19,8 @@ from tqdm import tqdm
 from . import __version__, audio
 from .damage import Damage, analyse
 from .data import audio_files
+from .pair import Pair
+from .refine import Refiner
 from .restorer import Restorer
 from .separator import Separator
 
@@ -342,6 +344,23 @@ def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: b
         write(separator.stream(reader, progress), targets, reader.sample_rate, reader.channels,
               reader.subtype, overwrite)
     finish(target, separator.entry, begun, reader.frames / reader.sample_rate, source)
+
+
+def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
+                overwrite: bool) -> None:
+    """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
+    check_free(target, overwrite)
+    begun = time.monotonic()
+    reader, other = audio.Reader(noisy), audio.Reader(enhanced)
+    pair = Pair(reader, other)
+    if pair.delay:
+        print(f"{enhanced}: {1000 * pair.delay / pair.sample_rate:.1f} ms later than {noisy}, made "
+              "good")
+    with progress_bar(reader, "refine") as progress:
+        write(refiner.stream(pair, progress), [target], reader.sample_rate, reader.channels,
+              reader.subtype, overwrite)
+    entry = {**refiner.entry, "enhanced": enhanced.name, "delay_samples": pair.delay}
+    finish(target, entry, begun, reader.frames / reader.sample_rate, noisy)
 
 
 def generate_files(outdir: Path, count: int, seconds: float, restorer: Restorer,

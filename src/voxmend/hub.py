@@ -43,10 +43,11 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
     from .networks.speakemb import SpeakEMB
+    from .networks.unet import DDPMUNet
     from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector, SpeakEMB)}
+                                    ECAPATDNN, XVector, SpeakEMB, DDPMUNet)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -106,8 +107,8 @@ def file_hash(path: Path) -> str:
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
     """What a card's `prediction` asks for: `"sources"` or `"embedding"` the network itself,
-    `"score"` or `"differences"` a model of `diffsep`, `"epsilon"` the adapter for its `"betas"`,
-    else EDM's."""
+    `"score"` or `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`,
+    `"epsilon"` the adapter for its `"betas"`, else EDM's."""
     prediction = card.get("prediction")
     if prediction in ("sources", "embedding"):
         return network
@@ -115,6 +116,11 @@ def _model(network: nn.Module, card: dict) -> nn.Module:
         from .diffsep import model_of
 
         return model_of(network, card)
+    if prediction == "spectrogram":
+        from .bins import SpectrogramPrior
+
+        return SpectrogramPrior(network, build_betas(card["betas"]), card["sample_rate"],
+                                card["sigma_data"])
     if prediction == "epsilon":
         return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                                card["sigma_data"])
@@ -147,4 +153,6 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
         raise PriorError(f"{path}: an encoder of speakers, not a prior; give it as --encoder")
     if card.get("prediction") == "voices":
         raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
+    if card.get("prediction") == "spectrogram":
+        raise PriorError(f"{path}: a prior of spectrograms; only refine takes it")
     return load_model(path, card, device)

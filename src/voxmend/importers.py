@@ -23,6 +23,12 @@ FFCAE_NAMES = {
 # A key that tells the network, whatever stands before it.
 UNDIFF = {"input_projection.weight": ("DiffWave", DIFFWAVE_NAMES),
           "model.net.net.0.0.weight": ("FFCAE", FFCAE_NAMES)}
+# What Diffiner's release calls a module, and what voxmend does; in this order.
+DIFFINER_NAMES = {
+    ".in_layers.0.": ".norm1.", ".in_layers.2.": ".conv1.", ".emb_layers.1.": ".time.",
+    ".out_layers.0.": ".norm2.", ".out_layers.3.": ".conv2.", ".skip_connection.": ".shortcut.",
+    ".op.": ".conv.", ".proj_out.": ".leave.", "time_embed.": "embed.", "input_blocks.": "down.",
+    "middle_block.": "middle.", "output_blocks.": "up.", "out.": "leave."}
 BUFFERS = ("gaussian", "running_mean", "running_var", "num_batches_tracked")
 
 # The parts of a module of NCSN++ in the order in which the release and `NCSNpp` have them.
@@ -274,3 +280,53 @@ def import_speechbrain(path: Path, out: Path, kind: str = "ecapa", overwrite: bo
     return _save(path, out, network, state, {
         "network": name, "config": config, "prediction": "embedding", "dim": config["dim"],
         "sample_rate": 16000}, "SpeechBrain", averaged=False)
+
+
+def _diffiner_config(state: dict[str, Tensor]) -> dict:
+    """The U-Net's size, read off its weights' names and shapes."""
+    channels, told = state["embed.0.weight"].shape[1], state["down.1.0.time.weight"]
+    numbers = sorted(int(found[1]) for name in state
+                     if (found := re.fullmatch(r"down\.(\d+)\.0\.time\.weight", name)))
+    widths = [len(state[f"down.{n}.0.conv2.bias"]) for n in numbers]
+    levels = 1 + sum(bool(re.fullmatch(r"down\.\d+\.0\.conv\.weight", name)) for name in state)
+    blocks = len(widths) // levels
+    attention = {2 ** (i // blocks) for i, n in enumerate(numbers)
+                 if f"down.{n}.1.qkv.weight" in state}
+    return {"channels": channels, "multiples": [width // channels for width in widths[::blocks]],
+            "blocks": blocks, "attention": sorted(attention),
+            "scale_shift": len(told) == 2 * widths[0]}
+
+
+def import_diffiner(path: Path, out: Path, overwrite: bool = False, **config) -> dict:
+    """Writes a prior of spectra from a checkpoint of Diffiner's U-Net, and returns its card.
+
+    The schedule is the release's (4000 steps, β linear from 2.5e-5 to 0.005), as are its spectra:
+    16 kHz, Hann 512/256, without the constant. Its bins are 9.8 times those of `bins.Bins`, hence
+    the level: that of VoiceBank's speech, RMS 0.076, times 9.8.
+
+    Args:
+        path: `pretrained_diffiner_onVB.pt`, a bare state dict.
+        out: the prior, .safetensors; its card goes beside it.
+        config: arguments of `DDPMUNet` that shapes cannot tell (`heads`), where they are not the
+            published ones.
+
+    Raises: CheckpointError, OSError; AudioError when `out` exists.
+    """
+    path, out = Path(path), Path(out)
+    state = _tensors(_read(path, out, overwrite))
+    if "time_embed.0.weight" not in state:
+        raise CheckpointError(f"{path}: holds no Diffiner: no time_embed.0.weight")
+    for theirs, ours in DIFFINER_NAMES.items():
+        state = {k.replace(theirs, ours): t for k, t in state.items()}
+    try:
+        config = _diffiner_config(state) | config
+        with torch.device("meta"):
+            network = hub.build_network("DDPMUNet", config)
+    except (LookupError, ArithmeticError, ValueError):
+        raise CheckpointError(f"{path}: its weights have shapes that no U-Net of Diffiner has"
+                              ) from None
+    _check(path, state, network.state_dict())
+    return _save(path, out, network, state, {
+        "network": "DDPMUNet", "config": config, "prediction": "spectrogram",
+        "betas": {"schedule": "linear", "steps": 4000, "start": 2.5e-5, "end": 0.005},
+        "sample_rate": 16000, "sigma_data": 0.74}, "Diffiner (Sony)", False)

@@ -36,7 +36,7 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
 
     Args:
         network: on the meta device, `(x [1, C, T], noise [1])`, or of x alone; C is its `inputs`,
-            or else 1.
+            or else 1. One that takes spectra tells their `shape`.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
     return macs_per_call(network, round(seconds * sample_rate)) / seconds
@@ -45,7 +45,9 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
 def macs_per_call(network: nn.Module, length: int) -> float:
     """Multiply-accumulates of one call on a signal of so many samples."""
     takes = len(signature(network.forward).parameters)
-    x = torch.empty(1, getattr(network, "inputs", 1), length, device="meta")
+    shape = (network.shape(length) if hasattr(network, "shape")
+             else (getattr(network, "inputs", 1), length))
+    x = torch.empty(1, *shape, device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
         network(*(x, torch.empty(1, device="meta"))[:takes])
     return counter.get_total_flops() / 2

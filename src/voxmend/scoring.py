@@ -19,8 +19,11 @@ from .metrics._common import WeightsError
 from .metrics.swap_rate import best_order
 
 RATE = 16000
-JUDGES = {"dnsmos": "ovrl", "wvmos": "wvmos"}  # by which of its scores each of `QUALITY` judges
-COLUMNS = {"dnsmos": ("DNSMOS OVRL", 2), "wvmos": ("WV-MOS", 2),
+# columns that need no reference: a metric of `QUALITY` and which of its scores
+JUDGES = {"dnsmos_sig": ("dnsmos", "sig"), "dnsmos_bak": ("dnsmos", "bak"),
+          "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos")}
+COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
+           "dnsmos": ("DNSMOS OVRL", 2), "wvmos": ("WV-MOS", 2),
            "frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2),
            "si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
            "pesq_wb": ("PESQ-WB", 2), "pesq_nb": ("PESQ-NB", 2), "swap_rate": ("swap rate", 2),
@@ -87,21 +90,25 @@ def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
 
 
 class Judges:
-    """Scores without a reference, by those of some metrics of `QUALITY` that can be had here.
+    """Scores without a reference: those of some columns of `JUDGES` that can be had here.
 
     Attributes:
         notes: on what the others lack.
     """
 
-    def __init__(self, *names: str):
+    def __init__(self, *columns: str):
         whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
+        names = dict.fromkeys(JUDGES[column][0] for column in columns)
+        self.columns = columns
         self.metrics, self.notes = available(QUALITY, names, lambda m: m(whisper, RATE))
 
     def __call__(self, wave: np.ndarray, rate: int = RATE) -> dict[str, float]:
-        """A score by every metric; of voices the mean."""
-        return {name: float(np.mean([metric(voice, rate)[JUDGES[name]]
-                                     for voice in np.atleast_2d(wave)]))
-                for name, metric in self.metrics.items()}
+        """A score for every column; of voices the mean."""
+        scores = {name: [metric(voice, rate) for voice in np.atleast_2d(wave)]
+                  for name, metric in self.metrics.items()}
+        return {column: float(np.mean([voice[JUDGES[column][1]] for voice in
+                                       scores[JUDGES[column][0]]]))
+                for column in self.columns if JUDGES[column][0] in scores}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from . import hub
 from .checkpoints import read_checkpoint
 from .data import Corpus, Mixtures
-from .denoiser import EDMDenoiser, EpsilonDenoiser
+from .denoiser import EDMDenoiser, EpsilonDenoiser, broadcast
 from .schedules import build_betas
 
 VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -72,6 +72,7 @@ class PriorRecipe:
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "denoising gain in dB at σ"
     validation: ClassVar[str] = "gain_db"
+    sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
 
     def build(self) -> EDMDenoiser:
         torch.manual_seed(self.seed)
@@ -116,11 +117,11 @@ class PriorRecipe:
 
     @torch.no_grad()
     def validate(self, denoiser: EDMDenoiser, clean: Tensor) -> dict[str, float]:
-        """Denoising gain 10 log10(σ²/MSE) in dB at each of `VALIDATION_SIGMAS`."""
+        """Denoising gain 10 log10(σ²/MSE) in dB at each of `sigmas`."""
         rng = torch.Generator().manual_seed(1)
         noise = torch.randn(clean.shape, generator=rng).to(clean.device)
         gains = {}
-        for sigma in VALIDATION_SIGMAS:
+        for sigma in self.sigmas:
             pairs = zip(clean.split(16), noise.split(16))
             error = sum((denoiser(x + sigma * z, sigma) - x).square().sum() for x, z in pairs)
             gains[f"{sigma:g}"] = round(10 * math.log10(sigma**2 * clean.numel() / error.item()), 3)
@@ -164,9 +165,10 @@ class EpsilonRecipe(PriorRecipe):
         return clean, t, noise
 
     def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        sigma = denoiser.log_sigmas[t].exp().view(-1, 1, 1)
+        sigma = broadcast(denoiser.log_sigmas[t].exp(), clean)
         x_t = (clean + sigma * noise) / (1 + sigma.square()).sqrt()
-        return (denoiser.network(x_t, denoiser.betas[t]) - noise).square().mean()
+        condition = denoiser.condition(t, denoiser.betas[t])
+        return (denoiser.network(x_t, condition) - noise).square().mean()
 
     def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate,
