@@ -7,7 +7,6 @@ Source: Pascual et al. 2017, "SEGAN: Speech enhancement generative adversarial n
 2017, "Least squares generative adversarial networks".
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -78,7 +77,7 @@ class SEGANRecipe(SeparationRecipe):
     l1: float = 100.0
     snr_db: tuple[float, float] = (-2.5, 17.5)
     gain_db: float = 3.0
-    clip_norm: float = math.inf
+    clip_norm: float = 10.0
 
     product: ClassVar[str] = "enhancer"
     use: ClassVar[str] = "voxmend enhance --method segan --weights"
