@@ -1,6 +1,7 @@
 """Priors of bins: levels, inverses and noise by closed forms, and the training of one."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,7 +170,8 @@ def test_trained_prior_denoises_and_loads(corpus, tmp_path):
 
 @pytest.mark.parametrize("name, steps", [("compact", 50), ("paper", 4000)])
 def test_recipes_have_256_rows_and_frames(name, steps):
-    recipe = training.load_recipe(f"recipes/diffiner_{name}.py")
+    folder = Path(__file__).parent.parent / "recipes"
+    recipe = training.load_recipe(folder / f"diffiner_{name}.py")
     wave = torch.zeros(1, round(recipe.seconds * 16000))
     assert recipe.bins.analyse(wave).shape == (1, 2, 256, 256)
     assert recipe.betas["steps"] == steps
