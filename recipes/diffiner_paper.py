@@ -1,6 +1,6 @@
 """Diffiner's prior at its published size (Sawata et al. 2023), for GPUs.
 
-From there: 16 kHz, Hann 512/256 without the constant, 256 frames, 4000 steps, 1e-4 and an average of
+From there: 16 kHz, Hann 512/256 without the constant, 256 frames, 4000 steps, 1e-4 and averages of
 0.9999, on the clean speech of VoiceBank. Batch and number of training steps are ours.
 """
 
