@@ -354,8 +354,8 @@ def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
     reader, other = audio.Reader(noisy), audio.Reader(enhanced)
     pair = Pair(reader, other)
     if pair.delay:
-        print(f"{enhanced}: {1000 * pair.delay / pair.sample_rate:.1f} ms later than {noisy}, made "
-              "good")
+        print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
+              f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
         write(refiner.stream(pair, progress), [target], reader.sample_rate, reader.channels,
               reader.subtype, overwrite)
