@@ -60,6 +60,7 @@ Corpus = Literal["vctk", "ljspeech", "wsj0-2mix", "libri2mix", "voicebank-demand
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
 UNDIFF_TABLES = get_args(UnDiffTable)
+ENCODERS = ("ecapa64", "ecapa128", "ecapa", "xvector", "ecapa+xvector")
 OutDir = Annotated[Path, tyro.conf.Positional, arg(metavar="OUTDIR")]
 
 
@@ -389,7 +390,7 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
           device: str = "auto", compile: bool = False, threads: Count = None,
           noise: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
           ) -> int:
-    """Train a prior, a separator or an enhancer; a killed run goes on with --resume.
+    """Train a prior, a separator, an enhancer or an encoder; a killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
@@ -421,15 +422,18 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
     return 0
 
 
-def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement"]],
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement",
+                                        "speechbrain-ecapa", "speechbrain-xvector"]],
             path: Annotated[Path, tyro.conf.Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
     """Make weights of ours of a published checkpoint, of which nothing but weights is read.
 
     Args:
-        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement.
+        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement,
+            SpeechBrain encoders of speakers.
         path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
-            checkpoint.pt (8 kHz to separate, 16 kHz to enhance).
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of speechbrain,
+            embedding_model.ckpt (16 kHz).
         out: The weights, NAME.safetensors; by default beside the checkpoint.
         ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
             always taken, as its release does.
@@ -441,6 +445,10 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     if release == "undiff":
         card = importers.import_undiff(path, out, ema, overwrite)
         use = f"use it with --prior {out}"
+    elif release.startswith("speechbrain-"):
+        card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
+                                            overwrite)
+        use = f"use it with voxmend speakers --encoder {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
@@ -459,8 +467,9 @@ def bench(task: Positional[Literal["all", "declip", "extend", "inpaint", "denois
           overwrite: bool = False) -> int:
     """Measure tasks on clean speech that is damaged on the way; prints a Markdown table.
 
-    `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with) and
-    `voxmend bench undiff` (the tables of the UnDiff paper) have options of their own.
+    `voxmend bench separate`, `voxmend bench enhance` (DiffSep and what it is compared with),
+    `voxmend bench undiff` (the tables of the UnDiff paper) and `voxmend bench speakers` have
+    options of their own.
 
     Args:
         task: Which task, or all, separation included.
@@ -640,6 +649,39 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
     return 0
 
 
+def bench_speakers(data: Folder, encoders: tuple[str, ...] = ENCODERS,
+                   noise: Annotated[Path | None,
+                                    arg(metavar="FOLDER", help_behavior_hint="")] = None,
+                   clips: Count = None, out: File = None, seed: int = 0, device: str = "auto",
+                   overwrite: bool = False) -> int:
+    """Measure how well encoders tell speakers apart: equal error rates on pairs of short crops.
+
+    Written `voxmend bench speakers`. At most five crops of a file are taken, and crops of one
+    speaker are the true pairs: as recorded, each through another channel, and each in other noise
+    at 10 dB. The mean log-mel spectrum of a crop stands beside them.
+
+    Args:
+        data: Folder of clean speech; of one that holds val/ and test/, both by themselves.
+        encoders: Bundled names or .safetensors, or several joined by "+".
+        noise: Folder of recordings of noise; its test/ is used where there is one.
+        clips: Take only the first so many files; by default all.
+        out: Write all figures to this JSON file, and the tables to the same name with .md.
+        seed: Same seed, same figures.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace outputs that exist already.
+    """
+    from . import encoder_tables, hub
+
+    _check_seed(seed)
+    if clips is not None and clips < 2:
+        raise ValueError("--clips must be at least 2")
+    _free_report(out, overwrite)
+    result = encoder_tables.run(data, encoders, noise, clips, seed, str(hub.pick_device(device)))
+    _saver(out, encoder_tables.markdown)(result)
+    print(encoder_tables.markdown(result))
+    return 0
+
+
 def _free_report(out: Path | None, overwrite: bool) -> None:
     """Raises at once, before minutes of work, when a report cannot be written."""
     from . import files
@@ -703,7 +745,7 @@ def speakers() -> int:
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
     mend, declip, extend, inpaint, denoise, enhance, vocode, separate, generate, degrade, dataset,
     train, import_, bench, bench_separate, bench_enhance, bench_undiff,
-    bench_embeddings, speakers, info)}
+    bench_speakers, bench_embeddings, speakers, info)}
 
 
 def _terminate(signum, frame):

@@ -39,12 +39,14 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.convnext import FrameConvNeXt
     from .networks.cqt_unet import CQTUNet
     from .networks.diffwave import DiffWave
+    from .networks.ecapa import ECAPATDNN
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
     from .networks.speakemb import SpeakEMB
+    from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    SpeakEMB)}
+                                    ECAPATDNN, XVector, SpeakEMB)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -103,10 +105,11 @@ def file_hash(path: Path) -> str:
 
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
-    """What a card's `prediction` asks for: `"sources"` the network itself, `"score"` or
-    `"differences"` a model of `diffsep`, `"epsilon"` the adapter for its `"betas"`, else EDM's."""
+    """What a card's `prediction` asks for: `"sources"` or `"embedding"` the network itself,
+    `"score"` or `"differences"` a model of `diffsep`, `"epsilon"` the adapter for its `"betas"`,
+    else EDM's."""
     prediction = card.get("prediction")
-    if prediction == "sources":
+    if prediction in ("sources", "embedding"):
         return network
     if prediction in SEPARATORS:
         from .diffsep import model_of
@@ -140,6 +143,8 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     if card.get("prediction") in SEPARATORS:
         raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
                          "--weights")
+    if card.get("prediction") == "embedding":
+        raise PriorError(f"{path}: an encoder of speakers, not a prior; give it as --encoder")
     if card.get("prediction") == "voices":
         raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
     return load_model(path, card, device)

@@ -1,4 +1,4 @@
-"""Checkpoints that other projects published, as priors and separators of voxmend."""
+"""Checkpoints that other projects published, as priors, separators and encoders of voxmend."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,10 @@ NCSNPP_PARTS = ("GroupNorm_0", "Conv_0", "Dense_0", "GroupNorm_1", "Conv_1", "Co
                 "NIN_0", "NIN_1", "NIN_2", "NIN_3", "W", "weight", "b", "bias")
 # DiffSep's two models: sample rate in Hz, and whether the noise follows the mixture's level.
 DIFFSEP = {"separate": (8000, False), "enhance": (16000, True)}
+
+# SpeechBrain's encoders: the network, and a key of no other one.
+SPEECHBRAIN = {"ecapa": ("ECAPATDNN", "asp_bn.norm.weight"),
+               "xvector": ("XVector", "blocks.16.w.weight")}
 
 
 def _read(path: Path, out: Path, overwrite: bool) -> dict:
@@ -219,3 +223,54 @@ def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: boo
         "network": "NCSNpp", "config": config, "prediction": "score", "task": task,
         "process": process, "local_noise": local_noise, "sample_rate": sample_rate},
         "DiffSep (fakufaku)", averaged)
+
+
+def _speechbrain_config(name: str, state: dict[str, Tensor]) -> dict:
+    """An encoder's size, read off its weights' shapes."""
+    def shape(layer):
+        return state[f"{layer}.weight"].shape
+
+    if name == "XVector":
+        channels, mels, _ = shape("blocks.0")
+        return {"mels": mels, "channels": channels, "mixed": shape("blocks.12")[0],
+                "dim": shape("fc")[0]}
+    channels, mels, _ = shape("blocks.0.conv")
+    return {"mels": mels, "channels": channels, "mixed": shape("mfa.conv")[0],
+            "attention": shape("asp.conv")[1], "squeeze": shape("blocks.1.se_block.conv1")[0],
+            "scale": channels // shape("blocks.1.res2net_block.blocks.0.conv")[0],
+            "dim": shape("fc")[0]}
+
+
+def import_speechbrain(path: Path, out: Path, kind: str = "ecapa", overwrite: bool = False) -> dict:
+    """Writes an encoder of speakers from a checkpoint of SpeechBrain, and returns its card.
+
+    Args:
+        path: `embedding_model.ckpt` of spkrec-ecapa-voxceleb or spkrec-xvect-voxceleb, of any size.
+        out: the encoder, .safetensors; its card goes beside it.
+        kind: a key of `SPEECHBRAIN`.
+
+    Raises: CheckpointError, OSError; AudioError when `out` exists.
+    """
+    path, out = Path(path), Path(out)
+    state = _tensors(_read(path, out, overwrite))
+    name, telling = SPEECHBRAIN[kind]
+    if telling not in state:
+        other = next((k for k, (_, key) in SPEECHBRAIN.items() if key in state), None)
+        hint = f"; import it as speechbrain-{other}" if other else ""
+        raise CheckpointError(f"{path}: holds no {name} of SpeechBrain: it has no {telling}{hint}")
+    # there every layer sits in another module, whose name stands before the last
+    state = {re.sub(r"[^.]+\.([^.]+)$", r"\1", key): t for key, t in state.items()}
+    if name == "XVector":
+        state = {key.replace("blocks.16.", "fc."): t for key, t in state.items()}
+    try:
+        config = _speechbrain_config(name, state)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
+    except (LookupError, ArithmeticError, ValueError):
+        raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
+    with torch.device("meta"):
+        network = hub.build_network(name, config)
+    _check(path, state, network.state_dict())
+    return _save(path, out, network, state, {
+        "network": name, "config": config, "prediction": "embedding", "dim": config["dim"],
+        "sample_rate": 16000}, "SpeechBrain", averaged=False)

@@ -97,6 +97,7 @@ class SeparationRecipe:
     use: ClassVar[str] = "voxmend separate --method conv-tasnet --weights"
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "SI-SNR improvement in dB"
+    validation: ClassVar[str] = "gain_db"
 
     @property
     def sources(self) -> int:

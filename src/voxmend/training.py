@@ -71,6 +71,7 @@ class PriorRecipe:
     ready: ClassVar[tuple[str, ...]] = ()
     needs_noise: ClassVar[bool] = False
     measure: ClassVar[str] = "denoising gain in dB at σ"
+    validation: ClassVar[str] = "gain_db"
 
     def build(self) -> EDMDenoiser:
         torch.manual_seed(self.seed)
@@ -266,20 +267,20 @@ class Run:
             parameter.copy_(values[name])
 
     def export(self, path: Path, hours: float, gains: dict):
-        """Writes the averaged weights in fp16, and the network's buffers, with their card."""
-        recipe = self.recipe
-        state = {n.removeprefix("network."): self.ema[n].half() if n in self.ema else t
-                 for n, t in self.denoiser.state_dict().items()}
+        """Writes the network's averaged weights in fp16, and its buffers, with their card."""
+        recipe, network = self.recipe, getattr(self.denoiser, "network", self.denoiser)
+        averages = {id(p): self.ema[n].half() for n, p in self.weights.items()}
+        state = {n: averages.get(id(t), t) for n, t in network.state_dict(keep_vars=True).items()}
         seen = self.step * recipe.batch * recipe.seconds / 3600
         hub.save_prior(path, state, {
             "network": recipe.network, "config": recipe.config, "sample_rate": recipe.sample_rate,
             **recipe.describe(),
-            "parameters": sum(p.numel() for p in self.denoiser.parameters()),
+            "parameters": sum(p.numel() for p in network.parameters()),
             "training": {"recipe": recipe.name, "steps": self.step,
                          "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
                          "device": self.device.type,
                          "minutes": round(self.seconds_trained / 60, 1)},
-            "validation_gain_db": gains, **recipe.card})
+            f"validation_{recipe.validation}": gains, **recipe.card})
 
 
 def open_corpus(recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
@@ -360,7 +361,7 @@ def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[
             report({"loss": loss, "gradient_norm": norm})
             if run.step % validate_every == 0:
                 gains = run.validate(clean)
-                report({"gain_db": gains})
+                report({run.recipe.validation: gains})
                 tqdm.write(f"step {run.step}: {run.recipe.measure} = "
                            + ", ".join(f"{s}: {g:.2f}" for s, g in gains.items()))
             if time.monotonic() - saved > save_every:
@@ -368,7 +369,7 @@ def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[
                 saved = time.monotonic()
         run.save()
         gains = run.validate(clean)
-        report({"gain_db": gains})
+        report({run.recipe.validation: gains})
     return gains
 
 
