@@ -84,7 +84,7 @@ def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"
                                                        metavar="SAFETENSORS")],
           schedule: Literal["linear", "quadratic", "sigmoid", "cosine"] = "cosine",
           steps: int = 500, method: Literal["voxmend", "speakemb"] = "voxmend",
-          loss: Literal["l1", "l2"] = "l1", iterations: int = 2000, seed: int = 0,
+          loss: Literal["l1", "l2"] = "l1", iterations: int = 1500, seed: int = 0,
           overwrite: bool = False) -> int:
     """Learn the distribution of embeddings by a diffusion model, all speakers counting the same.
 
@@ -153,7 +153,8 @@ def generate(model: Model = DEFAULT, *, out: Npz, n: Number = 100, seed: int = 0
 
 def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metavar="DRAWN")],
             out: Annotated[Path, arg(name="out", aliases=["-o"], metavar="FOLDER")],
-            held_out: File = None,
+            held_out: Annotated[tuple[Path, ...],
+                                arg(metavar="EMBEDDINGS ...", help_behavior_hint="")] = (),
             model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
             seed: int = 0, overwrite: bool = False) -> int:
     """Show and measure how good drawn voices are, beside Gaussians; writes a page and JSON.
@@ -162,8 +163,8 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
         originals: The embeddings that were learnt: .npz.
         drawn: Drawn voices: .npz.
         out: Folder for index.html and report.json.
-        held_out: Embeddings of people who were not learnt: .npz. Without it, the originals stand
-            for real people.
+        held_out: Embeddings of people who were not learnt: one .npz or several. Without them, the
+            originals stand for real people.
         model: What the voices were drawn from, for its loss curve.
         seed: Same seed, same figures.
         overwrite: Replace outputs that exist already.
@@ -174,12 +175,12 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     files.make_folder(out)
     for name in ("index.html", "report.json"):
         files.check_free(out / name, overwrite)
-    sets = {path: embeddings.load(path) for path in (originals, drawn, held_out) if path}
-    for path in (drawn, held_out):
-        if path:
-            embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
+    sets = {path: embeddings.load(path) for path in (originals, drawn, *held_out)}
+    for path in (drawn, *held_out):
+        embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
+    others = embeddings.join([sets[path] for path in held_out]) if held_out else None
     curve = speakers.load(model).card["loss_curve"] if model else None
-    result = speakers_page.write(out, sets[originals], sets[drawn], sets.get(held_out), curve, seed,
+    result = speakers_page.write(out, sets[originals], sets[drawn], others, curve, seed,
                                  overwrite, lambda what: print(f"{what} ...", file=sys.stderr))
     print("\n".join([*speakers_page.markdown(result), "", *speakers_page.summary(result)]))
     print(f"{out / 'index.html'}: open it in a browser")

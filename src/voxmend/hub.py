@@ -42,11 +42,12 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.ecapa import ECAPATDNN
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
+    from .networks.residual_mlp import ResidualMLP
     from .networks.speakemb import SpeakEMB
     from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector, SpeakEMB)}
+                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
