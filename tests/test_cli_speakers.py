@@ -8,7 +8,7 @@ import pytest
 
 from conftest import voice
 from voices import TinyEncoder, people
-from voxmend import audio, cli, embeddings, speakers_figures
+from voxmend import audio, cli, embeddings, encoders, speakers_figures
 
 
 def run(capsys, *args):
@@ -112,7 +112,6 @@ def test_mistakes_are_one_line(command, word, made, capsys, monkeypatch):
 
 
 def test_extraction(tmp_path, capsys, monkeypatch):
-    encoders = pytest.importorskip("voxmend.encoders")
     monkeypatch.setattr(encoders, "load_encoder", lambda *_: TinyEncoder())
     (tmp_path / "speech" / "anna").mkdir(parents=True)
     audio.save(tmp_path / "speech" / "anna" / "a.wav", voice(0.5), 16000)

@@ -448,7 +448,7 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     elif release.startswith("speechbrain-"):
         card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
                                             overwrite)
-        use = f"use it with voxmend speakers --encoder {out}"
+        use = f"use it with voxmend speakers extract --encoder {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
