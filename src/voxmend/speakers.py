@@ -14,6 +14,7 @@ has to pass through 128.
 Source: SpeakEMB, "Denoising diffusion on speaker embeddings" (Gupta 2023).
 """
 
+import math
 import textwrap
 import time
 from collections.abc import Callable
@@ -107,7 +108,7 @@ class Voices(nn.Module):
 
 
 def train(embeddings: Embeddings, method: Method = "voxmend", schedule: Schedule = "cosine",
-          steps: int = 500, loss: Loss = "l1", iterations: int = 1500, seed: int = 0,
+          steps: int = 500, loss: Loss = "l1", iterations: int | None = None, seed: int = 0,
           progress: bool = True) -> Voices:
     """Learns the distribution of embeddings; where their speakers are known, all count the same.
 
@@ -116,9 +117,12 @@ def train(embeddings: Embeddings, method: Method = "voxmend", schedule: Schedule
 
     Args:
         schedule, steps: of β; all but cosine rise from 1e-5 to 1e-2.
-        iterations: of Adam, with 128 embeddings each; the weights are averaged.
+        iterations: of Adam, with 128 embeddings each; the weights are averaged. More of them bring
+            voices nearer to the originals, until they are copies. By default 1500 √(D/704), which
+            on 169 speakers leaves them as far as other people are.
     """
     begun = time.monotonic()
+    iterations = iterations or round(1500 * math.sqrt(embeddings.dim / 704))
     betas = {"schedule": schedule, "steps": steps, **({} if schedule == "cosine" else RANGE)}
     torch.manual_seed(seed)
     model = Voices({"network": NETWORKS[method], "config": {"dim": embeddings.dim},

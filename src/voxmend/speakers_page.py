@@ -78,6 +78,10 @@ def summary(result: dict) -> list[str]:
              f"The variance differs by {drawn['variance_difference']:.1%} in the mean over the "
              f"{result['dimensions']} dimensions, by {drawn['variance_difference_largest']:.1%} in "
              "the worst."]
+    far = "a held-out person" if result["held_out"] else "one of their speakers from the others"
+    lines.append(f"In the median a drawn voice is {drawn['copy_ratio']:.2f} times as far from the "
+                 f"nearest original as {far}, and {drawn['spread_ratio']:.2f} times as far from "
+                 "the nearest other voice as people are from each other.")
     others = {name: row["frechet"] for name, row in rows.items() if name not in ("originals",
                                                                                  "drawn")}
     best = min(others, key=others.get)
