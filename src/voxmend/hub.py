@@ -42,10 +42,12 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.ecapa import ECAPATDNN
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
+    from .networks.residual_mlp import ResidualMLP
+    from .networks.speakemb import SpeakEMB
     from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector)}
+                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -144,4 +146,6 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
                          "--weights")
     if card.get("prediction") == "embedding":
         raise PriorError(f"{path}: an encoder of speakers, not a prior; give it as --encoder")
+    if card.get("prediction") == "voices":
+        raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
     return load_model(path, card, device)

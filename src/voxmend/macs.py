@@ -39,11 +39,16 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
             or else 1.
         seconds: of the signal; a short one costs more per second where the network pads it.
     """
+    return macs_per_call(network, round(seconds * sample_rate)) / seconds
+
+
+def macs_per_call(network: nn.Module, length: int) -> float:
+    """Multiply-accumulates of one call on a signal of so many samples."""
     takes = len(signature(network.forward).parameters)
-    x = torch.empty(1, getattr(network, "inputs", 1), round(seconds * sample_rate), device="meta")
+    x = torch.empty(1, getattr(network, "inputs", 1), length, device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
         network(*(x, torch.empty(1, device="meta"))[:takes])
-    return counter.get_total_flops() / 2 / seconds
+    return counter.get_total_flops() / 2
 
 
 def cost(network: str, config: dict, sample_rate: int = 16000) -> str:
@@ -51,5 +56,8 @@ def cost(network: str, config: dict, sample_rate: int = 16000) -> str:
     with torch.device("meta"), _ShapesOnly():
         built = hub.build_network(network, config).eval()
     millions = sum(p.numel() for p in built.parameters()) / 1e6
+    if hasattr(built, "embedding_size"):
+        mega = macs_per_call(built, built.embedding_size) / 1e6
+        return f"{millions:.2f} M parameters, {mega:.3g} MMAC per embedding and call"
     giga = macs_per_second(built, sample_rate) / 1e9
     return f"{millions:.2f} M parameters, {giga:.3g} GMAC per second of audio and call"
