@@ -173,7 +173,7 @@ def test_import_on_the_command_line(tmp_path, capsys):
     command = ["import", "speechbrain-xvector", str(tmp_path / "embedding_model.ckpt")]
     made = tmp_path / "embedding_model.safetensors"
     assert cli.main(command) == 0
-    assert f"{made}: use it with voxmend speakers --encoder" in capsys.readouterr().out
+    assert f"{made}: use it with voxmend speakers extract --encoder" in capsys.readouterr().out
     assert cli.main(["info", str(made)]) == 0
     assert "GMAC per second of audio" in capsys.readouterr().out
     assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2

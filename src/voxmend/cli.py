@@ -10,6 +10,8 @@ from typing import Annotated, Literal, get_args
 import tyro
 from tyro.conf import Positional, arg
 
+from . import cli_speakers
+
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
@@ -446,7 +448,7 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     elif release.startswith("speechbrain-"):
         card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
                                             overwrite)
-        use = f"use it with voxmend speakers --encoder {out}"
+        use = f"use it with voxmend speakers extract --encoder {out}"
     else:
         task = "enhance" if release == "diffsep-enhancement" else "separate"
         card = importers.import_diffsep(path, out, task, overwrite)
@@ -619,6 +621,34 @@ def bench_undiff(data: Folder, priors: tuple[str, ...] = ("speech16k",),
     return 0
 
 
+def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS ...")],
+                     out: File = None, steps: int = 500, iterations: int = 1000, seed: int = 0,
+                     overwrite: bool = False) -> int:
+    """Print the table of SpeakEMB: how well drawn embeddings keep mean and variance.
+
+    Written `voxmend bench embeddings`. On 500 and on 1000 embeddings of every file the paper's
+    method is trained with each of its four schedules, and voxmend's with one.
+
+    Args:
+        data: Embeddings as voxmend speakers extract makes them, of 64, 128 and 704 dimensions.
+        out: Write all figures to this JSON file, and the table to the same name with .md.
+        steps: Of the schedules.
+        iterations: Of each training.
+        seed: Same seed, same figures.
+        overwrite: Replace outputs that exist already.
+    """
+    from . import speakers_table
+
+    _check_seed(seed)
+    if steps < 2 or iterations < 1:
+        raise ValueError("--steps must be at least 2 and --iterations at least 1")
+    _free_report(out, overwrite)
+    result = speakers_table.run(data, steps, iterations, seed,
+                                save=_saver(out, speakers_table.markdown))
+    print(speakers_table.markdown(result))
+    return 0
+
+
 def bench_speakers(data: Folder, encoders: tuple[str, ...] = ENCODERS,
                    noise: Annotated[Path | None,
                                     arg(metavar="FOLDER", help_behavior_hint="")] = None,
@@ -707,10 +737,15 @@ def info(name: Annotated[str | None, tyro.conf.Positional,
     return 0
 
 
+def speakers() -> int:
+    """Make, learn, draw, compare and steer embeddings of speakers; has verbs of its own."""
+    return main(["speakers", "--help"])
+
+
 VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
     mend, declip, extend, inpaint, denoise, enhance, vocode, separate, generate, degrade, dataset,
     train, import_, bench, bench_separate, bench_enhance, bench_undiff,
-    bench_speakers, info)}
+    bench_speakers, bench_embeddings, speakers, info)}
 
 
 def _terminate(signum, frame):
@@ -723,11 +758,15 @@ def main(args: list[str] | None = None) -> int:
     args = sys.argv[1:] if args is None else args
     if args[:1] == ["bench"] and "-".join(args[:2]) in VERBS:  # a verb with options of its own
         args = ["-".join(args[:2]), *args[2:]]
+    verbs, prog, description = VERBS, "voxmend", (
+        "Mend damaged speech with a diffusion prior, a network trained on clean speech. Start "
+        "with: voxmend mend IN OUT")
+    if args[:1] == ["speakers"] and args[1:]:
+        verbs, prog, args = cli_speakers.VERBS, "voxmend speakers", args[1:]
+        description = cli_speakers.DESCRIPTION
     try:
         return tyro.extras.subcommand_cli_from_dict(
-            VERBS, prog="voxmend", args=args,
-            description="Mend damaged speech with a diffusion prior, a network trained on clean "
-                        "speech. Start with: voxmend mend IN OUT",
+            verbs, prog=prog, args=args, description=description,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)

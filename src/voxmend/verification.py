@@ -150,7 +150,7 @@ class SpeakerRecipe:
 
     sample_rate: ClassVar[int] = 16000
     product: ClassVar[str] = "encoder"
-    use: ClassVar[str] = "voxmend speakers --encoder"
+    use: ClassVar[str] = "voxmend speakers extract --encoder"
     ready: ClassVar[tuple[str, ...]] = ()
     needs_noise: ClassVar[bool] = True
     measure: ClassVar[str] = "equal error rate in %"

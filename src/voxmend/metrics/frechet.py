@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def frechet_distance(a, b) -> float:
+def frechet_distance(a, b, weights=None) -> float:
     """Squared Fréchet (2-Wasserstein) distance of the Gaussians fitted to two sets.
 
     d² = ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½), Σ unbiased. With centred rows A, B (Σ₁ = AᵀA,
@@ -11,7 +11,10 @@ def frechet_distance(a, b) -> float:
     is taken, so the distance is real, and exact for singular Σ (fewer rows than columns).
     (Dowson & Landau 1982; without a root, as in FID and FDSD)
 
-    Shape: `[N, D]`, `[M, D]` to a float.
+    Args:
+        weights: of the rows of b, of sum 1, for its mean and Σ; equal ones by default.
+
+    Shape: `[N, D]`, `[M, D]`, `[M]` to a float.
 
     Raises ValueError unless both have two rows or more and equally many columns.
 
@@ -22,8 +25,12 @@ def frechet_distance(a, b) -> float:
     if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
         raise ValueError("a Fréchet distance needs two sets of two or more vectors of the same "
                          f"size, not {list(a.shape)} and {list(b.shape)}")
-    shift = a.mean(0) - b.mean(0)
+    weights = np.full(len(b), 1 / len(b)) if weights is None else np.asarray(weights)
+    shares = (np.full((len(a), 1), 1 / len(a)), weights[:, None])
+    means = [(share * x).sum(0) for share, x in zip(shares, (a, b))]
+    shift = means[0] - means[1]
     # R of A = QR has the same AᵀA in at most D rows
-    a, b = (np.linalg.qr((x - x.mean(0)) / np.sqrt(len(x) - 1), mode="r") for x in (a, b))
+    a, b = (np.linalg.qr(np.sqrt(share / (1 - (share**2).sum())) * (x - mean), mode="r")
+            for share, x, mean in zip(shares, (a, b), means))
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(max(0.0, shift @ shift + (a**2).sum() + (b**2).sum() - 2 * cross))
