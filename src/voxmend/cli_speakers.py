@@ -175,13 +175,13 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     from . import embeddings, files, speakers, speakers_page
 
     _check_number(1, seed)
-    files.make_folder(out)
-    for name in ("index.html", "report.json"):
-        files.check_free(out / name, overwrite)
     sets = {path: embeddings.load(path) for path in (originals, drawn, *held_out)}
     for path in (drawn, *held_out):
         embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
     others = embeddings.join([sets[path] for path in held_out]) if held_out else None
+    files.make_folder(out)
+    for name in ("index.html", "report.json"):
+        files.check_free(out / name, overwrite)
     curve = speakers.load(model).card["loss_curve"] if model else None
     result = speakers_page.write(out, sets[originals], sets[drawn], others, curve, seed,
                                  overwrite, lambda what: print(f"{what} ...", file=sys.stderr))
