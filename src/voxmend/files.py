@@ -24,7 +24,7 @@ from .refine import Refiner
 from .restorer import Restorer
 from .separator import Separator
 
-HEARD_DB = 20  # a voice that far below the loudest, over a whole recording, is but a leak
+HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 
 def sidecar(target: Path) -> Path:
