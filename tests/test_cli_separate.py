@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from scipy.signal import lfilter
 
 from conftest import voice
 from test_cli import bad_inputs, run
-from voxmend import audio, cli, diffsep, hub, separator
+from voxmend import audio, cli, diffsep, hub, refine, separator
+from voxmend.pair import Pair
 from voxmend.samplers import SAMPLERS
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
@@ -38,6 +40,7 @@ def weights(tmp_path_factory):
          local_noise=True, sample_rate=16000)
     save(folder, "conv_tasnet", "ConvTasNet", TINY, prediction="sources", sources=2,
          sample_rate=16000)
+    save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
     return folder
 
 
@@ -67,6 +70,47 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
                                                                   "predictor_corrector")
     assert (entry["steps"], entry["seed"], entry["weights"]) == (2, 0, "diffsep_enhancement")
     assert len(entry["weights_sha256"]) == 16 and entry["input"] == "in.wav"
+
+
+def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
+    wave = voice(0.5)
+    wave -= wave.mean()
+    code, text = run(capsys, "enhance", wav("in.wav", wave), tmp_path / "out.wav", "--method",
+                     "segan", "--device", "cpu")
+    assert code == 0, text.err
+    scale = 0.1 / wave.std()
+    noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
+    path = hub.find_prior("segan")
+    network = hub.load_model(path, hub.read_card(path))
+    expected = lfilter([1], [1, -0.95], network(noisy[None])[0].numpy()) / scale
+    np.testing.assert_allclose(audio.load(tmp_path / "out.wav", 16000), expected, atol=1e-5)
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert (entry["task"], entry["method"], entry["weights"]) == ("enhance", "segan", "segan")
+    assert "refiner" not in entry
+
+
+@pytest.mark.parametrize("method, options", [("segan", []), ("diffsep", ["--steps", 2])])
+def test_refining_at_once_is_refining_afterwards(method, options, weights, prior, monkeypatch, wav,
+                                                 tmp_path, capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(prior.with_suffix(suffix), tmp_path / f"speech16k{suffix}")
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    source = wav("in.wav", voice(0.3, 22050, 2), 22050)
+    for how, out in ((method, "one.wav"), (f"{method}+refine", "both.wav")):
+        code, text = run(capsys, "enhance", source, tmp_path / out, "--method", how, "--keep-noise",
+                         "--device", "cpu", *options)
+        assert code == 0, text.err
+    noisy, one, both, rest = (soundfile.read(tmp_path / name, dtype="float32")[0].T
+                              for name in ("in.wav", "one.wav", "both.wav", "both.noise.wav"))
+    refiner = refine.Refiner(device="cpu")
+    pair = Pair(*(audio.ArrayReader(wave, 22050) for wave in (noisy, one)), aligned=True)
+    np.testing.assert_allclose(both, np.concatenate(list(refiner.stream(pair)), axis=1), atol=1e-6)
+    assert np.abs(both - one).max() > 1e-3
+    np.testing.assert_allclose(both + rest, noisy, atol=1e-6)
+    entry = json.loads((tmp_path / "both.wav.json").read_text())
+    assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
 
 
 @pytest.mark.parametrize("method", ["diffsep", "conv-tasnet"])
@@ -171,6 +215,11 @@ REFUSED = [
     ("enhance", ["--weights", "diffsep"], "made to separate, not to enhance"),
     ("separate", ["--method", "diffsep", "--weights", "diffsep_enhancement"],
      "made to enhance, not to separate"),
+    ("enhance", ["--method", "segan", "--weights", "diffsep"], "no SEGAN; train one with recipes/"),
+    ("enhance", ["--weights", "segan"], "no DiffSep; train one"),
+    ("enhance", ["--method", "segan", "--steps", 5], "segan makes one network call; leave out"),
+    ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
+    ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
     ("enhance", ["--weights", "conv_tasnet"], "no DiffSep; train one with recipes/diffsep.py"),
     ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
@@ -207,13 +256,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(verb, bundled, tmp_path, capsy
         assert sorted(p.name for p in tmp_path.iterdir()) == before, name
 
 
-@pytest.mark.parametrize("verb", ["enhance", "separate"])
+@pytest.mark.parametrize("verb", ["enhance", "segan", "separate"])
 @pytest.mark.parametrize("wave", [np.zeros((1, 16000)), np.array([[0.5]]), np.zeros((1, 1)),
                                   0.1 * np.ones((1, 700)), np.array([[0.1, -0.1]])],
                          ids=["zeros", "one", "zero", "constant", "two"])
 def test_odd_but_lawful_input_passes(verb, wave, bundled, wav, tmp_path, capsys):
     source = wav("odd.wav", wave.astype(np.float32))
-    code, text = run(capsys, verb, source, tmp_path / "out.wav", "--method", "diffsep", *QUICK)
+    how = (["enhance", "--method", "segan", "--device", "cpu"] if verb == "segan" else
+           [verb, "--method", "diffsep", *QUICK])
+    code, text = run(capsys, *how, source, tmp_path / "out.wav")
     assert code == 0, text.err
     out = tmp_path / "out.wav" / ("speaker1.wav" if verb == "separate" else "")
     found = soundfile.read(out)[0]

@@ -76,6 +76,14 @@ def test_level_is_that_of_the_enhanced():
     assert paired(opposed, opposed)[0].rms == pytest.approx(enhanced.std(), rel=1e-3)
 
 
+def test_what_belongs_together_is_taken_as_it_is():
+    noisy, enhanced = made()
+    unlike = np.ascontiguousarray(-enhanced[:, ::-1])
+    pair = Pair(*(ArrayReader(w, 16000) for w in (noisy, unlike)), aligned=True)
+    np.testing.assert_array_equal(np.concatenate(list(pair.blocks()), axis=1)[1:], unlike)
+    assert pair.delay == 0 and pair.rms == pytest.approx(enhanced.std(), rel=1e-3)
+
+
 def test_what_cannot_be_paired_is_said():
     noisy, enhanced = made(channels=2)
     late = np.pad(enhanced, ((0, 0), (640, 0)))[:, :-640]

@@ -43,15 +43,21 @@ def data(tmp_path, monkeypatch):
 
 def test_rows_calls_and_scores(data, prior, capsys):
     out = data / "tables.json"
+    segan = hub.build_network("SEGAN", {"channels": [4, 8]}).state_dict()
+    hub.save_prior(data / "mine.safetensors", segan, {
+        "network": "SEGAN", "config": {"channels": [4, 8]}, "sample_rate": 16000,
+        "prediction": "speech"})
     assert main(["bench", "refine", "--data", str(data / "speech"), "--noise",
                  str(data / "noise"), "--voicebank", str(data / "pairs"), "--prior", str(prior),
-                 "--steps", "3", "--out", str(out)]) == 0
+                 "--steps", "3", "--segan", str(data / "mine.safetensors"), "--out",
+                 str(out)]) == 0
     cases = json.loads(out.read_text())["cases"]
     assert list(cases) == ["noise at 5 dB", "real pairs"]
     few = METHODS["voxmend"].steps
     ways = {f"refined, {few} calls": few, "Diffiner, 3 calls": 3, "Diffiner+, 3 calls": 3}
     expected = {"noisy": 0, "log-MMSE": 0, **{f"log-MMSE + {w}": n for w, n in ways.items()},
                 "DiffSep": 2, **{f"DiffSep + {w}": n for w, n in ways.items()},
+                "SEGAN": 1, **{f"SEGAN + {w}": n for w, n in ways.items()},
                 **{f"true noise + {w}": n for w, n in ways.items()}}
     pair = diffsep_tables.real_pairs(data / "pairs", None)[0]
     for rows in cases.values():
@@ -93,6 +99,8 @@ def test_wrong_options_are_named(data, prior, capsys):
     command = ["bench", "refine", "--data", str(data / "speech"), "--noise", str(data / "noise"),
                "--prior", str(prior)]
     for extra, message in ((["--clips", "0"], "at least 1"), (["--steps", "0"], "at least 1"),
-                           (["--seed", "-1"], "0 or more"), (["--out", "a.txt"], ".json")):
+                           (["--seed", "-1"], "0 or more"),
+                           (["--segan", str(prior)], "no SEGAN; train one"),
+                           (["--out", "a.txt"], ".json")):
         assert main(command + extra) == 2
         assert message in capsys.readouterr().err

@@ -278,8 +278,8 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
 
 
 def enhance(source: In, target: Out, common: Plain = Running(),
-            method: Literal["diffsep"] = "diffsep", weights: File = None,
-            sampler: Sampler | None = None, keep_noise: bool = False) -> int:
+            method: Literal["diffsep", "segan", "diffsep+refine", "segan+refine"] = "diffsep",
+            weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
     """Free speech from noise of any kind; above 8 kHz nothing is kept.
 
     The network was trained on noisy speech, and half its sample rate is the limit. Each channel of
@@ -288,18 +288,23 @@ def enhance(source: In, target: Out, common: Plain = Running(),
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a folder if the input is one.
-        method: diffsep (DiffSep).
-        weights: A bundled name or a .safetensors; by default diffsep_enhancement.
-        sampler: By default what suits the weights, or the paper's, with two network calls in each
-            of 30 steps.
+        method: DiffSep (diffsep) or SEGAN (segan), which makes one network call; with +refine what
+            it makes is refined, as voxmend refine does.
+        weights: A bundled name or a .safetensors; by default diffsep_enhancement. SEGAN has none
+            bundled: recipes/segan.py trains some.
+        sampler: Of DiffSep; by default what suits the weights, or the paper's, with two network
+            calls in each of 30 steps.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
     from . import files
+    from .refine import Refiner
 
-    separator = _separator("enhance", method, weights, sampler, common)
+    enhancer, _, refines = method.partition("+")
+    separator = _separator("enhance", enhancer, weights, sampler, common)
+    refiner = Refiner(seed=common.seed, device=common.device) if refines else None
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite))
+                                                           common.overwrite, refiner))
 
 
 def refine(noisy: Annotated[Path, tyro.conf.Positional, arg(metavar="NOISY")],
@@ -598,6 +603,7 @@ def bench_refine(data: Folder, noise: Folder,
                  voicebank: Annotated[Path | None,
                                       arg(metavar="FOLDER", help_behavior_hint="")] = None,
                  clips: Count = None, out: File = None, prior: str = "speech16k", steps: int = 20,
+                 segan: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None,
                  seed: int = 0, device: str = "auto", overwrite: bool = False) -> int:
     """Measure what refining makes of enhanced speech, by several enhancers and an ideal one.
 
@@ -611,6 +617,7 @@ def bench_refine(data: Folder, noise: Folder,
         out: Write all figures to this JSON file, and the tables to the same name with .md.
         prior: A prior of waveforms or of spectrograms: a bundled name or a .safetensors.
         steps: Of Diffiner and Diffiner+.
+        segan: Weights of a SEGAN (.safetensors) that has rows, too.
         seed: Same seed, same figures.
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.
@@ -622,7 +629,7 @@ def bench_refine(data: Folder, noise: Folder,
         raise ValueError("--clips and --steps must be at least 1")
     _free_report(out, overwrite)
     result = refine_tables.run(data, noise, voicebank, clips, prior, steps, seed,
-                               str(hub.pick_device(device)),
+                               str(hub.pick_device(device)), segan,
                                save=_saver(out, benchmark.markdown))
     print(benchmark.markdown(result))
     return 0

@@ -7,6 +7,7 @@ file with a sidecar is finished.
 import json
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from . import __version__, audio
 from .damage import Damage, analyse
 from .data import audio_files
-from .pair import Pair
+from .pair import Pair, side_by_side
 from .refine import Refiner
 from .restorer import Restorer
 from .separator import Separator
@@ -333,17 +334,39 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
 
 
 def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: bool,
-                 overwrite: bool) -> None:
-    """Writes the speech of a recording and, if asked, what was `removed`; they add up to it."""
+                 overwrite: bool, refiner: Refiner | None = None) -> None:
+    """Writes the speech of a recording, refined if there is a refiner, and, if asked, what was
+    `removed`; they add up to it."""
     begun = time.monotonic()
     reader = audio.Reader(source)
     targets = [target, removed(target)][:1 + keep_noise]
     for path in targets:
         check_free(path, overwrite)
-    with progress_bar(reader, "enhance") as progress:
-        write(separator.stream(reader, progress), targets, reader.sample_rate, reader.channels,
-              reader.subtype, overwrite)
-    finish(target, separator.entry, begun, reader.frames / reader.sample_rate, source)
+    entry = separator.entry
+    with progress_bar(reader, "enhance") as progress, tempfile.TemporaryDirectory() as folder:
+        blocks = separator.stream(reader, progress)
+        if refiner:
+            entry = {**entry, "refiner": refiner.entry}
+            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav")
+        write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype, overwrite)
+    finish(target, entry, begun, reader.frames / reader.sample_rate, source)
+
+
+def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner,
+            kept: Path) -> Iterator[np.ndarray]:
+    """What an enhancer makes of a recording, refined, and what that leaves of the recording.
+
+    Args:
+        blocks: of the enhancer, which begin with the enhanced channels.
+        kept: a file that they are written to, since a refiner reads them twice.
+
+    Shape: blocks `[≥ C, n]` to `[2C, n]`.
+    """
+    write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT", overwrite=False)
+    pair = Pair(reader, audio.Reader(kept), aligned=True)
+    for both in side_by_side(refiner.stream(pair), reader.blocks()):
+        speech, noisy = np.split(both, 2)
+        yield np.concatenate([speech, noisy - speech])
 
 
 def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,

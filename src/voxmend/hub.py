@@ -16,7 +16,7 @@ from .schedules import build_betas
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "speech16k"
-SEPARATORS = ("sources", "score", "differences")  # what networks predict that are no priors
+SEPARATORS = ("sources", "score", "differences", "speech")  # predictions that are no priors
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -43,12 +43,13 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
     from .networks.residual_mlp import ResidualMLP
+    from .networks.segan import SEGAN
     from .networks.speakemb import SpeakEMB
     from .networks.unet import DDPMUNet
     from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet)}
+                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet, SEGAN)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:
@@ -107,11 +108,11 @@ def file_hash(path: Path) -> str:
 
 
 def _model(network: nn.Module, card: dict) -> nn.Module:
-    """What a card's `prediction` asks for: `"sources"` or `"embedding"` the network itself,
-    `"score"` or `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`,
+    """What a card's `prediction` asks for: `"sources"`, `"speech"` or `"embedding"` the network
+    itself, `"score"` or `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`,
     `"epsilon"` the adapter for its `"betas"`, else EDM's."""
     prediction = card.get("prediction")
-    if prediction in ("sources", "embedding"):
+    if prediction in ("sources", "speech", "embedding"):
         return network
     if prediction in SEPARATORS:
         from .diffsep import model_of

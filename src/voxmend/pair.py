@@ -57,6 +57,7 @@ class Pair:
 
     Args:
         noisy, enhanced: `audio.Reader` or `audio.ArrayReader`.
+        aligned: they are known to belong together and to begin together.
 
     Attributes:
         sample_rate, channels, frames: of the noisy one.
@@ -67,7 +68,7 @@ class Pair:
     beginnings, or that have nothing to do with each other.
     """
 
-    def __init__(self, noisy: audio.Reader, enhanced: audio.Reader):
+    def __init__(self, noisy: audio.Reader, enhanced: audio.Reader, aligned: bool = False):
         self.noisy, self.enhanced = noisy, enhanced
         self.sample_rate, self.channels = noisy.sample_rate, noisy.channels
         self.frames = noisy.frames
@@ -80,13 +81,13 @@ class Pair:
             raise audio.AudioError(f"{names} It lasts {lengths[1]:.2f} s, that one {lengths[0]:.2f}"
                                    " s: cut them alike")
         self.delay, self.rms = 0, 0.0
-        self._measure(names)
+        self._measure(names, aligned)
 
-    def _measure(self, names: str) -> None:
+    def _measure(self, names: str, aligned: bool) -> None:
         reach = round(REACH * self.sample_rate)
         products, energies = correlate(self.blocks(), reach)
         self.rms = float(np.sqrt(energies[1] / (self.frames * self.channels)))
-        if not energies.all() or self.frames <= reach:
+        if aligned or not energies.all() or self.frames <= reach:
             return  # silence and a click tell nothing
         products /= np.sqrt(energies.prod())
         best = int(np.abs(products).argmax())

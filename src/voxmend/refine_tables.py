@@ -21,7 +21,8 @@ from .benchmark import heading
 from .diffsep_tables import mixed_with_noise, real_pairs
 from .refine import Refiner
 from .scoring import RATE, Example, Judges, fill, measure
-from .separator import find_weights
+from .segan import load_enhancer
+from .separator import Separator, by_network, find_weights
 
 JUDGED = ("dnsmos_sig", "dnsmos_bak", "dnsmos")
 REFINERS = {"refined": "voxmend", "Diffiner": "diffiner", "Diffiner+": "diffiner+"}
@@ -38,11 +39,20 @@ def by_diffsep(seed: int, device: str) -> tuple[Enhance, nn.Module]:
     return lambda example: separate(example.damaged)[0], model.network
 
 
-def front_ends(seed: int, device: str) -> dict[str, tuple[Enhance, nn.Module | None]]:
+def by_segan(weights: str, device: str) -> tuple[Enhance, nn.Module]:
+    """A SEGAN as `voxmend enhance` runs it, and the network that is called."""
+    enhancer = load_enhancer(find_weights("enhance", "segan", weights), device)
+    separator = Separator(by_network(enhancer), 2, RATE, enhances=True)
+    return lambda example: separator(example.damaged, RATE)[0], enhancer
+
+
+def front_ends(seed: int, device: str,
+               segan: str | None = None) -> dict[str, tuple[Enhance, nn.Module | None]]:
     """Enhancers that can precede, a line each, with the network that is called."""
     return {
         "log-MMSE": (lambda e: baselines.log_mmse_denoise(e.damaged, RATE), None),
         "DiffSep": by_diffsep(seed, device),
+        **({"SEGAN": by_segan(segan, device)} if segan else {}),
     }
 
 
@@ -90,13 +100,15 @@ def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
 
 def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | None = None,
         prior: str = hub.DEFAULT, steps: int = 20, seed: int = 0, device: str = "cpu",
-        progress: bool = True, save: Callable[[dict], None] = lambda result: None) -> dict:
+        segan: str | None = None, progress: bool = True,
+        save: Callable[[dict], None] = lambda result: None) -> dict:
     """Measures front ends and refiners; the result can be written as JSON.
 
     Args:
         data, noise, voicebank, clips, save: as in `diffsep_tables.Comparison.enhancement`.
         prior: of the refiners, of waveforms or of spectrograms.
         steps: of Diffiner and Diffiner+.
+        segan: weights of a SEGAN to precede, too.
 
     Raises `hub.PriorError`, ImportError for a metric that lacks its package.
     """
@@ -105,7 +117,7 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
     for name, method in REFINERS.items():
         refiner = Refiner(method, prior, None if method == "voxmend" else steps, seed, device)
         refiners[f"{name}, {refiner.steps} calls"] = refiner
-    ends = front_ends(seed, device)
+    ends = front_ends(seed, device, segan)
     examples = mixed_with_noise(data, noise, clips)
     count = len(next(iter(examples.values())))
     notes = ["Times and calls of refined rows are those of refining alone."]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import audio, diffsep, hub, separation
+from . import audio, diffsep, hub, segan, separation
 from .diffsep import PAPER, STEPS, ScoreModel
 from .longform import Aligner, NoiseStream, process, segments
 
@@ -22,7 +22,10 @@ SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 
 # The weights that a task's method takes by default, which are called like their recipe.
 WEIGHTS = {("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
-           ("enhance", "diffsep"): "diffsep_enhancement"}
+           ("enhance", "diffsep"): "diffsep_enhancement", ("enhance", "segan"): "segan"}
+
+# What loads the networks of methods that make one call.
+DIRECT = {"conv-tasnet": separation.load_separator, "segan": segan.load_enhancer}
 
 Apart = Callable[[Tensor, int, Callable | None], Tensor]
 
@@ -131,7 +134,7 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
 
 
 def by_network(network: nn.Module) -> Apart:
-    """One call of a network from `separation.load_separator`."""
+    """One call of a network `[B, 1, T]` to `[B, K, T]`."""
     device = next(network.parameters()).device
 
     @torch.no_grad()
@@ -150,7 +153,7 @@ def find_weights(task: str, method: str, name_or_path: str | None = None) -> Pat
     try:
         return hub.find_prior(str(name_or_path or default))
     except hub.PriorError:
-        release = "" if method == "conv-tasnet" else (
+        release = "" if method in DIRECT else (
             f" or fetch a checkpoint for `voxmend import {default.replace('_', '-')}`")
         raise hub.PriorError(
             f"{name_or_path or default}: no such weights; train some by recipes/{default}.py"
@@ -163,7 +166,7 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
     """The separator of a task, "separate" or "enhance".
 
     Args:
-        method: "diffsep", or "conv-tasnet" to separate.
+        method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
         weights: as in `find_weights`.
         sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
             suits them, or the paper's.
@@ -175,11 +178,12 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
     path = find_weights(task, method, weights)
     entry = {"task": task, "method": method, "weights": path.stem,
              "weights_sha256": hub.file_hash(path), "device": str(place)}
-    if method == "conv-tasnet":
+    if method in DIRECT:
         if sampler or steps:
-            raise ValueError("conv-tasnet makes one network call; leave out --sampler and --steps")
-        network, card = separation.load_separator(path, str(place)), hub.read_card(path)
-        return Separator(by_network(network), card["sources"], card["sample_rate"], entry=entry)
+            raise ValueError(f"{method} makes one network call; leave out --sampler and --steps")
+        network, card = DIRECT[method](path, str(place)), hub.read_card(path)
+        return Separator(by_network(network), card.get("sources", 2), card["sample_rate"],
+                         task == "enhance", entry=entry)
     model = diffsep.load_model(path, str(place), task)
     suited = hub.read_card(path).get("sampling", {})
     steps = steps or (None if sampler else suited.get("steps")) or STEPS
