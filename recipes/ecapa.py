@@ -7,7 +7,7 @@ recipe = SpeakerRecipe(
     name="ecapa",
     network="ECAPATDNN",
     config=ECAPATDNN.PRESETS["small"],
-    steps=2400,
+    steps=2000,
     speakers=169,
     card={"data": "LibriSpeech train-clean-5 and train-clean-100 (read English, CC BY 4.0), and "
                   "1.7 h of noise (CC0, CC BY, CC BY-SA)",

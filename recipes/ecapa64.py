@@ -8,7 +8,8 @@ recipe = SpeakerRecipe(
     network="ECAPATDNN",
     config={**ECAPATDNN.PRESETS["small"], "dim": 64},
     start="ecapa",
-    steps=800,
+    steps=450,
+    learning_rate=5e-3,
     speakers=169,
     card={"data": "LibriSpeech train-clean-5 and train-clean-100 (read English, CC BY 4.0), and "
                   "1.7 h of noise (CC0, CC BY, CC BY-SA)",

@@ -1,6 +1,7 @@
 """Priors of bins: levels, inverses and noise by closed forms, and the training of one."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,7 +168,10 @@ def test_trained_prior_denoises_and_loads(corpus, tmp_path):
         hub.load_prior(str(path))
 
 
-def test_compact_recipe_has_the_seed_s_geometry():
-    compact = training.load_recipe("recipes/diffiner_compact.py")
-    wave = torch.zeros(1, round(compact.seconds * 16000))
-    assert compact.bins.analyse(wave).shape == (1, 2, 256, 256) and len(compact.build().betas) == 50
+@pytest.mark.parametrize("name, steps", [("compact", 50), ("paper", 4000)])
+def test_recipes_have_256_rows_and_frames(name, steps):
+    folder = Path(__file__).parent.parent / "recipes"
+    recipe = training.load_recipe(folder / f"diffiner_{name}.py")
+    wave = torch.zeros(1, round(recipe.seconds * 16000))
+    assert recipe.bins.analyse(wave).shape == (1, 2, 256, 256)
+    assert recipe.betas["steps"] == steps

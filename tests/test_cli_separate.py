@@ -198,8 +198,8 @@ def test_voices_of_two_files_do_not_go_to_one_folder(bundled, wav, tmp_path, cap
 
 
 @pytest.mark.parametrize("voices, heard, said", [
-    ((1.0, 0.05), 1, "only 1 of 2 voices heard, speaker1: the rest is more than 20 dB below"),
-    ((0.05, -1.0), 1, "only 1 of 2 voices heard, speaker2"), ((1.0, 0.2), 2, ""),
+    ((1.0, 0.05), 1, "only 1 of 2 voices heard, speaker1: the rest is more than 13 dB below"),
+    ((0.05, -1.0), 1, "only 1 of 2 voices heard, speaker2"), ((1.0, 0.3), 2, ""),
     ((0.0, 0.0), 0, "silence, no voice is heard")])
 def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp_path, capsys,
                                           monkeypatch):

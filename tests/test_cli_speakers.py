@@ -8,7 +8,7 @@ import pytest
 
 from conftest import voice
 from voices import TinyEncoder, people
-from voxmend import audio, cli, embeddings, speakers_figures
+from voxmend import audio, cli, embeddings, encoders, speakers_figures
 
 
 def run(capsys, *args):
@@ -19,7 +19,8 @@ def run(capsys, *args):
 @pytest.fixture
 def made(tmp_path):
     for name, some in (("old", people(60, 3, parts=(4, 8), unit=True)),
-                       ("held", people(40, 1, parts=(4, 8), unit=True, seed=1))):
+                       ("held", people(40, 1, parts=(4, 8), unit=True, seed=1)),
+                       ("more", replace(people(10, 1, parts=(4, 8), unit=True, seed=2), sexes=()))):
         some.save(tmp_path / f"{name}.npz")
     return tmp_path
 
@@ -39,9 +40,10 @@ def test_from_embeddings_to_a_report(made, capsys, monkeypatch):
     one = np.load(made / "one.npy")
     assert one.dtype == np.float32 and np.array_equal(one, found.vectors[0])
     code, text = run(capsys, "speakers", "compare", made / "old.npz", new, "-o", made / "report",
-                     "--held-out", made / "held.npz", "--model", model)
+                     "--held-out", made / "held.npz", made / "more.npz", "--model", model)
     assert code == 0 and "| one Gaussian |" in text.out and "40 of 40 drawn" in text.out
     assert {p.name for p in (made / "report").iterdir()} == {"index.html", "report.json"}
+    assert json.loads((made / "report" / "report.json").read_text())["people"] == 50
     code, text = run(capsys, "speakers", "compare", made / "old.npz", new, "-o", made / "report")
     assert code == 2 and "exists already" in text.err
 
@@ -110,7 +112,6 @@ def test_mistakes_are_one_line(command, word, made, capsys, monkeypatch):
 
 
 def test_extraction(tmp_path, capsys, monkeypatch):
-    encoders = pytest.importorskip("voxmend.encoders")
     monkeypatch.setattr(encoders, "load_encoder", lambda *_: TinyEncoder())
     (tmp_path / "speech" / "anna").mkdir(parents=True)
     audio.save(tmp_path / "speech" / "anna" / "a.wav", voice(0.5), 16000)

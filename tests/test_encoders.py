@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import voice
-from voxmend import cli, hub
+from voxmend import cli, encoder_tables, hub
 from voxmend.checkpoints import CheckpointError
-from voxmend.encoders import load_encoder
+from voxmend.encoders import PRESETS, load_encoder
 from voxmend.importers import import_speechbrain
 from voxmend.macs import cost
 from voxmend.networks.ecapa import ECAPATDNN
@@ -173,7 +173,7 @@ def test_import_on_the_command_line(tmp_path, capsys):
     command = ["import", "speechbrain-xvector", str(tmp_path / "embedding_model.ckpt")]
     made = tmp_path / "embedding_model.safetensors"
     assert cli.main(command) == 0
-    assert f"{made}: use it with voxmend speakers --encoder" in capsys.readouterr().out
+    assert f"{made}: use it with voxmend speakers extract --encoder" in capsys.readouterr().out
     assert cli.main(["info", str(made)]) == 0
     assert "GMAC per second of audio" in capsys.readouterr().out
     assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2
@@ -217,6 +217,24 @@ def test_what_cannot_be_embedded(encoders, signal, word):
 
 def test_the_shortest_recording(encoders):
     assert np.isfinite(load_encoder(encoders, "cpu").embed(wave(0.3))).all()
+
+
+@pytest.mark.parametrize("dim", PRESETS)
+def test_bundled_encoders_have_the_dimensions_of_their_preset(dim):
+    encoder = load_encoder(PRESETS[dim], "cpu")
+    assert encoder.dim == dim and encoder.embed(wave()).shape == (dim,)
+    one, other, stranger = encoder.embed(wave()), encoder.embed(wave(2.0)), encoder.embed(
+        np.random.default_rng(0).normal(0, 0.1, 16000))
+    assert one @ other > one @ stranger
+
+
+@pytest.mark.skipif("VOXMEND_DATA" not in os.environ, reason="set VOXMEND_DATA to a speech folder")
+def test_bundled_encoders_part_unseen_speakers():
+    """All better than the mean spectrum, which hears the recording as well as the speaker."""
+    names = ["+".join(parts) for parts in PRESETS.values()]
+    cases = encoder_tables.run(Path(os.environ["VOXMEND_DATA"]) / "val", names)["cases"]
+    spectrum, *encoders = next(iter(cases.values()))
+    assert all(row["2 s"] < min(15, spectrum["2 s"]) for row in encoders)
 
 
 def test_only_encoders_are_taken(prior):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from voices import people
-from voxmend import hub, samplers, speakers
+from voxmend import encoders, hub, samplers, speakers
 from voxmend.denoiser import EDMDenoiser
 from voxmend.macs import cost, macs_per_call
 from voxmend.networks.speakemb import SpeakEMB
@@ -151,6 +151,17 @@ def test_a_model_on_disk_draws_the_same(untrained, tmp_path):
     # axes and network are stored in half precision
     np.testing.assert_allclose(loaded.draw(20), untrained.draw(20), atol=0.02)
     assert speakers.generate(loaded, 3).names == ("voice0001", "voice0002", "voice0003")
+
+
+def test_the_bundled_model_fits_the_bundled_encoders():
+    model, encoder = speakers.load(), encoders.load_encoder(encoders.PRESETS[704], "cpu")
+    assert model.card["encoder"] == encoder.hash and model.space.parts == (192, 512)
+    voices = speakers.generate(model, 20).vectors
+    assert len(np.unique(voices, axis=0)) == 20
+    for part in np.split(voices, [192], axis=1):  # as the encoder gives them
+        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, rtol=1e-4)
+    cosines = voices @ voices.T / 2
+    assert np.abs(cosines[np.triu_indices(20, 1)]).max() < 0.9  # no voice twice
 
 
 def test_other_weights_are_refused(untrained, prior, tmp_path):

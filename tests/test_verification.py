@@ -55,13 +55,13 @@ def test_verification_looks_at_directions():
 
 
 def test_margin_is_an_angle():
-    angles = torch.tensor([[0.5, 1.0], [3.1, 2.0]], requires_grad=True)
+    angles = torch.tensor([[0.5, 1.0], [3.1, 2.0]])
     logits = margin_logits(angles.cos(), torch.tensor([0, 0]), 0.2, 30.0)
     expected = torch.tensor([[0.7, 1.0], [torch.pi, 2.0]])  # an angle of more than π is none
     torch.testing.assert_close(logits, 30 * expected.cos())
-    same = margin_logits(torch.eye(2, requires_grad=True), torch.tensor([0, 1]), 0.2, 30.0)
-    gradient, = torch.autograd.grad(same.sum(), angles, allow_unused=True)
-    assert gradient is None and torch.isfinite(same).all()
+    exact = torch.eye(2, requires_grad=True)  # where an angle has no slope
+    margin_logits(exact, torch.tensor([0, 1]), 0.2, 30.0).sum().backward()
+    assert exact.grad.isfinite().all()
 
 
 def test_a_room_answers_an_impulse():
@@ -76,7 +76,7 @@ def test_a_room_answers_an_impulse():
 
 
 def test_pieces_and_their_spread():
-    assert cut(np.arange(11), 3).tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert cut(np.array([1, 2, 3, 0, 0, 0, 4, 5, 6, 7]), 3).tolist() == [[1, 2, 3], [4, 5, 6]]
     assert spread("abcdefghi", 3) == ["a", "e", "i"] and spread("ab", 3) == ["a", "b"]
 
 

@@ -7,8 +7,8 @@ __version__ = version("voxmend")
 
 _HOMES = {"restore": "restorer", "Restorer": "restorer", "Task": "restorer", "TASKS": "restorer",
           "Damage": "damage", "analyse": "damage", "load_prior": "hub", "Denoiser": "denoiser"}
-_MODULES = ("embeddings", "guidance", "operators", "samplers", "schedules", "separator", "speakers",
-            "undiff")
+_MODULES = ("embeddings", "guidance", "operators", "refine", "samplers", "schedules", "separator",
+            "speakers", "undiff")
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 

@@ -489,7 +489,7 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     elif release.startswith("speechbrain-"):
         card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
                                             overwrite)
-        use = f"use it with voxmend speakers --encoder {out}"
+        use = f"use it with voxmend speakers extract --encoder {out}"
     elif release == "diffiner":
         card = importers.import_diffiner(path, out, overwrite)
         use = f"use it with voxmend refine --prior {out}"

@@ -4,7 +4,7 @@ import csv
 import re
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +99,14 @@ def load(path: Path) -> Embeddings:
     if not len(vectors) or not np.isfinite(vectors).all():
         raise audio.AudioError(f"{path}: empty, or holds NaN or infinity; extract it again")
     return found
+
+
+def join(sets: Sequence[Embeddings]) -> Embeddings:
+    """Several sets of one encoder as one; labels that only some have are dropped."""
+    columns = [sum((getattr(s, name) for s in sets), ()) if all(getattr(s, name) for s in sets)
+               else () for name in ("names", "speakers", "sexes")]
+    return Embeddings(np.concatenate([s.vectors for s in sets]), columns[0], sets[0].encoder,
+                      sets[0].parts, *columns[1:])
 
 
 def check_same_encoder(one: Embeddings, other: Embeddings, names: tuple[Path, Path]) -> None:

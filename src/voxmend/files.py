@@ -25,7 +25,7 @@ from .refine import Refiner
 from .restorer import Restorer
 from .separator import Separator
 
-HEARD_DB = 20  # a voice that far below the loudest, over a whole recording, is but a leak
+HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 
 def sidecar(target: Path) -> Path:
@@ -377,8 +377,8 @@ def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
     reader, other = audio.Reader(noisy), audio.Reader(enhanced)
     pair = Pair(reader, other)
     if pair.delay:
-        print(f"{enhanced}: {1000 * pair.delay / pair.sample_rate:.1f} ms later than {noisy}, made "
-              "good")
+        print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
+              f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
         write(refiner.stream(pair, progress), [target], reader.sample_rate, reader.channels,
               reader.subtype, overwrite)

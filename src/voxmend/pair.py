@@ -33,7 +33,7 @@ def side_by_side(first: Iterable[np.ndarray], second: Iterable[np.ndarray],
 
 
 def correlate(blocks: Iterable[np.ndarray], reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Σ_t a(t) b(t + τ) of two recordings, each the sum of its channels, and both energies.
+    """Σ_t a(t) b(t + τ) of two recordings, summed over their channels, and the energy of each.
 
     Products across the borders of blocks are left out.
 
@@ -41,11 +41,11 @@ def correlate(blocks: Iterable[np.ndarray], reach: int) -> tuple[np.ndarray, np.
     """
     products, energies = np.zeros(2 * reach + 1), np.zeros(2)
     for block in blocks:
-        one, other = np.stack(np.split(block, 2)).sum(1, dtype=np.float64)
-        size = max(len(one) + reach, 2 * reach + 1)  # so that nothing comes round
-        spectrum = np.fft.rfft(one, size).conj() * np.fft.rfft(other, size)
-        products += np.roll(np.fft.irfft(spectrum, size), reach)[:2 * reach + 1]
-        energies += one @ one, other @ other
+        size = max(block.shape[1] + reach, 2 * reach + 1)  # so that nothing comes round
+        one, other = np.split(np.fft.rfft(block, size), 2)
+        whole = np.fft.irfft((one.conj() * other).sum(0), size)
+        products += np.roll(whole, reach)[:2 * reach + 1]
+        energies += np.square(block, dtype=np.float64).reshape(2, -1).sum(1)
     return products, energies
 
 
@@ -60,7 +60,7 @@ class Pair:
         aligned: they are known to belong together and to begin together.
 
     Attributes:
-        path, sample_rate, frames, subtype: the noisy one's; `channels` are its, not twice them.
+        sample_rate, channels, frames: of the noisy one.
         delay: of the enhanced one, samples at that rate.
         rms: of the enhanced one.
 
@@ -70,8 +70,8 @@ class Pair:
 
     def __init__(self, noisy: audio.Reader, enhanced: audio.Reader, aligned: bool = False):
         self.noisy, self.enhanced = noisy, enhanced
-        self.path, self.sample_rate, self.frames = noisy.path, noisy.sample_rate, noisy.frames
-        self.channels, self.subtype = noisy.channels, noisy.subtype
+        self.sample_rate, self.channels = noisy.sample_rate, noisy.channels
+        self.frames = noisy.frames
         names = f"{enhanced.path}: made of {noisy.path}?"
         if enhanced.channels != noisy.channels:
             raise audio.AudioError(f"{names} Its channels are {enhanced.channels}, not "
@@ -86,7 +86,7 @@ class Pair:
     def _measure(self, names: str, aligned: bool) -> None:
         reach = round(REACH * self.sample_rate)
         products, energies = correlate(self.blocks(), reach)
-        self.rms = float(np.sqrt(energies[1] / self.frames)) / self.channels
+        self.rms = float(np.sqrt(energies[1] / (self.frames * self.channels)))
         if aligned or not energies.all() or self.frames <= reach:
             return  # silence and a click tell nothing
         products /= np.sqrt(energies.prod())

@@ -42,7 +42,7 @@ class Scene:
         start: first sample of the segment, at the prior's rate.
         length: samples of the segment, at the prior's rate.
         sample_rate: of the prior, Hz.
-        recorded_rate: of the recording, Hz.
+        recorded_rate, output_rate: of the recording and of what is made of it, Hz.
         clipped: the samples at the prior's rate that were clipped in a recording at another rate,
             `[C, 1, length]`; None where the clip level tells them.
     """
@@ -53,13 +53,14 @@ class Scene:
     length: int
     sample_rate: int
     recorded_rate: int
+    output_rate: int
     clipped: Tensor | None = None
 
 
 def lost_bandwidth(scene: Scene) -> Lowpass | None:
-    """The low-pass of a found cut-off or of a recording below the prior's rate."""
+    """The low-pass of a found cut-off, or of a recording whose rate is to be raised."""
     cutoff = scene.damage.cutoff or np.inf
-    if scene.recorded_rate < scene.sample_rate:
+    if scene.recorded_rate < min(scene.output_rate, scene.sample_rate):
         cutoff = min(cutoff, 0.47 * scene.recorded_rate)
     lost = cutoff < scene.sample_rate / 2 - 100  # half of the filter's transition band
     return Lowpass(float(cutoff), scene.sample_rate) if lost else None
@@ -265,7 +266,7 @@ class Restorer:
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
             scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
-                          self._clipped(chunk, damage.clip_level, rate, low.shape[1]))
+                          out_rate, self._clipped(chunk, damage.clip_level, rate, low.shape[1]))
             operator = self.task.operator(scene)
             mean, std = self._restore(low * scale, operator, begin)
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
@@ -283,12 +284,16 @@ class Restorer:
 
     def _clipped(self, chunk: np.ndarray, level: float | None, rate: int,
                  length: int) -> Tensor | None:
-        """`Scene.clipped`: where most of what a sample is resampled from was clipped."""
+        """`Scene.clipped`: where much of what a sample is resampled from was clipped.
+
+        How much was chosen by speech at 8 to 44.1 kHz; between samples that are farther apart than
+        those at the prior's rate less is enough.
+        """
         if not level or rate == self.sample_rate:
             return None
         share = (np.abs(chunk) >= 0.995 * level).astype(np.float32)
         share = audio.fit(audio.resample(share, rate, self.sample_rate), length)
-        return torch.from_numpy(share > 0.5)[:, None]
+        return torch.from_numpy(share > (0.4 if rate > self.sample_rate else 0.25))[:, None]
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram.

@@ -22,6 +22,7 @@ from .voice_space import VoiceSpace
 SUBSETS = 10  # random subsets of drawn voices, as large as the set of real people
 MIXTURES = (1, 2, 4, 8, 16)  # numbers of components that are tried
 AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations of steering
+NEGLIGIBLE = 1e-4  # of a component's variance, against a mean of 1
 ROWS = 2000  # that a mixture is fitted to
 NEIGHBOURS = 3  # of precision and recall
 FEWEST, MOST = 10, 200  # real people
@@ -53,7 +54,8 @@ class Yardsticks:
     """One Gaussian, and a mixture of Gaussians, fitted to the same voices.
 
     The mixture is of whitened components, with diagonal covariances, of as many Gaussians as give
-    voices of a fifth of the speakers, left out of the fit, the highest likelihood.
+    voices of a fifth of the speakers, left out of the fit, the highest likelihood. Components of
+    next to no variance, which encoders have whose last layer widens, stay with the one Gaussian.
 
     Attributes:
         components: number of Gaussians in the mixture.
@@ -64,6 +66,7 @@ class Yardsticks:
         self.space, self.rng = space, np.random.default_rng(seed)
         self.seed, self.spread = seed, space.variances.sqrt().numpy()
         whitened = space.components(originals.vectors).numpy() / self.spread
+        self.mixable = int((space.variances > NEGLIGIBLE).sum())
         everyone = np.unique(originals.people)
         left_out = np.isin(originals.people, self.rng.permutation(everyone)[::5])
         seen, unseen = (self._resample(whitened[rows], originals.weights[rows])
@@ -75,7 +78,8 @@ class Yardsticks:
         self.mixture = self._fit(self.components, self._resample(whitened, originals.weights))
 
     def _resample(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return rows[self.rng.choice(len(rows), ROWS, p=weights / weights.sum())]
+        chosen = self.rng.choice(len(rows), ROWS, p=weights / weights.sum())
+        return rows[chosen, :self.mixable]
 
     def _fit(self, components: int, rows: np.ndarray):
         mixture = extra("sklearn.mixture", "speakers").GaussianMixture(
@@ -86,7 +90,8 @@ class Yardsticks:
         return self._compose(self.rng.standard_normal((count, self.space.dim)))
 
     def mixed(self, count: int) -> np.ndarray:
-        return self._compose(self.mixture.sample(count)[0])
+        rest = self.rng.standard_normal((count, self.space.dim - self.mixable))
+        return self._compose(np.concatenate([self.mixture.sample(count)[0], rest], axis=1))
 
     def _compose(self, whitened: np.ndarray) -> np.ndarray:
         return self.space.compose(torch.from_numpy(whitened * self.spread).float())

@@ -12,7 +12,7 @@ import numpy as np
 from . import audio, scoring
 from .embeddings import Embeddings
 from .metrics._common import extra
-from .speakers_figures import figures
+from .speakers_figures import figures, one_each
 from .voice_space import VoiceSpace
 
 POINTS = 1000  # of each set in a picture
@@ -78,6 +78,10 @@ def summary(result: dict) -> list[str]:
              f"The variance differs by {drawn['variance_difference']:.1%} in the mean over the "
              f"{result['dimensions']} dimensions, by {drawn['variance_difference_largest']:.1%} in "
              "the worst."]
+    far = "a held-out person" if result["held_out"] else "one of their speakers from the others"
+    lines.append(f"In the median a drawn voice is {drawn['copy_ratio']:.2f} times as far from the "
+                 f"nearest original as {far}, and {drawn['spread_ratio']:.2f} times as far from "
+                 "the nearest other voice as people are from each other.")
     others = {name: row["frechet"] for name, row in rows.items() if name not in ("originals",
                                                                                  "drawn")}
     best = min(others, key=others.get)
@@ -159,19 +163,26 @@ def _png(figure) -> bytes:
 
 
 def tsne(originals: Embeddings, drawn: Embeddings, seed: int) -> bytes:
-    """A map of both sets in which neighbours stay neighbours, as PNG."""
+    """Maps of both sets in which neighbours stay neighbours, as PNG.
+
+    On the left all recordings, in which a speaker of many is a cluster; on the right one recording
+    of each speaker and as many voices.
+    """
     rng = np.random.default_rng(seed)
-    red, blue = (rng.permutation(e.vectors)[:POINTS] for e in (originals, drawn))
-    both = np.concatenate([red, blue])
-    reduce = extra("sklearn.manifold", "speakers").TSNE(
-        random_state=seed, perplexity=min(30, len(both) // 4))
-    x, y = reduce.fit_transform(both).T
-    figure = _figure(figsize=(7, 7))
-    axis = figure.subplots()
-    order = rng.permutation(len(both))  # so that neither set hides the other
-    colours = np.repeat(["red", "blue"], [len(red), len(blue)])
-    axis.scatter(x[order], y[order], s=6, c=colours[order], linewidths=0)
-    axis.set(xticks=[], yticks=[])
+    people = one_each(originals, rng)
+    everything = [rng.permutation(e.vectors)[:POINTS] for e in (originals, drawn)]
+    figure = _figure(figsize=(11, 5.5))
+    for axis, title, (red, blue) in zip(
+            figure.subplots(1, 2), ("all recordings", "one of each speaker"),
+            (everything, (people, everything[1][:len(people)]))):
+        both = np.concatenate([red, blue])
+        reduce = extra("sklearn.manifold", "speakers").TSNE(
+            random_state=seed, perplexity=min(30, len(both) // 4))
+        x, y = reduce.fit_transform(both).T
+        order = rng.permutation(len(both))  # so that neither set hides the other
+        colours = np.repeat(["red", "blue"], [len(red), len(blue)])
+        axis.scatter(x[order], y[order], s=6, c=colours[order], linewidths=0)
+        axis.set(xticks=[], yticks=[], title=title)
     return _png(figure)
 
 

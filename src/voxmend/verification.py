@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from . import audio, hub
 from .data import Corpus
 from .diffsep import draw_noise
+from .encoders import SILENCE
 from .training import trapezoid
 
 
@@ -149,7 +150,7 @@ class SpeakerRecipe:
 
     sample_rate: ClassVar[int] = 16000
     product: ClassVar[str] = "encoder"
-    use: ClassVar[str] = "voxmend speakers --encoder"
+    use: ClassVar[str] = "voxmend speakers extract --encoder"
     ready: ClassVar[tuple[str, ...]] = ()
     needs_noise: ClassVar[bool] = True
     measure: ClassVar[str] = "equal error rate in %"
@@ -168,7 +169,8 @@ class SpeakerRecipe:
         return HeadClassifier(network, classes)
 
     def describe(self) -> dict:
-        return {"prediction": "embedding", "dim": self.build().network.dim}
+        return {"prediction": "embedding",
+                "dim": hub.build_network(self.network, self.config).dim}
 
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)
@@ -239,8 +241,12 @@ class SpeakerRecipe:
 
 
 def cut(wave: np.ndarray, length: int) -> np.ndarray:
-    """Pieces of a signal one after another, without the rest. Shape: `[T]` to `[n, length]`."""
-    return wave[:len(wave) // length * length].reshape(-1, length)
+    """Pieces of a signal one after another, without the rest and silent ones.
+
+    Shape: `[T]` to `[n, length]`.
+    """
+    pieces = wave[:len(wave) // length * length].reshape(-1, length)
+    return pieces[np.sqrt(np.mean(pieces**2, axis=1)) > SILENCE]
 
 
 def spread(items: Sequence, most: int) -> list:

@@ -42,7 +42,7 @@ class SpeakEMB(nn.Module):
     the noise level in the place of one of the step's number.
     """
 
-    PRESETS = {"paper": {"dim": 704, "width": 128}, "wide": {"dim": 704, "width": 256}}
+    PRESETS = {"paper": {}}
 
     def __init__(self, dim: int = 704, width: int = 128):
         super().__init__()
