@@ -10,7 +10,7 @@ import torch
 
 from conftest import voice
 from voxmend import audio, diffsep, hub, training
-from voxmend.data import Corpus, Mixtures
+from voxmend.data import Corpus, Mixtures, draw_noise
 from voxmend.denoiser import edm_coefficients
 from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, normalise
 from voxmend.networks.convnext import FrameConvNeXt
@@ -261,7 +261,7 @@ def test_noise_is_mixed_at_the_asked_levels(speech, noise, tmp_path):
     (noise / "a.flac").unlink()
     silent = Corpus(noise, tmp_path / "cache")
     with pytest.raises(ValueError, match="nothing but silence"):
-        diffsep.draw_noise(silent, 100, np.random.default_rng(0))
+        draw_noise(silent, 100, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("kind, prediction, network, config", [

@@ -154,3 +154,18 @@ class Mixtures:
         if self.names[-1] == "noisy":
             out[:, -1] -= out[:, :-1].sum(1)
         return torch.from_numpy(out)
+
+
+def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> np.ndarray:
+    """A random crop of unit RMS, from recordings drawn in proportion to their length.
+
+    A shorter recording is repeated; crops below −80 dB of full scale are drawn again.
+
+    Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
+    """
+    for _ in range(100):
+        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64) / 32767
+        level = np.sqrt(np.mean(crop**2))
+        if level > 1e-4:
+            return np.resize(crop / level, length)
+    raise ValueError(f"{corpus.folder}: nothing but silence there; give a folder of noise")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from . import hub
-from .data import Corpus
+from .data import Corpus, draw_noise
 from .denoiser import broadcast, edm_coefficients
 from .processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
 from .samplers import SAMPLERS, Denoise
@@ -306,18 +306,3 @@ class EnhancementRecipe(DiffSepRecipe):
 
     def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
         return {"speech": super().validate(model, voices)["2 voices"]}
-
-
-def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> np.ndarray:
-    """A random crop of unit RMS, from recordings drawn in proportion to their length.
-
-    A shorter recording is repeated; crops below −80 dB of full scale are drawn again.
-
-    Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
-    """
-    for _ in range(100):
-        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64) / 32767
-        level = np.sqrt(np.mean(crop**2))
-        if level > 1e-4:
-            return np.resize(crop / level, length)
-    raise ValueError(f"{corpus.folder}: nothing but silence there; give a folder of noise")

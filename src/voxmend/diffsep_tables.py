@@ -21,7 +21,7 @@ from torch import nn
 from . import audio, diffsep, hub, scoring, separation
 from .benchmark import heading, load_clips, measured_folder, methods, mixtures, one_speaker
 from .damage import Damage
-from .data import Corpus, audio_files
+from .data import Corpus, audio_files, draw_noise
 from .restorer import Restorer
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
@@ -50,7 +50,7 @@ def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, li
     clips = load_clips(data, count)
     with TemporaryDirectory() as cache:
         corpus = Corpus(measured_folder(noise), Path(cache), RATE)
-        noises = [diffsep.draw_noise(corpus, len(clip), np.random.default_rng(number))
+        noises = [draw_noise(corpus, len(clip), np.random.default_rng(number))
                   for number, clip in enumerate(clips)]
     return {f"noise at {snr} dB": [in_noise(clip, rms(clip) * 10 ** (-snr / 20) * noise)
                                    for clip, noise in zip(clips, noises)] for snr in SNRS}

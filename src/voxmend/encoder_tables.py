@@ -10,8 +10,7 @@ from scipy.signal import firwin2, lfilter
 
 from . import __version__, audio
 from .benchmark import measured_folder
-from .data import Corpus, audio_files, speaker
-from .diffsep import draw_noise
+from .data import Corpus, audio_files, draw_noise, speaker
 from .encoders import load_encoder
 from .scoring import RATE, machine, rms
 from .spectral import fbank

@@ -1,6 +1,7 @@
 """Checkpoints that other projects published, as priors, separators and encoders of voxmend."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -120,6 +121,22 @@ def _check(path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) ->
             raise CheckpointError(f"{path}: has {name}, which the network does not know")
 
 
+def _network_of(path: Path, name: str, state: dict[str, Tensor], read_config: Callable,
+                told: dict | None = None) -> tuple[dict, nn.Module]:
+    """The size of a network, read off its weights' shapes and told, and one that has it, on the
+    meta device; raises CheckpointError where the weights do not fit it."""
+    try:
+        config = read_config(name, state) | (told or {})
+    except KeyError as error:
+        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
+    except (LookupError, ArithmeticError, ValueError):
+        raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
+    with torch.device("meta"):
+        network = hub.build_network(name, config)
+    _check(path, state, network.state_dict())
+    return config, network
+
+
 def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = False,
                   **config) -> dict:
     """Writes a prior from a checkpoint of UnDiff's DiffWave or FFC-AE, and returns its card.
@@ -138,15 +155,7 @@ def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = Fa
     """
     path, out = Path(path), Path(out)
     name, state = _undiff_state(path, _read(path, out, overwrite), ema)
-    try:
-        config = _undiff_config(name, state) | config
-    except KeyError as error:
-        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
-    except (LookupError, ArithmeticError, ValueError):
-        raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
-    with torch.device("meta"):
-        network = hub.build_network(name, config)
-    _check(path, state, network.state_dict())
+    config, network = _network_of(path, name, state, _undiff_config, config)
     return _save(path, out, network, state, {
         "network": name, "config": config, "prediction": "epsilon",
         "betas": {"schedule": "linear", "steps": 200, "start": 1e-4, "end": 0.02},
@@ -268,15 +277,7 @@ def import_speechbrain(path: Path, out: Path, kind: str = "ecapa", overwrite: bo
     state = {re.sub(r"[^.]+\.([^.]+)$", r"\1", key): t for key, t in state.items()}
     if name == "XVector":
         state = {key.replace("blocks.16.", "fc."): t for key, t in state.items()}
-    try:
-        config = _speechbrain_config(name, state)
-    except KeyError as error:
-        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
-    except (LookupError, ArithmeticError, ValueError):
-        raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
-    with torch.device("meta"):
-        network = hub.build_network(name, config)
-    _check(path, state, network.state_dict())
+    config, network = _network_of(path, name, state, _speechbrain_config)
     return _save(path, out, network, state, {
         "network": name, "config": config, "prediction": "embedding", "dim": config["dim"],
         "sample_rate": 16000}, "SpeechBrain", averaged=False)

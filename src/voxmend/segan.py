@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from . import hub
-from .data import Corpus, Mixtures
-from .diffsep import draw_noise
+from .data import Corpus, Mixtures, draw_noise
 from .networks.segan import SEGAN, Discriminator
 from .separation import SeparationRecipe, si_snr
 

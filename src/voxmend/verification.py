@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from . import audio, hub
-from .data import Corpus
-from .diffsep import draw_noise
+from .data import Corpus, draw_noise
 from .encoders import SILENCE
 from .training import trapezoid
 
