@@ -60,9 +60,9 @@ def test_the_band_above_the_prior_is_kept(prior):
     assert np.delete(changed, gap).max() < 2e-3
 
 
-@pytest.mark.parametrize("rate", [16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
 def test_a_recording_is_declipped_as_well_at_any_rate(rate):
-    """Resampling moves clipped samples off the level: they must be found before it."""
+    """Resampling moves clipped samples off the level: they must be mended before it."""
     time = np.arange(rate) / rate
     clean = sum(np.sin(2 * np.pi * f * time + f) for f in (200.0, 450.0, 900.0, 1700.0))
     clean = (0.1 * clean * np.sin(np.pi * time) ** 2).astype(np.float32)
@@ -71,24 +71,6 @@ def test_a_recording_is_declipped_as_well_at_any_rate(rate):
     mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage(clip_level=level))
     assert si_snr(clipped, clean) < 20
     assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
-
-
-def test_a_bridged_gap_does_not_ring_beside_it():
-    clean, gaps = voice(1.0, 44100), [(0.4, 0.45), (0.97, 1.2)]
-    wave = clean.copy()
-    for start, end in gaps:
-        wave[:, round(start * 44100):round(end * 44100)] = 0
-    outside = np.ones(16000, bool)
-    for start, end in gaps:
-        outside[round(start * 16000):round(end * 16000)] = False
-
-    def ringing(signal):
-        return np.abs(audio.resample(signal - clean, 44100, 16000)[0, outside]).max()
-
-    bridged = module.bridge(wave, gaps, 44100)
-    assert np.array_equal(bridged[wave != 0], wave[wave != 0])
-    assert ringing(bridged) < 0.3 * ringing(wave)
-    assert not module.bridge(0 * wave, [(0, 1)], 44100).any()
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
@@ -118,16 +100,17 @@ def test_told_damage_needs_no_level(prior):
                                restorer(wave, 16000, Damage(clip_level=0.1, rms=rms)))
 
 
-def test_samples_outside_the_damage_are_kept(prior):
-    wave = voice(1.0)
-    broken, present = degrade.gaps(wave, 16000)
-    mended = Restorer("inpaint", str(prior), steps=2, device="cpu")(broken, 16000)
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_samples_outside_the_damage_are_kept(prior, rate):
+    wave = voice(1.0, rate)
+    broken, present = degrade.gaps(wave, rate)
+    mended = Restorer("inpaint", str(prior), steps=2, device="cpu")(broken, rate)
     np.testing.assert_allclose(mended[:, present], broken[:, present], atol=1e-6)
     assert np.abs(mended[:, ~present]).max() > 0
     level = degrade.clip_level_for_sdr(wave, 5)
     clipped = degrade.clip(wave, level)
     declipped = Restorer("declip", str(prior), steps=2, device="cpu")(
-        clipped, 16000, Damage(clip_level=level, rms=0.1))
+        clipped, rate, Damage(clip_level=level, rms=0.1))
     kept = np.abs(clipped) < 0.99 * level
     np.testing.assert_allclose(declipped[kept], clipped[kept], atol=1e-6)
     assert (np.abs(declipped[~kept]) >= 0.99 * level).all()

@@ -43,8 +43,6 @@ class Scene:
         length: samples of the segment, at the prior's rate.
         sample_rate: of the prior, Hz.
         recorded_rate, output_rate: of the recording and of what is made of it, Hz.
-        clipped: the samples at the prior's rate that were clipped in a recording at another rate,
-            `[C, 1, length]`; None where the clip level tells them.
     """
 
     damage: Damage
@@ -54,7 +52,6 @@ class Scene:
     sample_rate: int
     recorded_rate: int
     output_rate: int
-    clipped: Tensor | None = None
 
 
 def lost_bandwidth(scene: Scene) -> Lowpass | None:
@@ -74,17 +71,9 @@ def found_gaps(scene: Scene) -> Gap | None:
     return None if gaps.present.all() else gaps
 
 
-def bridge(wave: np.ndarray, gaps, sample_rate: int) -> np.ndarray:
-    """Gaps in seconds crossed by straight lines: their edges would ring when resampled.
-
-    Shape: `[C, T]` to the same.
-    """
-    present = Gap.between(gaps, wave.shape[1], sample_rate).present.numpy()
-    if present.all() or not present.any():
-        return wave
-    time = np.arange(wave.shape[1])
-    lines = [np.interp(time, time[present], channel[present]) for channel in wave]
-    return np.where(present, wave, np.stack(lines)).astype(wave.dtype)
+def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
+    """A function of signals `[C, 1, T]` to a recording `[C, T]`."""
+    return function(torch.from_numpy(wave)[:, None])[:, 0].numpy()
 
 
 def compose(*operators: Operator | None) -> Operator | None:
@@ -102,7 +91,7 @@ def found_damage(scene: Scene) -> Operator | None:
     damage = scene.damage
     band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
     return compose(found_gaps(scene),
-                   Clip(damage.clip_level * scene.scale, clipped=scene.clipped)
+                   Clip(damage.clip_level * scene.scale, sample_rate=scene.sample_rate)
                    if damage.clip_level else None,
                    WhiteNoise(damage.noise * scene.scale * band) if damage.noise else None,
                    lost_bandwidth(scene))
@@ -259,18 +248,19 @@ class Restorer:
         def mend(chunk, start):
             scale = self.prior.sigma_data / speech
             begin = start * self.sample_rate // rate
-            if rate != self.sample_rate:
-                chunk = bridge(chunk, [(a - start / rate, b - start / rate)
-                                       for a, b in damage.gaps], rate)
-            low = audio.resample(chunk, rate, self.sample_rate)
+            native = self._native(damage, rate, start, chunk.shape[1])
+            guess = chunk if native is None else apply(native.start, chunk)
+            low = audio.resample(guess, rate, self.sample_rate)
             if low.shape[1] < 1024:  # shorter than any frame
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
-            scene = Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
-                          out_rate, self._clipped(chunk, damage.clip_level, rate, low.shape[1]))
-            operator = self.task.operator(scene)
-            mean, std = self._restore(low * scale, operator, begin)
+            operator = self.task.operator(Scene(damage, scale, begin, low.shape[1],
+                                                self.sample_rate, rate, out_rate))
+            mean, std = self._restore(low * scale, operator, begin, native is not None)
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
-            mended = self._return(mean / scale, chunk, low if keeps else None, rate, out_rate)
+            mended = self._return(mean / scale, guess, low if keeps else None, rate, out_rate)
+            if native is not None and not (damage.noise or damage.cutoff):  # it is exact
+                told = torch.from_numpy(chunk)[:, None]
+                mended = apply(lambda x: native.project(x, told), mended)
             spread = audio.resample(std / scale, self.sample_rate, out_rate)
             back = [mended, audio.fit(spread, mended.shape[1])]
             if self.task.name == "separate":
@@ -282,18 +272,15 @@ class Restorer:
                        SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
                        multiple=rate, progress=progress)
 
-    def _clipped(self, chunk: np.ndarray, level: float | None, rate: int,
-                 length: int) -> Tensor | None:
-        """`Scene.clipped`: where much of what a sample is resampled from was clipped.
+    def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
+        """What was done to a recording at a rate that is not the prior's, at that rate.
 
-        How much was chosen by speech at 8 to 44.1 kHz; between samples that are farther apart than
-        those at the prior's rate less is enough.
+        Resampling would move clipped samples off their level and make the edges of gaps ring, so
+        the recording is resampled as the operator's first guess has it.
         """
-        if not level or rate == self.sample_rate:
+        if rate == self.sample_rate or self.task.operator is not found_damage:
             return None
-        share = (np.abs(chunk) >= 0.995 * level).astype(np.float32)
-        share = audio.fit(audio.resample(share, rate, self.sample_rate), length)
-        return torch.from_numpy(share > (0.4 if rate > self.sample_rate else 0.25))[:, None]
+        return found_damage(Scene(damage, 1.0, start, length, rate, rate, rate))
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram.
@@ -329,29 +316,38 @@ class Restorer:
         change = audio.resample(mended - low, self.sample_rate, out_rate)
         return chunk + audio.fit(change, length)
 
-    def _restore(self, low: np.ndarray, operator: Operator | None,
-                 start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each."""
+    def _restore(self, low: np.ndarray, operator: Operator | None, start: int,
+                 guessed: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each.
+
+        Args:
+            guessed: the segment is a first guess already.
+        """
         y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
         if operator is None and self.task.name != "generate":
             return low, np.zeros_like(low)
-        if self.task.name == "vocode":
+        first = y if guessed else None
+        if guessed or self.task.name == "vocode":
             y = operator(y)
-        draws = torch.stack([self.draw(y, operator, start, d) for d in range(self.draws)])
+        draws = torch.stack([self.draw(y, operator, start, d, first) for d in range(self.draws)])
         draws = draws.transpose(1, 2).flatten(1, 2).cpu().numpy()  # [draws, K·C, n]
         return draws.mean(0), draws.std(0, ddof=min(1, self.draws - 1))
 
     @torch.no_grad()
-    def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0) -> Tensor:
+    def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
+             first: Tensor | None = None) -> Tensor:
         """One draw of the posterior given a scaled observation.
 
         Args:
             start: position in the recording, in samples, which selects the noise.
             number: of the draw.
+            first: a guess, in the place of the operator's.
 
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
-        task, first = self.task, y if operator is None else operator.start(y)
+        task = self.task
+        if first is None:
+            first = y if operator is None else operator.start(y)
         if isinstance(task.guidance, NoisyObservation) and isinstance(operator, WhiteNoise):
             task = replace(task, sigma_max=10 * operator.noise_std,
                            sigma_min=1.5 * operator.noise_std)

@@ -94,10 +94,9 @@ def _side_by_side(solve, chunks) -> list[Tensor]:
         torch.set_num_threads(threads)  # the pool's threads set it for all that start later
 
 
-def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: float, clipped, step,
+def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: float, step,
             first) -> np.ndarray:
-    wave, at_level = _clipped(wave, level)
-    clipped = at_level if clipped is None else clipped
+    wave, clipped = _clipped(wave, level)
     if not clipped.any():
         return wave
     hop = round(0.016 * sample_rate)
@@ -114,7 +113,7 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: floa
 
 
 def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
-            growth: float = 0.0, clipped: np.ndarray | None = None) -> np.ndarray:
+            growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest analysis, kept at or above the clip level.
 
     A signal that begins or ends abruptly is not sparse there and is restored less well.
@@ -127,17 +126,16 @@ def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1
         sample_rate: in Hz; frames are 64 ms long.
         tolerance: ε in units of the level.
         growth: k grows by 1 + ⌊growth · k⌋; 0 in the paper. 0.01 takes less than half the time.
-        clipped: which samples are, boolean `[T]`; by default those at the level.
 
     Shape: `[T]` to `[T]`, float64.
 
     Raises ValueError for a level that is not positive or a signal that is not 1-D.
     """
-    return _declip(wave, level, sample_rate, tolerance, growth, clipped, _analysis_step, _analyse)
+    return _declip(wave, level, sample_rate, tolerance, growth, _analysis_step, _analyse)
 
 
 def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
-            growth: float = 0.0, clipped: np.ndarray | None = None) -> np.ndarray:
+            growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest synthesis, kept at or above the clip level.
 
     Unlike the S-SPADE of Kitić et al. the iterations run in the signal's domain and solve the
@@ -146,5 +144,5 @@ def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1
 
     Arguments, shape and errors are those of `a_spade`.
     """
-    return _declip(wave, level, sample_rate, tolerance, growth, clipped, _synthesis_step,
+    return _declip(wave, level, sample_rate, tolerance, growth, _synthesis_step,
                    lambda y: y)

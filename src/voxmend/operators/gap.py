@@ -1,5 +1,7 @@
 """Missing samples."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ class Gap(Operator):
 
     Args:
         present: the mask m, `[T]` or anything that broadcasts over `[B, C, T]`.
+        sample_rate: Hz.
 
     >>> Gap(torch.tensor([1.0, 0.0]))(torch.ones(1, 1, 2))
     tensor([[[1., 0.]]])
@@ -19,8 +22,8 @@ class Gap(Operator):
 
     linear = True
 
-    def __init__(self, present: Tensor):
-        self.present = present.bool()
+    def __init__(self, present: Tensor, sample_rate: int = 16000):
+        self.present, self.sample_rate = present.bool(), sample_rate
 
     @classmethod
     def between(cls, gaps, length: int, sample_rate: int) -> "Gap":
@@ -28,7 +31,7 @@ class Gap(Operator):
         present = torch.ones(length, dtype=torch.bool)
         for start, end in gaps:
             present[max(0, round(start * sample_rate)):max(0, round(end * sample_rate))] = False
-        return cls(present)
+        return cls(present, sample_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.present.to(x)
@@ -37,10 +40,16 @@ class Gap(Operator):
         return torch.where(self.present.to(x0.device), y, x0)
 
     def start(self, y: Tensor) -> Tensor:
-        """Autoregressive interpolation (`baselines.interpolation`)."""
+        """Autoregressive interpolation (`baselines.interpolation`).
+
+        Its order and context grow with the root of the sample rate: in proportion they would be
+        slower and no better.
+        """
         if self.present.sum() < 2:
             return y
-        return by_channel(ar_interpolate, y, ~self.present.to(y.device))
+        growth = math.sqrt(self.sample_rate / 16000)
+        return by_channel(lambda wave, missing: ar_interpolate(
+            wave, missing, round(128 * growth), round(1600 * growth)), y, ~self.present.to(y.device))
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)
