@@ -13,12 +13,15 @@ from voxmend import audio, diffsep, hub, training
 from voxmend.data import Corpus, Mixtures, draw_noise
 from voxmend.denoiser import edm_coefficients
 from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, normalise
+from voxmend.networks.conv_tasnet import ConvTasNet
 from voxmend.networks.convnext import FrameConvNeXt
+from voxmend.networks.score_tasnet import ScoreTasNet
 from voxmend.processes import MixingSDE, local_level
 from voxmend.samplers import SAMPLERS
 
 DEEP = dict(channels=4, multiples=[1] * 5, blocks=1, attention=0, n_fft=254)
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
+MASKS = dict(N=16, L=16, B=8, H=12, Sc=8, P=3, X=2, R=1)
 
 
 class WhiteSources(torch.nn.Module):
@@ -116,6 +119,41 @@ def test_each_input_of_the_light_network_has_a_gain_for_each_output():
         bias = network.leave.bias.view(-1, network.stft.bins, 2)  # residuals, gains; real, imag
         bias[3:, :, 0] = gains.view(-1, 1)
     torch.testing.assert_close(network(x, torch.zeros(1)), gains @ x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sources", [2, 3])
+def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
+    """Before it has learnt more it denoises noise that hides the voices as the separator would,
+    whatever the noise; after that it heeds it."""
+    config = {**MASKS, "sources": sources}
+    separator = hub.build_network("ConvTasNet", config).requires_grad_(False)
+    hub.save_prior(tmp_path / "a.safetensors", separator.state_dict(), {})
+    model = recipe(network="ScoreTasNet", config=config, process={"sources": sources},
+                   begin=str(tmp_path / "a.safetensors")).build().requires_grad_(False)
+    mixture = normalise(torch.randn(2, 1, 999))[0]
+    v, sigma = 1e4 * torch.randn(2, sources, 999), torch.full((1, sources), 1e4)
+    found = model.process.stack(model.denoise(model.process, mixture)(v, sigma), 0.0)
+    voices = (parts := separator(mixture)) + (mixture - parts.sum(1, keepdim=True)) / sources
+    c_skip = 1 / sources / 1e8  # what the denoiser keeps of the noisy differences
+    kept = model.process.stack(c_skip * v * torch.tensor([0.0] + [1.0] * (sources - 1))[:, None], 0)
+    torch.testing.assert_close(found - kept, voices, atol=1e-3, rtol=1e-3)
+    network = ScoreTasNet(**config)
+    x, noise = torch.randn(2, sources, 1001, requires_grad=True), torch.tensor([0.1, 0.2])
+    with torch.no_grad():
+        for layer in (network.tell, network.gains, *network.modulate):
+            layer.weight.normal_(0, 0.1)
+    out = network(x, noise)
+    assert out.shape == (2, sources - 1, 1001)
+    out[0].square().sum().backward()
+    assert (x.grad[0].abs().amax(-1) > 0).all() and not x.grad[1].any()
+    assert not torch.allclose(network(x, noise + 1), out)
+
+
+def test_the_presets_of_the_light_networks_fit_together():
+    fresh = ScoreTasNet(**ScoreTasNet.PRESETS["diffsep"])
+    begun = fresh.load_state_dict(ConvTasNet(**ConvTasNet.PRESETS["small"]).state_dict(), False)
+    assert not begun.unexpected_keys
+    assert sum(p.numel() for p in fresh.parameters()) == 1_670_369
 
 
 @pytest.mark.parametrize("kind", ["score", "differences"])
@@ -266,6 +304,7 @@ def test_noise_is_mixed_at_the_asked_levels(speech, noise, tmp_path):
 
 @pytest.mark.parametrize("kind, prediction, network, config", [
     (DiffSepRecipe, "differences", "FrameConvNeXt", LIGHT),
+    (DiffSepRecipe, "differences", "ScoreTasNet", MASKS),
     (EnhancementRecipe, "differences", "FrameConvNeXt", LIGHT),
     (EnhancementRecipe, "score", "NCSNpp", DEEP)])
 def test_training_runs_resumes_and_separates(kind, prediction, network, config, speech, noise,

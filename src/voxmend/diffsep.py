@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from . import hub
@@ -191,6 +192,8 @@ class DiffSepRecipe(SeparationRecipe):
         process: arguments of `MixingSDE`.
         mismatch: p_T.
         local_noise: as in `ScoreModel`.
+        begin: weights that the network begins with where it has parameters of the same names, as
+            a separator's of the same size; a bundled name or a path.
 
     Source: DiffSep, section 3.2.
     """
@@ -202,6 +205,7 @@ class DiffSepRecipe(SeparationRecipe):
     mismatch: float = 0.1
     t_min: float = 0.03
     local_noise: bool = False
+    begin: str = ""
 
     task: ClassVar[str] = "separate"
     use: ClassVar[str] = "voxmend separate --method diffsep --weights"
@@ -211,8 +215,11 @@ class DiffSepRecipe(SeparationRecipe):
         return self.process["sources"]
 
     def build(self) -> ScoreModel:
-        return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
-                                       self.sample_rate, self.local_noise)
+        network = super().build()
+        if self.begin:
+            network.load_state_dict(load_file(hub.find_prior(self.begin)), strict=False)
+        return MODELS[self.prediction](network, MixingSDE(**self.process), self.sample_rate,
+                                       self.local_noise)
 
     def describe(self) -> dict:
         return {"prediction": self.prediction, "task": self.task, "process": self.process,

@@ -43,13 +43,15 @@ def networks() -> dict[str, type[nn.Module]]:
     from .networks.ffc_ae import FFCAE
     from .networks.ncsnpp import NCSNpp
     from .networks.residual_mlp import ResidualMLP
+    from .networks.score_tasnet import ScoreTasNet
     from .networks.segan import SEGAN
     from .networks.speakemb import SpeakEMB
     from .networks.unet import DDPMUNet
     from .networks.xvector import XVector
 
     return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet, SEGAN)}
+                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet, SEGAN,
+                                    ScoreTasNet)}
 
 
 def build_network(name: str, config: dict) -> nn.Module:

@@ -48,8 +48,9 @@ class Gap(Operator):
         if self.present.sum() < 2:
             return y
         growth = math.sqrt(self.sample_rate / 16000)
-        return by_channel(lambda wave, missing: ar_interpolate(
-            wave, missing, round(128 * growth), round(1600 * growth)), y, ~self.present.to(y.device))
+        order, context = round(128 * growth), round(1600 * growth)
+        return by_channel(lambda wave, missing: ar_interpolate(wave, missing, order, context),
+                          y, ~self.present.to(y.device))
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)
