@@ -23,7 +23,7 @@ recipe = EnhancementRecipe(
     learning_rate=2e-3,
     warmup=200,
     # two calls end near the posterior mean, which these weights find better than a draw
-    card={"sampling": {"sampler": "dpmpp_2m", "steps": 2},
+    card={"sampling": {"sampler": "ancestral", "steps": 2},
           "data": "LibriSpeech train-clean-5 and train-clean-100 (read English, CC BY 4.0), and "
                   "1.7 h of noise (CC0, CC BY, CC BY-SA)",
           "licence": "Apache-2.0"},

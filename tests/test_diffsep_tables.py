@@ -92,7 +92,7 @@ def test_known_voices_are_scored_at_the_model_s_rate(data, prior, weights, separ
     assert list(rows) == ["mixture", "ours, 1 step", "ours, 32 steps (default)", "Conv-TasNet",
                           *(f"small8000, {sampling}" for sampling in SAMPLINGS)]
     assert [row["calls"] for row in rows.values()] == [0, 1, 32, 1, *CALLS]
-    exact = [row for name, row in rows.items() if "DPM" in name]
+    exact = [row for name, row in rows.items() if "ancestral" in name]
     assert all(row["si_snr"] > 60 and row["pesq_nb"] > 4.5 and row["estoi"] > 0.999
                for row in exact)
     own = rows["small8000, predictor-corrector, 60 calls"]
@@ -121,7 +121,7 @@ def test_known_speech_is_scored_without_its_noise(data, prior, weights, monkeypa
                           *(f"small16000, {sampling}" for sampling in SAMPLINGS)]
     assert [row["calls"] for row in rows.values()][4:] == CALLS
     for name, row in rows.items():
-        assert (row["pesq_wb"] > 4.6) == (row["si_snr"] > 60) == ("DPM" in name)
+        assert (row["pesq_wb"] > 4.6) == (row["si_snr"] > 60) == ("ancestral" in name)
     assert rows["noisy"]["si_snr"] == pytest.approx(18.1, abs=0.1)
     assert "Hz, the lowest" not in benchmark.markdown(result)
 
@@ -176,7 +176,7 @@ def test_commands_write_and_draw(data, prior, weights, separator, monkeypatch, c
         assert list(json.loads(out.read_text())["cases"]) == cases
         curves = {line.get_label(): list(line.get_xdata()) for line in drawn[-1].axes[0].lines}
         name = f"small{8000 if task == 'separate' else 16000}"
-        assert curves[f"{name}, DPM-Solver++"] == CALLS[1:]
+        assert curves[f"{name}, ancestral"] == CALLS[1:]
         assert curves[f"{name}, predictor-corrector"] == CALLS[:1]
         assert len(drawn[-1].axes) == 3 * len(cases)
 

@@ -1,8 +1,9 @@
 """DiffSep's tables: voices out of mixtures and speech out of noise, by so many network calls.
 
 Every DiffSep has a row with its paper's sampler, which makes 60 calls, and rows with 2 to 30 calls
-of DPM-Solver++(2M), which is of second order and makes one call a step: two of them end near the
-posterior mean. Beside them stand the prior's own task and what does without diffusion.
+of ancestral sampling, one a step: two of them end near the posterior mean, and with more the noise
+that it adds mends the errors of the steps before, which solvers of the ODE carry on. Beside them
+stand the prior's own task and what does without diffusion.
 
     comparison = Comparison("separate", ["diffsep.safetensors"], "conv_tasnet.safetensors")
     print(benchmark.markdown(comparison.separation("speech/")))
@@ -26,7 +27,7 @@ from .restorer import Restorer
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
 SAMPLINGS = {"predictor-corrector, 60 calls": (diffsep.PAPER, 30)} | {
-    f"DPM-Solver++, {calls} calls": ("dpmpp_2m", calls)
+    f"ancestral, {calls} calls": ("ancestral", calls)
     for calls in (2, 5, 10, 20, 30)}
 SNRS = (0, 5, 10)
 

@@ -4,8 +4,9 @@
                                   ├─ Task.operator ─ guidance ─ sampler ─ posterior draws
     segments ─ 16 kHz, RMS 0.1 ───┘
 
-Long recordings pass in segments of constant memory. Above the prior's band the recording itself
-is kept: what the prior changed is resampled and added to it.
+Long recordings pass in segments of constant memory. At another rate than the prior's the operator's
+first guess is made at the recording's; above the prior's band that guess, else the recording, is
+kept: what the prior changed is resampled and added to it.
 """
 
 import math
