@@ -17,7 +17,7 @@ LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Speech, noise, a pair of both and a bundled DiffSep, with DNSMOS out of reach."""
+    """Speech, noise, a pair of both, a bundled DiffSep and SEGAN, with DNSMOS out of reach."""
     for package in ("pesq", "pystoi"):
         pytest.importorskip(package)
     monkeypatch.setenv("VOXMEND_DNSMOS", str(tmp_path / "nowhere"))
@@ -37,20 +37,19 @@ def data(tmp_path, monkeypatch):
         "prediction": "differences", "local_noise": False,
         "process": {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5},
         "sampling": {"sampler": "dpmpp_2m", "steps": 2}})
+    state = hub.build_network("SEGAN", {"channels": [4, 8]}).state_dict()
+    hub.save_prior(tmp_path / "weights" / "segan.safetensors", state, {
+        "network": "SEGAN", "config": {"channels": [4, 8]}, "sample_rate": 16000,
+        "prediction": "speech"})
     monkeypatch.setattr(hub, "WEIGHTS", tmp_path / "weights")
     return tmp_path
 
 
 def test_rows_calls_and_scores(data, prior, capsys):
     out = data / "tables.json"
-    segan = hub.build_network("SEGAN", {"channels": [4, 8]}).state_dict()
-    hub.save_prior(data / "mine.safetensors", segan, {
-        "network": "SEGAN", "config": {"channels": [4, 8]}, "sample_rate": 16000,
-        "prediction": "speech"})
     assert main(["bench", "refine", "--data", str(data / "speech"), "--noise",
                  str(data / "noise"), "--voicebank", str(data / "pairs"), "--prior", str(prior),
-                 "--steps", "3", "--segan", str(data / "mine.safetensors"), "--out",
-                 str(out)]) == 0
+                 "--steps", "3", "--out", str(out)]) == 0
     cases = json.loads(out.read_text())["cases"]
     assert list(cases) == ["noise at 5 dB", "real pairs"]
     few = METHODS["voxmend"].steps

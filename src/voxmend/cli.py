@@ -290,8 +290,7 @@ def enhance(source: In, target: Out, common: Plain = Running(),
         target: Where the result goes; a folder if the input is one.
         method: DiffSep (diffsep) or SEGAN (segan), which makes one network call; with +refine what
             it makes is refined, as voxmend refine does.
-        weights: A bundled name or a .safetensors; by default diffsep_enhancement. SEGAN has none
-            bundled: recipes/segan.py trains some.
+        weights: A bundled name or a .safetensors; by default the method's bundled ones.
         sampler: Of DiffSep; by default what suits the weights, or the paper's, with two network
             calls in each of 30 steps.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
@@ -617,7 +616,7 @@ def bench_refine(data: Folder, noise: Folder,
         out: Write all figures to this JSON file, and the tables to the same name with .md.
         prior: A prior of waveforms or of spectrograms: a bundled name or a .safetensors.
         steps: Of Diffiner and Diffiner+.
-        segan: Weights of a SEGAN (.safetensors) that has rows, too.
+        segan: Weights of a SEGAN (.safetensors); by default the bundled one.
         seed: Same seed, same figures.
         device: auto, cpu, cuda or mps.
         overwrite: Replace outputs that exist already.

@@ -39,20 +39,20 @@ def by_diffsep(seed: int, device: str) -> tuple[Enhance, nn.Module]:
     return lambda example: separate(example.damaged)[0], model.network
 
 
-def by_segan(weights: str, device: str) -> tuple[Enhance, nn.Module]:
-    """A SEGAN as `voxmend enhance` runs it, and the network that is called."""
+def by_segan(weights: str | None, device: str) -> tuple[Enhance, nn.Module]:
+    """A SEGAN as `voxmend enhance` runs it, by default the bundled one, and its network."""
     enhancer = load_enhancer(find_weights("enhance", "segan", weights), device)
     separator = Separator(by_network(enhancer), 2, RATE, enhances=True)
     return lambda example: separator(example.damaged, RATE)[0], enhancer
 
 
 def front_ends(seed: int, device: str,
-               segan: str | None = None) -> dict[str, tuple[Enhance, nn.Module | None]]:
-    """Enhancers that can precede, a line each, with the network that is called."""
+               segan: str | None) -> dict[str, tuple[Enhance, nn.Module | None]]:
+    """Enhancers that precede, a line each, with the network that is called."""
     return {
         "log-MMSE": (lambda e: baselines.log_mmse_denoise(e.damaged, RATE), None),
         "DiffSep": by_diffsep(seed, device),
-        **({"SEGAN": by_segan(segan, device)} if segan else {}),
+        "SEGAN": by_segan(segan, device),
     }
 
 
@@ -108,7 +108,7 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
         data, noise, voicebank, clips, save: as in `diffsep_tables.Comparison.enhancement`.
         prior: of the refiners, of waveforms or of spectrograms.
         steps: of Diffiner and Diffiner+.
-        segan: weights of a SEGAN to precede, too.
+        segan: weights of a SEGAN, by default the bundled ones.
 
     Raises `hub.PriorError`, ImportError for a metric that lacks its package.
     """
