@@ -36,6 +36,7 @@ class ScoreTasNet(ConvTasNet):
     def __init__(self, N: int = 512, L: int = 16, B: int = 128, Sc: int = 128, sources: int = 2,
                  **config):
         super().__init__(N=N, L=L, B=B, Sc=Sc, sources=sources, **config)
+        self.inputs = sources
         basis = math.sqrt(sources) * torch.from_numpy(helmert(sources)).float()
         self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
