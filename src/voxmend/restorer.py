@@ -256,14 +256,14 @@ class Restorer:
                 low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
             operator = self.task.operator(Scene(damage, scale, begin, low.shape[1],
                                                 self.sample_rate, rate, out_rate))
-            mean, std = self._restore(low * scale, operator, begin, native is not None)
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
-            mended = self._return(mean / scale, guess, low if keeps else None, rate, out_rate)
-            if native is not None and not (damage.noise or damage.cutoff):  # it is exact
+            draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
+                     for draw in self._restore(low * scale, operator, begin, native is not None)]
+            exact = not (damage.noise or damage.cutoff)
+            if native is not None and exact:
                 told = torch.from_numpy(chunk)[:, None]
-                mended = apply(lambda x: native.project(x, told), mended)
-            spread = audio.resample(std / scale, self.sample_rate, out_rate)
-            back = [mended, audio.fit(spread, mended.shape[1])]
+                draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
+            back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
             if self.task.name == "separate":
                 order = align(back[0])
                 back = [t[order] for t in back]
@@ -318,21 +318,20 @@ class Restorer:
         return chunk + audio.fit(change, length)
 
     def _restore(self, low: np.ndarray, operator: Operator | None, start: int,
-                 guessed: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the draws of one scaled segment, `[C·K, n]` each.
+                 guessed: bool) -> np.ndarray:
+        """The draws of one scaled segment, `[draws, K·C, n]`; one if there is nothing to mend.
 
         Args:
             guessed: the segment is a first guess already.
         """
-        y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
         if operator is None and self.task.name != "generate":
-            return low, np.zeros_like(low)
+            return low[None]
+        y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
         first = y if guessed else None
         if guessed or self.task.name == "vocode":
             y = operator(y)
         draws = torch.stack([self.draw(y, operator, start, d, first) for d in range(self.draws)])
-        draws = draws.transpose(1, 2).flatten(1, 2).cpu().numpy()  # [draws, K·C, n]
-        return draws.mean(0), draws.std(0, ddof=min(1, self.draws - 1))
+        return draws.transpose(1, 2).flatten(1, 2).cpu().numpy()
 
     @torch.no_grad()
     def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
