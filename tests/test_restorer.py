@@ -73,6 +73,14 @@ def test_a_recording_is_declipped_as_well_at_any_rate(rate):
     assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
 
 
+def test_a_raised_recording_may_be_clipped_too(prior):
+    """What it says of its own samples says nothing of those between them."""
+    task = replace(TASKS["extend"], finds=("clip_level", "cutoff"))
+    wave = degrade.clip(voice(0.5, 8000), 0.1)
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, 8000, Damage(clip_level=0.1))
+    assert mended.shape == (1, 8000) and np.abs(mended).max() > 0.12
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_noise_is_as_dense_at_the_priors_rate(rate):
     """Of white noise resampling keeps the density, not the level: here, that of 1 to 3 kHz."""

@@ -259,7 +259,7 @@ class Restorer:
             keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
             draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
                      for draw in self._restore(low * scale, operator, begin, native is not None)]
-            exact = not (damage.noise or damage.cutoff)
+            exact = rate == out_rate and not (damage.noise or damage.cutoff)
             if native is not None and exact:
                 told = torch.from_numpy(chunk)[:, None]
                 draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
