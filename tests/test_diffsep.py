@@ -137,6 +137,8 @@ def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     c_skip = 1 / sources / 1e8  # what the denoiser keeps of the noisy differences
     kept = model.process.stack(c_skip * v * torch.tensor([0.0] + [1.0] * (sources - 1))[:, None], 0)
     torch.testing.assert_close(found - kept, voices, atol=1e-3, rtol=1e-3)
+    with pytest.raises(hub.PriorError, match="FrameConvNeXt cannot begin with it"):
+        recipe(begin=str(tmp_path / "a.safetensors")).build()
     network = ScoreTasNet(**config)
     x, noise = torch.randn(2, sources, 1001, requires_grad=True), torch.tensor([0.1, 0.2])
     with torch.no_grad():

@@ -192,8 +192,10 @@ class DiffSepRecipe(SeparationRecipe):
         process: arguments of `MixingSDE`.
         mismatch: p_T.
         local_noise: as in `ScoreModel`.
-        begin: weights that the network begins with where it has parameters of the same names, as
-            a separator's of the same size; a bundled name or a path.
+        begin: weights that the network begins with, which has parameters of their names and more,
+            as ScoreTasNet has those of a separator of its size; a bundled name or a path.
+
+    Raises `hub.PriorError` for weights to begin with that are of another network.
 
     Source: DiffSep, section 3.2.
     """
@@ -217,7 +219,10 @@ class DiffSepRecipe(SeparationRecipe):
     def build(self) -> ScoreModel:
         network = super().build()
         if self.begin:
-            network.load_state_dict(load_file(hub.find_prior(self.begin)), strict=False)
+            state = load_file(hub.find_prior(self.begin))
+            if homeless := network.load_state_dict(state, strict=False).unexpected_keys:
+                raise hub.PriorError(f"{self.begin}: {self.network} cannot begin with it, for it "
+                                     f"has no {homeless[0]}")
         return MODELS[self.prediction](network, MixingSDE(**self.process), self.sample_rate,
                                        self.local_noise)
 
