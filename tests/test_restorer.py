@@ -17,6 +17,7 @@ from voxmend.denoiser import Denoiser
 from voxmend.guidance import Imputation
 from voxmend.longform import ChunkedDenoiser
 from voxmend.metrics.si_snr import si_snr
+from voxmend.operators import Gap
 from voxmend.schedules import karras_grid
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
@@ -71,6 +72,16 @@ def test_a_recording_is_declipped_as_well_at_any_rate(rate):
     mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage(clip_level=level))
     assert si_snr(clipped, clean) < 20
     assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_a_gap_is_filled_from_the_period_before_it_at_any_rate(rate):
+    """A harmonic sound with a period of 7 ms, longer than a few formants would need."""
+    phase = 2 * np.pi * np.arange(rate // 2) / (0.007 * rate)
+    wave = torch.from_numpy(sum(np.cos(k * phase + k * k) for k in range(1, 26)))[None, None]
+    hole = Gap.between([(0.2, 0.22)], rate // 2, rate)
+    filled = hole.start(hole(wave))
+    assert (filled - wave)[..., ~hole.present].std() < 0.1 * wave.std()
 
 
 def test_a_raised_recording_may_be_clipped_too(prior):

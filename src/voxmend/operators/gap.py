@@ -1,7 +1,5 @@
 """Missing samples."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -42,13 +40,11 @@ class Gap(Operator):
     def start(self, y: Tensor) -> Tensor:
         """Autoregressive interpolation (`baselines.interpolation`).
 
-        Its order and context grow with the root of the sample rate: in proportion they would be
-        slower and no better.
+        The order is 8 ms, a period of most voices, and the context 100 ms at any sample rate.
         """
         if self.present.sum() < 2:
             return y
-        growth = math.sqrt(self.sample_rate / 16000)
-        order, context = round(128 * growth), round(1600 * growth)
+        order, context = round(0.008 * self.sample_rate), round(0.1 * self.sample_rate)
         return by_channel(lambda wave, missing: ar_interpolate(wave, missing, order, context),
                           y, ~self.present.to(y.device))
 
