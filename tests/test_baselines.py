@@ -70,6 +70,18 @@ def test_ar_interpolation_survives_gaps_at_the_ends():
     np.testing.assert_array_equal(silent, 0)
 
 
+def test_ar_interpolation_leaves_the_inside_of_a_long_gap_silent():
+    """Otherwise its memory and time would grow with the length of the gap."""
+    wave, missing = sinusoids(20000), mask(20000, (3000, 17000))
+    told = missing.copy()
+    filled = baselines.ar_interpolate(wave, missing)
+    np.testing.assert_array_equal(missing, told)
+    np.testing.assert_array_equal(filled[4600:15400], 0)
+    np.testing.assert_array_equal(filled[~missing], wave[~missing])
+    for ends in (slice(3000, 3100), slice(16900, 17000)):
+        assert error_db(filled[ends], wave[ends]) < -10
+
+
 def test_cubic_interpolation_is_exact_on_a_cubic():
     n = np.linspace(-1, 1, 200)
     wave, missing = 2 * n**3 - n**2 + 0.5 * n - 0.1, mask(200, (20, 50), (120, 121), (140, 160))

@@ -71,7 +71,7 @@ def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 128,
 
 
 def _checked(wave, missing) -> tuple[np.ndarray, np.ndarray]:
-    wave, missing = np.array(wave, np.float64), np.asarray(missing, bool)
+    wave, missing = np.array(wave, np.float64), np.array(missing, bool)
     if wave.ndim != 1 or wave.shape != missing.shape:
         raise ValueError("interpolation takes a mono signal and a mask of the same length, "
                          f"not {list(wave.shape)} and {list(missing.shape)}")
@@ -80,11 +80,18 @@ def _checked(wave, missing) -> tuple[np.ndarray, np.ndarray]:
     return wave, missing
 
 
+def _runs(missing: np.ndarray) -> np.ndarray:
+    """First sample, and the one after the last, of every run of missing ones. Shape: `[n, 2]`."""
+    return np.flatnonzero(np.diff(np.pad(missing, 1).astype(int))).reshape(-1, 2)
+
+
 def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
                    iterations: int = 3) -> np.ndarray:
     """Fill every gap by `janssen` from the samples around it.
 
-    Other gaps within the context are unknown too, so neighbouring gaps are solved together.
+    Other gaps within the context are unknown too, so neighbouring gaps are solved together. Of a
+    gap of more than twice the context, of whose inside the samples around it say nothing, as much
+    as the context is filled at either end, and silence remains between.
 
     Args:
         wave: the signal; what it holds at missing samples is not used.
@@ -100,8 +107,9 @@ def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
     wave, missing = _checked(wave, missing)
     wave[missing] = 0
     filled = wave.copy()
-    edges = np.flatnonzero(np.diff(np.pad(missing, 1).astype(int)))
-    for start, stop in edges.reshape(-1, 2):
+    for start, stop in _runs(missing):
+        missing[start + context:stop - context] = False
+    for start, stop in _runs(missing):
         segment = slice(max(0, start - context), stop + context)
         gap = slice(start - segment.start, stop - segment.start)
         filled[start:stop] = janssen(wave[segment], missing[segment], order, iterations)[gap]
