@@ -340,7 +340,7 @@ def test_training_runs_resumes_and_separates(kind, prediction, network, config, 
 
 def test_training_learns_to_separate(speech, tmp_path):
     """A voice from a lower and quieter one, with a few seconds of training."""
-    tiny = recipe(steps=150, config=LIGHT | {"channels": 32}, learning_rate=5e-3, batch=4)
+    tiny = recipe(steps=300, config=LIGHT | {"channels": 32}, learning_rate=5e-3, batch=4)
     run = training.train(tiny, speech, tmp_path / "run")
     untrained = recipe().validate(recipe().build(), tiny.held_out(
         Corpus(speech / "val", tmp_path / "cache")))

@@ -90,8 +90,8 @@ def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
     """Fill every gap by `janssen` from the samples around it.
 
     Other gaps within the context are unknown too, so neighbouring gaps are solved together. Of a
-    gap of more than twice the context, of whose inside the samples around it say nothing, as much
-    as the context is filled at either end, and silence remains between.
+    gap of more than ten times the context, of whose inside the samples around it say nothing, five
+    times the context is filled at either end, and silence remains between.
 
     Args:
         wave: the signal; what it holds at missing samples is not used.
@@ -108,7 +108,7 @@ def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
     wave[missing] = 0
     filled = wave.copy()
     for start, stop in _runs(missing):
-        missing[start + context:stop - context] = False
+        missing[start + 5 * context:max(0, stop - 5 * context)] = False
     for start, stop in _runs(missing):
         segment = slice(max(0, start - context), stop + context)
         gap = slice(start - segment.start, stop - segment.start)
