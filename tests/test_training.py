@@ -163,3 +163,12 @@ def test_validation_leaves_running_statistics_alone(corpus, tmp_path):
     assert any("running" in n for n in before)
     for name, buffer in run.denoiser.named_buffers():
         torch.testing.assert_close(buffer, before[name])
+
+
+@pytest.mark.parametrize("path", sorted(hub.WEIGHTS.glob("*.safetensors")), ids=lambda p: p.stem)
+def test_bundled_weights_fit_their_cards(path):
+    card = hub.read_card(path)
+    assert {"training", "data", "licence"} <= card.keys()
+    if card.get("prediction") != "voices":
+        model = hub.load_model(path, card)
+        assert all(p.isfinite().all() and p.dtype == torch.float32 for p in model.parameters())
