@@ -103,13 +103,19 @@ class ConvTasNet(nn.Module):
         self.leave = nn.Sequential(nn.PReLU(), nn.Conv1d(Sc, sources * N, 1))
 
     def forward(self, mixture: Tensor) -> Tensor:
-        length = mixture.shape[-1]
-        ends = self.hop, self.hop + -length % self.hop  # every sample lies under two filters
-        encoded = self.encoder(pad(mixture, ends))
+        encoded = self.encoder(self._padded(mixture))
         h, skips = self.enter(encoded), 0
         for block in self.blocks:
             residual, skip = block(h)
             h, skips = h + residual, skips + skip
+        return self._masked(encoded, skips)[..., self.hop:self.hop + mixture.shape[-1]]
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """A signal between `hop` zeros and more, so that every sample lies under two filters."""
+        return pad(x, (self.hop, self.hop + -x.shape[-1] % self.hop))
+
+    def _masked(self, encoded: Tensor, skips: Tensor) -> Tensor:
+        """The voices that masks leave of the encoded mixture, still padded."""
         masks = self.mask(self.leave(skips)).unflatten(1, (self.sources, -1))
         voices = self.decoder((masks * encoded.unsqueeze(1)).flatten(0, 1))
-        return voices[..., self.hop:self.hop + length].unflatten(0, (-1, self.sources)).squeeze(2)
+        return voices.unflatten(0, (-1, self.sources)).squeeze(2)

@@ -10,12 +10,11 @@ frame: the receptive field is finite, so long signals can be denoised in chunks 
 Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from ..spectral import STFT
+from .embedding import FourierFeatures
 
 
 class Block(nn.Module):
@@ -74,8 +73,7 @@ class FrameConvNeXt(nn.Module):
         self.stft, self.compression = STFT(n_fft, hop), compression
         self.inputs, self.outputs = inputs, outputs
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
-        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
-                             persistent=False)
+        self.features = FourierFeatures()
         self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
         self.enter = nn.Linear(4 * inputs * self.stft.bins, channels)
         self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)
@@ -92,8 +90,7 @@ class FrameConvNeXt(nn.Module):
         power = parts.square().sum(-1, keepdim=True)
         compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
         h = self.enter(torch.cat([parts.flatten(2), compressed.flatten(2)], dim=-1))
-        angle = noise[:, None] * self.frequencies
-        embedding = self.embed(torch.cat([angle.cos(), angle.sin()], dim=-1))
+        embedding = self.embed(self.features(noise))
         for block in self.blocks:
             h = block(h, embedding)
         h = self.leave(self.norm(h)).float().unflatten(-1, (-1, self.stft.bins, 2))

@@ -21,6 +21,22 @@ class RandomFourierFeatures(nn.Module):
         return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
+class FourierFeatures(nn.Module):
+    """cos(2πfv), then sin(2πfv), of scalars v; 32 frequencies f, 10^−1.5 … 10 in equal ratios.
+
+    Shape: `[N]` to `[N, 64]`.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
+                             persistent=False)
+
+    def forward(self, v: Tensor) -> Tensor:
+        angle = v[:, None] * self.frequencies
+        return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
 class NoiseEmbedding(nn.Module):
     """UnDiff's noise level: Fourier features of log10 β, then two linear layers with SiLU.
 

@@ -15,9 +15,9 @@ import math
 import torch
 from scipy.linalg import helmert
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from .conv_tasnet import ConvTasNet
+from .embedding import FourierFeatures
 
 
 class ScoreTasNet(ConvTasNet):
@@ -39,8 +39,7 @@ class ScoreTasNet(ConvTasNet):
         self.inputs = sources
         basis = math.sqrt(sources) * torch.from_numpy(helmert(sources)).float()
         self.register_buffer("basis", basis, persistent=False)
-        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
-                             persistent=False)
+        self.features = FourierFeatures()
         self.embed = nn.Sequential(nn.Linear(64, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.modulate = nn.ModuleList(nn.Linear(128, 2 * B) for _ in self.blocks)
         self.differences = nn.Conv1d(sources - 1, N, L, stride=self.hop, bias=False)
@@ -52,19 +51,13 @@ class ScoreTasNet(ConvTasNet):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        length = x.shape[-1]
-        ends = self.hop, self.hop + -length % self.hop
-        x = pad(x, ends)
+        length, x = x.shape[-1], self._padded(x)
         encoded, told = self.encoder(x[:, -1:]), self.differences(x[:, :-1])
-        angle = noise[:, None] * self.frequencies
-        embedding = self.embed(torch.cat([angle.cos(), angle.sin()], dim=-1))
+        embedding = self.embed(self.features(noise))
         h, skips = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=1)), 0
         for block, modulate in zip(self.blocks, self.modulate):
             gain, shift = modulate(embedding).unsqueeze(-1).chunk(2, dim=1)
             residual, skip = block(h * (1 + gain) + shift)
             h, skips = h + residual, skips + skip
-        masks = self.mask(self.leave(skips)).unflatten(1, (self.sources, -1))
-        voices = self.decoder((masks * encoded.unsqueeze(1)).flatten(0, 1))
-        voices = voices.unflatten(0, (-1, self.sources)).squeeze(2)
-        out = self.basis @ voices + self.back(self.gains(skips) * told)
+        out = self.basis @ self._masked(encoded, skips) + self.back(self.gains(skips) * told)
         return out[..., self.hop:self.hop + length]
