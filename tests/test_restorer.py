@@ -171,6 +171,20 @@ def test_draws_give_mean_and_uncertainty(prior, rate):
     np.testing.assert_allclose(restorer(wave, rate, told)[0], mean)
 
 
+def test_the_draws_of_a_mixture_agree_on_the_order_of_the_voices(monkeypatch):
+    voices = np.stack([voice(1.0, seed=1)[0], np.random.default_rng(0).normal(0, 0.1, 16000)])
+    voices = voices.astype(np.float32)
+
+    def restore(self, low, operator, start, guessed):
+        scaled = voices * (low[0].std() / voices.sum(0).std())
+        return np.stack([scaled, scaled[::-1], 1.5 * scaled[::-1]])
+
+    monkeypatch.setattr(Restorer, "_restore", restore)
+    restorer = Restorer("separate", Identity(), draws=3, device="cpu")
+    mean = restorer(voices.sum(0), 16000)
+    np.testing.assert_allclose(mean, voices * 3.5 / 3, rtol=1e-3, atol=1e-6)
+
+
 def test_separate_gives_voices_that_sum_to_the_mixture():
     wave = voice(1.0) + voice(1.0, seed=1)
     voices = Restorer("separate", Identity(), steps=4, device="cpu")(wave[0], 16000)

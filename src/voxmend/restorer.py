@@ -263,6 +263,9 @@ class Restorer:
             if native is not None and exact:
                 told = torch.from_numpy(chunk)[:, None]
                 draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
+            if self.task.name == "separate":  # each draw may have its voices in another order
+                same = Aligner(self.speakers, reader.channels, chunk.shape[1])
+                draws = [draw[same(draw)] for draw in draws]
             back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
             if self.task.name == "separate":
                 order = align(back[0])
