@@ -80,6 +80,8 @@ def test_training_learns_and_logs_its_gains(tmp_path, corpus):
     assert gains[-1][1]["0.1"] > untrained["0.1"] + 1
     card = hub.read_card(run.folder / "prior.safetensors")
     assert card["training"]["steps"] == 120 and card["parameters"] > 0
+    modes = {path.suffix: path.stat().st_mode for path in run.folder.glob("prior.*")}
+    assert modes[".safetensors"] == modes[".json"]  # whoever may read the card may use the prior
 
 
 def test_validation_gain_of_the_identity_is_zero(tmp_path):

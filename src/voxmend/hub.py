@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .audio import atomic_path
@@ -72,7 +72,8 @@ def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
     """
     path = Path(path)
     with atomic_path(path, overwrite=True) as partial:
-        save_file({n: t.detach().cpu().contiguous() for n, t in state.items()}, str(partial))
+        # not save_file, whose files nobody else may read
+        partial.write_bytes(save({n: t.detach().cpu().contiguous() for n, t in state.items()}))
     with atomic_path(path.with_suffix(".json"), overwrite=True) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
 
@@ -132,12 +133,27 @@ def _model(network: nn.Module, card: dict) -> nn.Module:
                        card["sigma_data"])
 
 
+def begin_with(network: nn.Module, name_or_path: str) -> None:
+    """Gives a network the weights of a smaller one; those that only it has stay as they are.
+
+    Raises PriorError for a name that is unknown, a file that is damaged, and one whose weights
+    are not all in the network.
+    """
+    path = find_prior(name_or_path)
+    try:
+        homeless = network.load_state_dict(load_file(str(path)), strict=False).unexpected_keys
+        reason = f"the network has no {homeless[0]}" if homeless else None
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error), 200)
+    if reason:
+        raise PriorError(f"{path}: {type(network).__name__} cannot begin with it ({reason})")
+
+
 def load_model(path: Path, card: dict, device: str = "cpu") -> nn.Module:
     """The model of a card, in float32, ready for inference; raises PriorError."""
     try:
         network = build_network(card["network"], card["config"])
-        network.load_state_dict({n: t.float() if t.is_floating_point() else t
-                                 for n, t in load_file(str(path)).items()})
+        network.load_state_dict(load_file(str(path)))
         model = _model(network, card)
     except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         reason = textwrap.shorten(str(error), 200)
