@@ -121,6 +121,24 @@ def test_each_input_of_the_light_network_has_a_gain_for_each_output():
     torch.testing.assert_close(network(x, torch.zeros(1)), gains @ x, rtol=1e-4, atol=1e-5)
 
 
+def test_the_logarithm_of_the_magnitude_is_an_input():
+    network = FrameConvNeXt(**LIGHT, log_magnitude=True)
+    told, x = [], torch.randn(1, 2, 4000)
+    network.enter.register_forward_hook(lambda layer, inputs, out: told.append(inputs[0]))
+    for gain in (10.0, 1000.0):
+        network(gain * x, torch.zeros(1))
+    bins = network.stft.bins
+    quiet, loud = (t[..., 8 * bins:] for t in told)
+    assert quiet.shape[-1] == 2 * bins
+    torch.testing.assert_close(loud - quiet, torch.full_like(loud, np.log(100) / 2),
+                               atol=0.05, rtol=0)
+    silence = torch.zeros(1, 2, 4000, requires_grad=True)
+    network(silence, torch.zeros(1)).sum().backward()
+    assert torch.isfinite(silence.grad).all()
+    first = network.stft.forward(10 * x)[0, :, 0].abs().log() / 2  # both signals, first frame
+    torch.testing.assert_close(quiet[0, 0], first.flatten(), atol=0.05, rtol=0)
+
+
 @pytest.mark.parametrize("sources", [2, 3])
 def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     """Before it has learnt more it denoises noise that hides the voices as the separator would,
@@ -128,8 +146,12 @@ def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     config = {**MASKS, "sources": sources}
     separator = hub.build_network("ConvTasNet", config).requires_grad_(False)
     hub.save_prior(tmp_path / "a.safetensors", separator.state_dict(), {})
-    model = recipe(network="ScoreTasNet", config=config, process={"sources": sources},
-                   begin=str(tmp_path / "a.safetensors")).build().requires_grad_(False)
+    own = recipe(network="ScoreTasNet", config=config, process={"sources": sources})
+    fresh = own.build().network.state_dict()
+    model = replace(own, begin=str(tmp_path / "a.safetensors")).build().requires_grad_(False)
+    begun, known = model.network.state_dict(), separator.state_dict()
+    for name, weight in fresh.items():
+        assert torch.equal(begun[name], known.get(name, weight)), name
     mixture = normalise(torch.randn(2, 1, 999))[0]
     v, sigma = 1e4 * torch.randn(2, sources, 999), torch.full((1, sources), 1e4)
     found = model.process.stack(model.denoise(model.process, mixture)(v, sigma), 0.0)
@@ -139,6 +161,13 @@ def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     torch.testing.assert_close(found - kept, voices, atol=1e-3, rtol=1e-3)
     with pytest.raises(hub.PriorError, match="FrameConvNeXt cannot begin with it"):
         recipe(begin=str(tmp_path / "a.safetensors")).build()
+    with pytest.raises(hub.PriorError, match="ScoreTasNet cannot begin with it .*size mismatch"):
+        recipe(network="ScoreTasNet", config={**config, "B": 6}, process={"sources": sources},
+               begin=str(tmp_path / "a.safetensors")).build()
+    (tmp_path / "a.safetensors").write_bytes(b"damaged")
+    with pytest.raises(hub.PriorError, match="a.safetensors: ScoreTasNet cannot begin with it"):
+        recipe(network="ScoreTasNet", config=config, process={"sources": sources},
+               begin=str(tmp_path / "a.safetensors")).build()
     network = ScoreTasNet(**config)
     x, noise = torch.randn(2, sources, 1001, requires_grad=True), torch.tensor([0.1, 0.2])
     with torch.no_grad():
@@ -241,7 +270,11 @@ def test_loss_is_the_formula(sources, kind):
             for order in orders) if start else residual.square().mean())
     if kind is EnhancementRecipe and sources == 3:
         tiny.orders = lambda: [(0, 1, 2)]
-    torch.testing.assert_close(tiny.loss(model, voices, t, starts, z), torch.stack(losses).mean())
+    losses = torch.stack(losses)
+    torch.testing.assert_close(tiny.loss(model, voices, t, starts, z), losses.mean())
+    tiny.log_loss = True
+    found = tiny.loss(model, voices, t, starts, z)
+    torch.testing.assert_close(found, (losses + 1e-3).log().mean())
 
 
 def test_mismatched_loss_does_not_heed_the_order():

@@ -17,7 +17,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from . import hub
@@ -114,6 +113,9 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
         task: refuse a model that was not made to "separate", or to "enhance".
     """
     card = hub.read_card(path)
+    if card.get("prediction") == "sources":
+        raise hub.PriorError(f"{path}: no DiffSep; use it with voxmend separate --method "
+                             "conv-tasnet")
     if card.get("prediction") not in MODELS:
         raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep.py or "
                              "recipes/diffsep_enhancement.py")
@@ -186,16 +188,22 @@ class DiffSepRecipe(SeparationRecipe):
     Loss: E w(t) ‖L_t q + z‖² for the score q at x_t, t uniform in t_min…1, w the model's `weight`.
     With the probability `mismatch` it is the one for where sampling starts, t = 1 and x̄_T:
     min over orders π of the sources ‖L_T q + z + L_T⁻¹(s̄ − μ_T(π))‖², of one network call.
+    With `log_loss` an example of error ε, w(t) included, counts as ln(ε + 0.001), so that easy and
+    hard ones weigh the same: learnt weights of ε e^{−u} + u (Karras et al. 2024, "Analyzing and
+    improving the training dynamics of diffusion models") are best at u = ln ε, here for every
+    example by itself. Where examples that look alike differ in ε, that leans from the mean of the
+    posterior to the likelier part of it.
 
     Args:
         prediction: what the network says, a key of `MODELS`.
         process: arguments of `MixingSDE`.
         mismatch: p_T.
+        log_loss: ln(ε + 0.001) in place of ε.
         local_noise: as in `ScoreModel`.
         begin: weights that the network begins with, which has parameters of their names and more,
             as ScoreTasNet has those of a separator of its size; a bundled name or a path.
 
-    Raises `hub.PriorError` for weights to begin with that are of another network.
+    Raises `hub.PriorError` for weights to begin with that are damaged or of another network.
 
     Source: DiffSep, section 3.2.
     """
@@ -206,6 +214,7 @@ class DiffSepRecipe(SeparationRecipe):
         "sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5})
     mismatch: float = 0.1
     t_min: float = 0.03
+    log_loss: bool = False
     local_noise: bool = False
     begin: str = ""
 
@@ -219,10 +228,7 @@ class DiffSepRecipe(SeparationRecipe):
     def build(self) -> ScoreModel:
         network = super().build()
         if self.begin:
-            state = load_file(hub.find_prior(self.begin))
-            if homeless := network.load_state_dict(state, strict=False).unexpected_keys:
-                raise hub.PriorError(f"{self.begin}: {self.network} cannot begin with it, for it "
-                                     f"has no {homeless[0]}")
+            hub.begin_with(network, self.begin)
         return MODELS[self.prediction](network, MixingSDE(**self.process), self.sample_rate,
                                        self.local_noise)
 
@@ -263,7 +269,8 @@ class DiffSepRecipe(SeparationRecipe):
         errors = torch.stack([
             (residual + process.whiten(mean - process.mean(voices[:, order], t), t))
             .square().mean((1, 2)) for order in self.orders()])
-        return (model.weight(t) * torch.where(starts, errors.amin(0), errors[0])).mean()
+        errors = model.weight(t) * torch.where(starts, errors.amin(0), errors[0])
+        return ((errors + 1e-3).log() if self.log_loss else errors).mean()
 
     def gain(self, estimates: Tensor, voices: Tensor) -> Tensor:
         """SI-SNR of the estimates over that of the mixture. Shape: `[B, K, T]` twice to `[B]`."""
@@ -271,11 +278,12 @@ class DiffSepRecipe(SeparationRecipe):
         return pit_si_snr(estimates, voices) - si_snr(mixture, voices).mean(-1)
 
     @torch.no_grad()
-    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
-        """`gain` in two network calls."""
+    def validate(self, model: ScoreModel, voices: Tensor, sampler: str = "ancestral",
+                 steps: int = 2) -> dict[str, float]:
+        """Mean `gain` by a sampler and its steps, of ancestral sampling as many network calls."""
         rng, gains = torch.Generator().manual_seed(1), []
         for sources in voices.split(4):
-            estimates = draw(model, sources.sum(1, keepdim=True), "ancestral", 2,
+            estimates = draw(model, sources.sum(1, keepdim=True), sampler, steps,
                              lambda like: torch.randn(like.shape, generator=rng).to(like))
             gains.append(self.gain(estimates, sources))
         return {f"{self.sources} voices": round(torch.cat(gains).mean().item(), 3)}
@@ -316,5 +324,5 @@ class EnhancementRecipe(DiffSepRecipe):
         """SI-SNR of the speech over that of the noisy speech."""
         return si_snr(estimates[:, 0], voices[:, 0]) - si_snr(voices.sum(1), voices[:, 0])
 
-    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
-        return {"speech": super().validate(model, voices)["2 voices"]}
+    def validate(self, model: ScoreModel, voices: Tensor, *sampling) -> dict[str, float]:
+        return {"speech": super().validate(model, voices, *sampling)["2 voices"]}

@@ -1,8 +1,8 @@
 """Frame-wise ConvNeXt over STFT frames: the network of the default prior and of light DiffSep.
 
                  ┌ linear STFT      ┐
-    x ── STFT ───┤                  ├─ Linear ─ blocks ─ LayerNorm ─ Linear ─┬ complex residual R
-                 └ compressed STFT  ┘            ↑ σ                         └ complex gain G
+    x ── STFT ───┤ compressed STFT  ├─ Linear ─ blocks ─ LayerNorm ─ Linear ─┬ complex residual R
+                 └ (log magnitude)  ┘            ↑ σ                         └ complex gain G
                                                                  iSTFT(R + G · STFT(x)) ── out
 
 Every layer works on single frames but the depthwise convolutions over time, and every norm is per
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from ..spectral import STFT
 from .embedding import FourierFeatures
+
+LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of unit variance
 
 
 class Block(nn.Module):
@@ -45,13 +47,15 @@ class Block(nn.Module):
 
 
 class FrameConvNeXt(nn.Module):
-    """Frame-wise ConvNeXt on a linear and a power-compressed STFT.
+    """Frame-wise ConvNeXt on a linear and a power-compressed STFT, and its log magnitude if asked.
 
     Args:
         channels, blocks, kernel, dilations, expansion: size of the stack; block i has
             `dilations[i % len(dilations)]`.
         n_fft, hop: STFT, in samples.
         compression: exponent p of the compressed input |X|^p e^{j∠X}.
+        log_magnitude: ½ ln |X|, floored at |X| = 0.01, is an input, too: of the magnitude the
+            other two leave the network to find.
         inputs, outputs: signals in and out; each output has a gain for each input.
 
     Shape:
@@ -62,20 +66,21 @@ class FrameConvNeXt(nn.Module):
 
     PRESETS = {
         "speech16k": {"expansion": 3},
-        "diffsep": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3, "inputs": 2},
+        "diffsep": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3, "inputs": 2,
+                    "log_magnitude": True},
     }
 
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
                  n_fft: int = 512, hop: int = 128, compression: float = 0.3,
-                 inputs: int = 1, outputs: int = 1):
+                 inputs: int = 1, outputs: int = 1, log_magnitude: bool = False):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs, self.log_magnitude = inputs, outputs, log_magnitude
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
         self.features = FourierFeatures()
         self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
-        self.enter = nn.Linear(4 * inputs * self.stft.bins, channels)
+        self.enter = nn.Linear((4 + log_magnitude) * inputs * self.stft.bins, channels)
         self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)
         self.norm = nn.LayerNorm(channels)
         self.leave = nn.Linear(channels, 2 * outputs * (1 + inputs) * self.stft.bins)
@@ -89,7 +94,10 @@ class FrameConvNeXt(nn.Module):
         parts = torch.view_as_real(spectrum)
         power = parts.square().sum(-1, keepdim=True)
         compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
-        h = self.enter(torch.cat([parts.flatten(2), compressed.flatten(2)], dim=-1))
+        told = [parts, compressed]
+        if self.log_magnitude:
+            told.append((power + LOG_FLOOR).log() / 4)  # of about unit variance
+        h = self.enter(torch.cat([part.flatten(2) for part in told], dim=-1))
         embedding = self.embed(self.features(noise))
         for block in self.blocks:
             h = block(h, embedding)
