@@ -6,11 +6,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from conftest import voice
 from voxmend import audio, hub, metrics, separation, training
 from voxmend.data import Corpus
-from voxmend.networks.conv_tasnet import ConvTasNet, CumulativeNorm
+from voxmend.networks.conv_tasnet import ConvTasNet, CumulativeNorm, Depthwise
 
 TINY = dict(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1)
 
@@ -64,8 +65,8 @@ def test_every_sample_passes_the_filter_bank():
     """With the decoder the encoder's pseudo-inverse and masks of ½, half of the mixture is left."""
     network = ConvTasNet(**TINY)
     with torch.no_grad():
-        inverse = torch.linalg.pinv(network.encoder.weight[:, 0])  # [L, N]
-        network.decoder.weight.copy_(inverse.T.unsqueeze(1) / 2)  # each sample lies in two frames
+        inverse = torch.linalg.pinv(network.encoder.weight)  # [L, N]
+        network.decoder.weight.copy_(inverse / 2)  # each sample lies in two frames
         for parameter in network.leave.parameters():
             parameter.zero_()
     mixture = torch.randn(1, 1, 1003)
@@ -77,12 +78,38 @@ def test_norms_follow_their_equations():
         seen = seen.flatten(1)
         return (frame - seen.mean(1)[:, None]) / seen.std(1, correction=0)[:, None]
 
-    x = torch.randn(2, 4, 10) + 1
-    expected = torch.stack([standardised(x[..., k], x[..., :k + 1]) for k in range(10)], -1)
+    x = torch.randn(2, 10, 4) + 1
+    expected = torch.stack([standardised(x[:, k], x[:, :k + 1]) for k in range(10)], 1)
     torch.testing.assert_close(CumulativeNorm(4)(x), expected, rtol=1e-4, atol=1e-4)
-    x = torch.randn(2, TINY["H"], 10) + 1
+    x = torch.randn(2, 10, TINY["H"]) + 1
     norm = ConvTasNet(**TINY).blocks[0].enter[-1]
     torch.testing.assert_close(norm(x).flatten(1), standardised(x.flatten(1), x))
+
+
+@pytest.mark.parametrize("frames", [3, 30])
+@pytest.mark.parametrize("kernel, dilation, causal, padding", [
+    (3, 4, False, (4, 4)), (3, 4, True, (8, 0)), (2, 1, False, (0, 1)), (4, 3, False, (4, 5))])
+def test_depthwise_is_torch_convolution(kernel, dilation, causal, padding, frames):
+    layer = Depthwise(5, kernel, dilation, causal)
+    x = torch.randn(2, frames, 5)
+    expected = functional.conv1d(functional.pad(x.transpose(1, 2), padding),
+                                 layer.weight.T.unsqueeze(1), layer.bias, dilation=dilation,
+                                 groups=5)
+    torch.testing.assert_close(layer(x), expected.transpose(1, 2))
+
+
+def test_framing_is_torch_convolution_there_and_back():
+    network, x = ConvTasNet(**TINY), torch.randn(2, 1, 1003)
+    padded = functional.pad(x, (8, 8 + 5))
+    encoded = network.encoder(network._frames(x)[:, 0])
+    expected = functional.conv1d(padded, network.encoder.weight.unsqueeze(1), stride=8)
+    torch.testing.assert_close(encoded, expected.transpose(1, 2))
+    found = network._signal(network.decoder(encoded).unsqueeze(1), 1003)
+    expected = functional.conv_transpose1d(expected, network.decoder.weight.T.unsqueeze(1),
+                                           stride=8)
+    torch.testing.assert_close(found, expected[..., 8:8 + 1003])
+    with pytest.raises(ValueError):
+        network(torch.randn(2, 2, 1003))
 
 
 def test_only_the_causal_network_ignores_the_future():
@@ -198,6 +225,25 @@ def test_resumed_equals_unbroken(tmp_path, speech):
     assert halves.step == whole.step == 8
     for name, weight in whole.ema.items():
         torch.testing.assert_close(halves.ema[name], weight)
+
+
+def test_a_compiled_run_is_the_same_and_validates_as_it_is(tmp_path, speech, monkeypatch):
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compile_as_is = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_as_is(self,
+                                                                               backend=backend))
+    runs = [training.train(tiny_recipe(2), speech, tmp_path / str(compiled), compile=compiled,
+                           validate_every=1) for compiled in (False, True)]
+    assert len(graphs) == 1  # that of a step
+    plain, compiled = (run.denoiser.state_dict() for run in runs)
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+    resumed = training.train(tiny_recipe(3), speech, tmp_path / "True", resume=True)
+    assert resumed.step == 3
 
 
 def test_a_prior_is_no_separator(prior):

@@ -32,7 +32,7 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
     """Multiply-accumulates of one call per second of audio.
 
     Nothing is computed, shapes alone pass through. Convolutions and matrix products are counted;
-    Fourier transforms, norms and activations are not.
+    Fourier transforms, norms, activations and `conv_tasnet.Depthwise`, a sum of shifts, are not.
 
     Args:
         network: on the meta device, `(x [1, C, T], noise [1])`, or of x alone; C is its `inputs`,

@@ -5,12 +5,15 @@
                  └────────────────────────────────────────────────────┘
 
 Luo & Mesgarani 2019, "Conv-TasNet: Surpassing ideal time–frequency magnitude masking for speech
-separation". The letters N, L, B, H, Sc, P, X and R are those of its table I.
+separation". The letters N, L, B, H, Sc, P, X and R are those of its table I. Tensors are
+`[batch, frames, channels]`, so the paper's 1×1 convolutions are linear layers.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import layer_norm, pad
+
+from ..spectral import overlap_add
 
 MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 
@@ -18,48 +21,101 @@ MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 class CumulativeNorm(nn.Module):
     """Layer norm over the channels of this frame and all before it (cLN, eq. 12).
 
-    Shape: `[B, C, frames]` to the same.
+    Shape: `[B, frames, C]` to the same.
     """
 
     def __init__(self, channels: int, eps: float = 1e-8):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels, 1))
-        self.bias = nn.Parameter(torch.zeros(channels, 1))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()
-        count = x.shape[1] * torch.arange(1, x.shape[2] + 1, device=x.device)
-        mean = x.sum(1, keepdim=True).cumsum(-1) / count
-        power = x.square().sum(1, keepdim=True).cumsum(-1) / count
+        count = x.shape[2] * torch.arange(1, x.shape[1] + 1, device=x.device).unsqueeze(1)
+        mean = x.sum(2, keepdim=True).cumsum(1) / count
+        power = x.square().sum(2, keepdim=True).cumsum(1) / count
         deviation = (power - mean.square()).clamp_min(0).add(self.eps).sqrt()
         return (x - mean) / deviation * self.weight + self.bias
 
 
+class GlobalNorm(nn.Module):
+    """Layer norm over all channels and frames (gLN, eq. 9).
+
+    Shape: `[B, frames, C]` to the same.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-8):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, x.shape[1:], eps=self.eps) * self.weight + self.bias
+
+
 def _norm(channels: int, causal: bool) -> nn.Module:
-    """cLN, or layer norm over all channels and frames (gLN, eq. 9)."""
-    return CumulativeNorm(channels) if causal else nn.GroupNorm(1, channels, eps=1e-8)
+    return CumulativeNorm(channels) if causal else GlobalNorm(channels)
+
+
+class Depthwise(nn.Module):
+    """Convolution over frames of every channel c with a kernel of its own, zeros around them.
+
+    y[t, c] = b[c] + Σ_i w[i, c] x[t + i·dilation − reach, c], where reach is dilation·(kernel − 1),
+    or half of it, rounded down, if not causal.
+
+    Written as a sum of shifts, which `torch.compile` joins with the layers around it: on a CPU a
+    convolution of this kind costs as much as the matrix products beside it.
+
+    Shape: `[B, frames, C]` to the same; `weight` is `[kernel, C]`.
+    """
+
+    def __init__(self, channels: int, kernel: int, dilation: int, causal: bool):
+        super().__init__()
+        bound = kernel ** -0.5
+        self.weight = nn.Parameter(torch.empty(kernel, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
+        reach = dilation * (kernel - 1)
+        self.dilation = dilation
+        self.padding = (0, 0, reach, 0) if causal else (0, 0, reach // 2, reach - reach // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames, x = x.shape[1], pad(x, self.padding)
+        out = self.bias
+        for i, tap in enumerate(self.weight):
+            start = i * self.dilation
+            out = torch.addcmul(out, tap, x[:, start:start + frames])
+        return out
 
 
 class Block(nn.Module):
     """1×1, depthwise convolution, and 1×1 to the residual and to the skip path (figure 1C).
 
-    Shape: `[batch, B, frames]` to the residual `[batch, B, frames]` and the skip
-    `[batch, Sc, frames]`.
+    Shape: `[batch, frames, B]` to the residual `[batch, frames, B]` and the skip
+    `[batch, frames, Sc]`.
     """
 
     def __init__(self, B: int, H: int, Sc: int, P: int, dilation: int, causal: bool):
         super().__init__()
-        reach = dilation * (P - 1)
-        self.padding = (reach, 0) if causal else (reach // 2, reach - reach // 2)
-        self.enter = nn.Sequential(nn.Conv1d(B, H, 1), nn.PReLU(), _norm(H, causal))
-        self.depthwise = nn.Sequential(nn.Conv1d(H, H, P, dilation=dilation, groups=H),
+        self.enter = nn.Sequential(nn.Linear(B, H), nn.PReLU(), _norm(H, causal))
+        self.depthwise = nn.Sequential(Depthwise(H, P, dilation, causal),
                                        nn.PReLU(), _norm(H, causal))
-        self.residual, self.skip = nn.Conv1d(H, B, 1), nn.Conv1d(H, Sc, 1)
+        self.residual, self.skip = nn.Linear(H, B), nn.Linear(H, Sc)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.depthwise(pad(self.enter(x), self.padding))
+        h = self.depthwise(self.enter(x))
         return self.residual(h), self.skip(h)
+
+
+def decoder(filters: int, length: int) -> nn.Linear:
+    """From filters to the samples of frames, drawn as a transposed convolution's weights are.
+
+    Shape: `[..., filters]` to `[..., length]`.
+    """
+    layer = nn.Linear(filters, length, bias=False)
+    nn.init.uniform_(layer.weight, -length ** -0.5, length ** -0.5)
+    return layer
 
 
 class ConvTasNet(nn.Module):
@@ -95,27 +151,35 @@ class ConvTasNet(nn.Module):
             raise ValueError(f"Conv-TasNet needs an even L and a mask of {', '.join(MASKS)}, "
                              f"not {L} and {mask!r}")
         self.hop, self.sources, self.mask = L // 2, sources, MASKS[mask]
-        self.encoder = nn.Conv1d(1, N, L, stride=self.hop, bias=False)
-        self.decoder = nn.ConvTranspose1d(N, 1, L, stride=self.hop, bias=False)
-        self.enter = nn.Sequential(_norm(N, causal), nn.Conv1d(N, B, 1))
+        self.encoder = nn.Linear(L, N, bias=False)
+        self.decoder = decoder(N, L)
+        self.enter = nn.Sequential(_norm(N, causal), nn.Linear(N, B))
         # The last residual leads nowhere; the paper's count of parameters has it.
         self.blocks = nn.ModuleList(Block(B, H, Sc, P, 2**(i % X), causal) for i in range(R * X))
-        self.leave = nn.Sequential(nn.PReLU(), nn.Conv1d(Sc, sources * N, 1))
+        self.leave = nn.Sequential(nn.PReLU(), nn.Linear(Sc, sources * N))
 
     def forward(self, mixture: Tensor) -> Tensor:
-        encoded = self.encoder(self._padded(mixture))
+        (frames,) = self._frames(mixture).unbind(1)
+        encoded = self.encoder(frames)
         h, skips = self.enter(encoded), 0
         for block in self.blocks:
             residual, skip = block(h)
             h, skips = h + residual, skips + skip
-        return self._masked(encoded, skips)[..., self.hop:self.hop + mixture.shape[-1]]
+        return self._signal(self._masked(encoded, skips), mixture.shape[-1])
 
-    def _padded(self, x: Tensor) -> Tensor:
-        """A signal between `hop` zeros and more, so that every sample lies under two filters."""
-        return pad(x, (self.hop, self.hop + -x.shape[-1] % self.hop))
+    def _frames(self, x: Tensor) -> Tensor:
+        """Frames of L samples, hop apart, with every sample in two of them.
+
+        Shape: `[B, C, T]` to `[B, C, frames, L]`.
+        """
+        around = (self.hop, self.hop + -x.shape[-1] % self.hop)
+        return pad(x, around).unfold(-1, 2 * self.hop, self.hop)
 
     def _masked(self, encoded: Tensor, skips: Tensor) -> Tensor:
-        """The voices that masks leave of the encoded mixture, still padded."""
-        masks = self.mask(self.leave(skips)).unflatten(1, (self.sources, -1))
-        voices = self.decoder((masks * encoded.unsqueeze(1)).flatten(0, 1))
-        return voices.unflatten(0, (-1, self.sources)).squeeze(2)
+        """Frames of the voices that masks leave. Shape: `[batch, sources, frames, L]`."""
+        masks = self.mask(self.leave(skips)).unflatten(-1, (self.sources, -1))
+        return self.decoder(masks * encoded.unsqueeze(2)).transpose(1, 2)
+
+    def _signal(self, frames: Tensor, length: int) -> Tensor:
+        """Overlap-add, the way back. Shape: `[B, C, frames, L]` to `[B, C, length]`."""
+        return overlap_add(frames, self.hop)[..., self.hop:self.hop + length]

@@ -16,7 +16,7 @@ import torch
 from scipy.linalg import helmert
 from torch import Tensor, nn
 
-from .conv_tasnet import ConvTasNet
+from .conv_tasnet import ConvTasNet, decoder
 from .embedding import FourierFeatures
 
 
@@ -42,22 +42,23 @@ class ScoreTasNet(ConvTasNet):
         self.features = FourierFeatures()
         self.embed = nn.Sequential(nn.Linear(64, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.modulate = nn.ModuleList(nn.Linear(128, 2 * B) for _ in self.blocks)
-        self.differences = nn.Conv1d(sources - 1, N, L, stride=self.hop, bias=False)
-        self.tell = nn.Conv1d(2 * N, B, 1)
-        self.gains = nn.Conv1d(Sc, N, 1)
-        self.back = nn.ConvTranspose1d(N, sources - 1, L, stride=self.hop, bias=False)
+        self.differences = nn.Linear((sources - 1) * L, N, bias=False)
+        self.tell = nn.Linear(2 * N, B)
+        self.gains = nn.Linear(Sc, N)
+        self.back = decoder(N, (sources - 1) * L)
         for layer in (*self.modulate, self.tell, self.gains):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        length, x = x.shape[-1], self._padded(x)
-        encoded, told = self.encoder(x[:, -1:]), self.differences(x[:, :-1])
-        embedding = self.embed(self.features(noise))
-        h, skips = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=1)), 0
+        *noisy, mixture = self._frames(x).unbind(1)
+        encoded, told = self.encoder(mixture), self.differences(torch.cat(noisy, dim=-1))
+        embedding = self.embed(self.features(noise)).unsqueeze(1)
+        h, skips = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=-1)), 0
         for block, modulate in zip(self.blocks, self.modulate):
-            gain, shift = modulate(embedding).unsqueeze(-1).chunk(2, dim=1)
+            gain, shift = modulate(embedding).chunk(2, dim=-1)
             residual, skip = block(h * (1 + gain) + shift)
             h, skips = h + residual, skips + skip
-        out = self.basis @ self._masked(encoded, skips) + self.back(self.gains(skips) * told)
-        return out[..., self.hop:self.hop + length]
+        parted = torch.einsum("ds,bsfl->bdfl", self.basis, self._masked(encoded, skips))
+        passed = self.back(self.gains(skips) * told).unflatten(-1, (self.sources - 1, -1))
+        return self._signal(parted + passed.transpose(1, 2), x.shape[-1])
