@@ -126,6 +126,12 @@ def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
         assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
 
 
+def test_the_default_is_diffsep(bundled, wav, tmp_path, capsys):
+    assert run(capsys, "separate", wav("in.wav", voice(0.5)), tmp_path / "v", *QUICK)[0] == 0
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
+    assert entry["method"] == "diffsep"
+
+
 def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
     source, outputs = wav("in.wav", voice(0.5)), {}
     for name, options in {"a": [], "again": [], "seed": ["--seed", 1], "steps": ["--steps", 3],
@@ -220,7 +226,8 @@ REFUSED = [
     ("enhance", ["--method", "segan", "--steps", 5], "segan makes one network call; leave out"),
     ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
     ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
-    ("enhance", ["--weights", "conv_tasnet"], "no DiffSep; train one with recipes/diffsep.py"),
+    ("enhance", ["--weights", "PRIOR"], "no DiffSep; train one with recipes/diffsep.py"),
+    ("separate", ["--weights", "conv_tasnet"], "use it with voxmend separate --method conv-tasnet"),
     ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "diffsep"], "not a separator"),

@@ -234,7 +234,7 @@ def vocode(source: In, target: Out, common: Options = Mending(),
 
 
 def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
-             method: Literal["conv-tasnet", "diffsep"] | Method = "conv-tasnet",
+             method: Literal["diffsep", "conv-tasnet"] | Method = "diffsep",
              weights: File = None, sampler: Sampler | None = None) -> int:
     """Separate the voices of a mixture.
 
@@ -245,10 +245,10 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
         source: A recording, or a folder of recordings.
         outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
         speakers: How many voices there are; by default as many as the weights separate, or 2.
-        method: A network trained to separate: Conv-TasNet (conv-tasnet), which makes one call, or
-            DiffSep (diffsep). Or the prior, which was not: voxmend, or UnDiff as its paper states
-            the task (undiff) or as its release runs it (undiff-release), both by every step of the
-            prior's schedule, or 200 where it has none.
+        method: A network trained to separate: DiffSep (diffsep), or Conv-TasNet (conv-tasnet),
+            which makes one call. Or the prior, which was not: voxmend, or UnDiff as its paper
+            states the task (undiff) or as its release runs it (undiff-release), both by every step
+            of the prior's schedule, or 200 where it has none.
         weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
             bundled one of the method's name.
         sampler: Of diffsep; by default what suits the weights, or the paper's, with two network
@@ -441,7 +441,8 @@ def train(recipe: Annotated[Path, tyro.conf.Positional, arg(metavar="RECIPE")], 
         resume: Go on from the checkpoint, if there is one.
         out: Folder for checkpoint, log and weights; default runs/NAME.
         device: auto, cpu, cuda or mps.
-        compile: Compile the network (pays on a GPU).
+        compile: Compile the network, which takes minutes and a C++ compiler: pays on a GPU, and
+            for the Conv-TasNets on a CPU.
         threads: CPU threads; by default all.
         noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
             train/, only that is heard, and val/ in validation.
