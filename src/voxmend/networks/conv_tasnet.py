@@ -18,8 +18,8 @@ from ..spectral import overlap_add
 MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 
 
-class CumulativeNorm(nn.Module):
-    """Layer norm over the channels of this frame and all before it (cLN, eq. 12).
+class ChannelNorm(nn.Module):
+    """What both norms of the paper share: a gain and a shift for each channel.
 
     Shape: `[B, frames, C]` to the same.
     """
@@ -31,28 +31,26 @@ class CumulativeNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.standardise(x) * self.weight + self.bias
+
+
+class CumulativeNorm(ChannelNorm):
+    """Layer norm over the channels of this frame and all before it (cLN, eq. 12)."""
+
+    def standardise(self, x: Tensor) -> Tensor:
         x = x.float()
         count = x.shape[2] * torch.arange(1, x.shape[1] + 1, device=x.device).unsqueeze(1)
         mean = x.sum(2, keepdim=True).cumsum(1) / count
         power = x.square().sum(2, keepdim=True).cumsum(1) / count
         deviation = (power - mean.square()).clamp_min(0).add(self.eps).sqrt()
-        return (x - mean) / deviation * self.weight + self.bias
+        return (x - mean) / deviation
 
 
-class GlobalNorm(nn.Module):
-    """Layer norm over all channels and frames (gLN, eq. 9).
+class GlobalNorm(ChannelNorm):
+    """Layer norm over all channels and frames (gLN, eq. 9)."""
 
-    Shape: `[B, frames, C]` to the same.
-    """
-
-    def __init__(self, channels: int, eps: float = 1e-8):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return layer_norm(x, x.shape[1:], eps=self.eps) * self.weight + self.bias
+    def standardise(self, x: Tensor) -> Tensor:
+        return layer_norm(x, x.shape[1:], eps=self.eps)
 
 
 def _norm(channels: int, causal: bool) -> nn.Module:
