@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import voice
+from conftest import CONFIG, voice
 from voxmend import audio, hub, training
 from voxmend.data import Corpus
 from voxmend.schedules import linear_betas
@@ -148,12 +148,56 @@ def test_crops_come_in_no_order(corpus, tmp_path):
         audio.save(corpus / "train" / f"{seed}.flac", voice(3.0, seed=seed), 16000)
     speech = Corpus(corpus / "train", tmp_path / "cache")
     drawn = []
-    speech.cut = lambda file, length, rng: drawn.append(file) or np.zeros(length, np.int16)
+    speech.cut = lambda file, length, rng: drawn.append(file) or np.zeros(length)
     rng = np.random.default_rng(0)
     for _ in range(400):
         speech.crops(8, 100, 0.1, 0.0, rng)
     rows = np.tile(np.arange(8), 400)
     assert abs(np.corrcoef(rows, drawn)[0, 1]) < 0.06
+
+
+def test_speakers_are_drawn_by_a_power_of_what_there_is_of_them(tmp_path):
+    """One has twelve seconds in two files, two have one second each."""
+    for name, seconds in (("1/a", 9), ("1/b", 3), ("2/a", 1), ("3/a", 1)):
+        (tmp_path / "speech" / name).parent.mkdir(parents=True, exist_ok=True)
+        audio.save(tmp_path / "speech" / f"{name}.flac", voice(seconds, rate=2000), 2000)
+    speech = Corpus(tmp_path / "speech", tmp_path / "cache", 2000)
+    rng = np.random.default_rng(0)
+    for balance, shares in ((1.0, [9 / 14, 3 / 14, 1 / 14, 1 / 14]),
+                            (0.0, [1 / 4, 1 / 12, 1 / 3, 1 / 3])):
+        speech.vary(balance)
+        drawn = np.bincount([speech.pick(rng) for _ in range(3000)], minlength=4)
+        np.testing.assert_allclose(drawn / 3000, shares, atol=0.03)
+
+
+def test_crops_at_a_speed_are_as_much_higher(tmp_path):
+    (tmp_path / "speech").mkdir()
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(32000) / 16000)
+    audio.save(tmp_path / "speech" / "tone.flac", tone[None], 16000)
+    speech = Corpus(tmp_path / "speech", tmp_path / "cache")
+    rng = np.random.default_rng(0)
+
+    def pitch(speed=None):
+        crop = speech.cut(0, 8000, rng, speed)
+        assert len(crop) == 8000 and crop.dtype == np.float32
+        return 2 * np.abs(np.fft.rfft(crop * np.hanning(8000))).argmax()
+
+    assert [pitch(speed) for speed in (0.8, 1.0, 1.1)] == [800, 1000, 1100]
+    assert pitch() == 1000
+    speech.vary(speed_range=(0.8, 1.25))
+    drawn = np.array([pitch() for _ in range(200)])
+    assert 800 <= drawn.min() < 820 and 1220 < drawn.max() <= 1250
+    assert np.median(drawn) == pytest.approx(1000, abs=50)  # the middle of its logarithm
+
+
+def test_training_varies_what_it_hears_and_validation_does_not(corpus, tmp_path, monkeypatch):
+    calls, vary = [], Corpus.vary
+    monkeypatch.setattr(Corpus, "vary", lambda speech, *options: calls.append(
+        (speech.folder.name, *options)) or vary(speech, *options))
+    recipe = training.PriorRecipe(name="tiny", network="FrameConvNeXt", steps=1, batch=2,
+                                  seconds=0.25, config=CONFIG, balance=0.5, speed_range=(0.9, 1.1))
+    training.train(recipe, corpus, tmp_path / "run")
+    assert calls == [("train",), ("val",), ("train", 0.5, (0.9, 1.1))]
 
 
 def test_validation_leaves_running_statistics_alone(corpus, tmp_path):

@@ -1,6 +1,7 @@
 """Speech from folders, decoded once and served as reproducible random crops."""
 
 import hashlib
+import math
 import os
 import re
 from pathlib import Path
@@ -50,7 +51,8 @@ class Corpus:
 
     def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
         files = audio_files(folder)
-        self.folder, self.speakers = folder, [speaker(f.relative_to(folder)) for f in files]
+        self.folder, self.sample_rate = folder, sample_rate
+        self.speakers = [speaker(f.relative_to(folder)) for f in files]
         listing = "\n".join(f"{f.relative_to(folder)} {f.stat().st_size}" for f in files)
         stem = hashlib.sha256(f"{listing} {sample_rate}".encode()).hexdigest()[:12]
         samples = Path(cache) / f"{stem}.int16"
@@ -62,6 +64,22 @@ class Corpus:
         self.ends, self.rms = stored["ends"], stored["rms"]
         self.starts = np.concatenate([[0], self.ends[:-1]])
         self.hours = len(self.samples) / sample_rate / 3600
+        self.vary()
+
+    def vary(self, balance: float = 1.0, speed_range: tuple[float, float] = (1.0, 1.0)) -> None:
+        """Sets of whom crops are drawn and how fast they are heard.
+
+        Args:
+            balance: speakers are drawn in proportion to this power of what there is of them; 1
+                takes every second of the corpus alike, 0 every speaker.
+            speed_range: of speeds uniform in their logarithm; the pitch moves with them, so that
+                a speaker sounds like another one. (Ko et al. 2015, "Audio augmentation for speech
+                recognition")
+        """
+        self.speed_range, lengths = speed_range, (self.ends - self.starts).astype(float)
+        _, owner = np.unique(self.speakers, return_inverse=True)
+        shares = (lengths * np.bincount(owner, lengths)[owner] ** (balance - 1)).cumsum()
+        self._shares = shares / shares[-1] * len(self.samples)
 
     @staticmethod
     def _decode(files, sample_rate, samples, index):
@@ -86,19 +104,31 @@ class Corpus:
         return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
 
     def pick(self, generator: np.random.Generator) -> int:
-        """A random file, drawn in proportion to its length."""
-        where = generator.integers(0, len(self.samples))
-        return int(np.searchsorted(self.ends, where, side="right"))
+        """A random file, as `vary` has set; those of one speaker in proportion to their length."""
+        return self._at(generator.integers(0, len(self.samples)))
 
-    def cut(self, file: int, length: int, generator: np.random.Generator) -> np.ndarray:
-        """A random crop of a file, or all of a shorter one. Shape: `[≤ length]`, int16."""
+    def _at(self, place: int) -> int:
+        return int(np.searchsorted(self._shares, place + 0.5, side="right"))
+
+    def cut(self, file: int, length: int, generator: np.random.Generator,
+            speed: float | None = None) -> np.ndarray:
+        """A random crop of a file, or all of a shorter one, at a speed, by default a random one.
+
+        Shape: `[≤ length]`, float32 in −1…1.
+        """
+        if speed is None:
+            low, high = self.speed_range
+            speed = low if low == high else low * (high / low) ** generator.random()
+        rate = round(speed * self.sample_rate)
+        heard = math.ceil(length * rate / self.sample_rate)
         size = self.ends[file] - self.starts[file]
-        start = self.starts[file] + generator.integers(0, max(1, size - length + 1))
-        return self.samples[start:min(start + length, self.ends[file])]
+        start = self.starts[file] + generator.integers(0, max(1, size - heard + 1))
+        crop = self.samples[start:min(start + heard, self.ends[file])].astype(np.float32) / 32767
+        return audio.resample(crop[None], rate, self.sample_rate)[0, :length]
 
     def crops(self, batch: int, length: int, rms: float, gain_db: float,
               generator: np.random.Generator) -> Tensor:
-        """Random crops, each file drawn in proportion to its length and brought to RMS `rms`.
+        """Random crops, each of a file as in `pick` that is brought to RMS `rms`.
 
         A further random gain of standard deviation `gain_db` and a random polarity are applied.
         Files shorter than `length` are padded with zeros.
@@ -106,10 +136,10 @@ class Corpus:
         Shape: `[batch, 1, length]`, float32.
         """
         out = np.zeros((batch, 1, length), np.float32)
-        where = generator.integers(0, len(self.samples), batch)
-        for row, file in zip(out, np.searchsorted(self.ends, where, side="right")):
+        for row, place in zip(out, generator.integers(0, len(self.samples), batch)):
+            file = self._at(place)
             crop = self.cut(file, length, generator)
-            gain = rms / (32767 * self.rms[file]) * 10 ** (generator.normal() * gain_db / 20)
+            gain = rms / self.rms[file] * 10 ** (generator.normal() * gain_db / 20)
             row[0, :len(crop)] = crop * (gain * generator.choice((-1, 1)))
         return torch.from_numpy(out)
 
@@ -164,7 +194,7 @@ def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> n
     Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
     """
     for _ in range(100):
-        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64) / 32767
+        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64)
         level = np.sqrt(np.mean(crop**2))
         if level > 1e-4:
             return np.resize(crop / level, length)

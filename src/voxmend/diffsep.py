@@ -200,10 +200,6 @@ class DiffSepRecipe(SeparationRecipe):
         mismatch: p_T.
         log_loss: ln(ε + 0.001) in place of ε.
         local_noise: as in `ScoreModel`.
-        begin: weights that the network begins with, which has parameters of their names and more,
-            as ScoreTasNet has those of a separator of its size; a bundled name or a path.
-
-    Raises `hub.PriorError` for weights to begin with that are damaged or of another network.
 
     Source: DiffSep, section 3.2.
     """
@@ -216,7 +212,6 @@ class DiffSepRecipe(SeparationRecipe):
     t_min: float = 0.03
     log_loss: bool = False
     local_noise: bool = False
-    begin: str = ""
 
     task: ClassVar[str] = "separate"
     use: ClassVar[str] = "voxmend separate --method diffsep --weights"
@@ -226,11 +221,8 @@ class DiffSepRecipe(SeparationRecipe):
         return self.process["sources"]
 
     def build(self) -> ScoreModel:
-        network = super().build()
-        if self.begin:
-            hub.begin_with(network, self.begin)
-        return MODELS[self.prediction](network, MixingSDE(**self.process), self.sample_rate,
-                                       self.local_noise)
+        return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
+                                       self.sample_rate, self.local_noise)
 
     def describe(self) -> dict:
         return {"prediction": self.prediction, "task": self.task, "process": self.process,

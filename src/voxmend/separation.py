@@ -68,7 +68,7 @@ def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
     """Random crops of `count` different speakers, whose sum is a mixture.
 
     The first file is at an RMS of 0.1, the others differ from it by a level uniform in
-    ±`level_db`. Files are drawn in proportion to their length.
+    ±`level_db`. Files are drawn as by `Corpus.pick`.
 
     Shape: `[count, length]`, float32.
 
@@ -85,7 +85,7 @@ def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
     for i, (voice, file) in enumerate(zip(voices, files.values())):
         crop = corpus.cut(file, length, generator)
         level = generator.uniform(-level_db, level_db) if i else 0.0
-        voice[:len(crop)] = crop * (0.1 / (32767 * corpus.rms[file]) * 10 ** (level / 20))
+        voice[:len(crop)] = crop * (0.1 / corpus.rms[file] * 10 ** (level / 20))
     return voices
 
 
@@ -99,6 +99,11 @@ class SeparationRecipe:
     Args:
         alone: share of the mixtures in which only the first voice speaks, so that a recording of
             one speaker is not shared among several.
+        balance, speed_range: how training crops are drawn, as in `Corpus.vary`; noise is heard at
+            these speeds, too. Ready mixtures stay as they are.
+        begin: as in `hub.begin_with`; a ScoreTasNet can begin with a ConvTasNet of its size.
+
+    Raises `hub.PriorError` for weights to begin with that are damaged or of another network.
     """
 
     name: str
@@ -114,8 +119,11 @@ class SeparationRecipe:
     clip_norm: float = 5.0
     level_db: float = 2.5
     alone: float = 0.0
+    balance: float = 1.0
+    speed_range: tuple[float, float] = (1.0, 1.0)
     sample_rate: int = 16000
     seed: int = 0
+    begin: str = ""
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "separator"
@@ -130,7 +138,10 @@ class SeparationRecipe:
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)
-        return hub.build_network(self.network, self.config)
+        network = hub.build_network(self.network, self.config)
+        if self.begin:
+            hub.begin_with(network, self.begin)
+        return network
 
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": not self.alone}

@@ -44,6 +44,9 @@ class PriorRecipe:
 
     The learning rate rises over `warmup` steps, stays, and falls linearly to zero over the last
     `decay` of `steps`; a run may be stopped earlier at any time, since the EMA is what ships.
+
+    Args:
+        balance, speed_range: how training crops are drawn, as in `Corpus.vary`.
     """
 
     name: str
@@ -59,6 +62,8 @@ class PriorRecipe:
     ema: float = 0.999
     clip_norm: float = 1.0
     gain_db: float = 3.0
+    balance: float = 1.0
+    speed_range: tuple[float, float] = (1.0, 1.0)
     sample_rate: int = 16000
     sigma_min: float = 0.002
     sigma_max: float = 2.0
@@ -332,6 +337,10 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     cache = Path(folder) / "cache"
     corpus, held_out = (Mixtures(part, recipe.ready, cache, recipe.sample_rate) if ready
                         else open_corpus(recipe, part, cache, noise) for part in folders)
+    if not ready:
+        corpus.vary(recipe.balance, recipe.speed_range)
+        if mixes:
+            corpus.noise.vary(speed_range=recipe.speed_range)
     clean = recipe.held_out(held_out).to(run.device)
     if run.checkpoint.exists():
         run.resume()

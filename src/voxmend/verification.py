@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from . import audio, hub
+from . import hub
 from .data import Corpus, draw_noise
 from .encoders import SILENCE
 from .training import trapezoid
@@ -111,11 +111,11 @@ class SpeakerRecipe:
     """How to train an encoder of speakers, `[B, 1, T]` → `[B, dim]`, by telling speakers apart.
 
     Loss: cross-entropy of `margin_logits`. A speaker at each of `speeds` counts as another one.
-    Speakers are drawn in proportion to a power of what there is of them, `balance`: 0 takes all
-    alike, 1 every second of the corpus. AdamW; the learning rate's course is `trapezoid`'s.
+    AdamW; the learning rate's course is `trapezoid`'s.
 
     Args:
         speakers: as many as the training folder has, or more.
+        balance: how training crops are drawn, as in `Corpus.vary`.
         seconds: mean length of the crops, which vary from two to four thirds of it.
         start: a trained encoder (bundled name or .safetensors), of which all but the last layer is
             taken over as it is.
@@ -148,6 +148,7 @@ class SpeakerRecipe:
     card: dict = field(default_factory=dict)
 
     sample_rate: ClassVar[int] = 16000
+    speed_range: ClassVar[tuple[float, float]] = (1.0, 1.0)
     product: ClassVar[str] = "encoder"
     use: ClassVar[str] = "voxmend speakers extract --encoder"
     ready: ClassVar[tuple[str, ...]] = ()
@@ -199,23 +200,17 @@ class SpeakerRecipe:
         if len(names) > self.speakers:
             raise ValueError(f"{corpus.folder}: has {len(names)} speakers and {self.name} "
                              f"{self.speakers}: set speakers={len(names)} in the recipe")
-        amounts = (corpus.ends - corpus.starts).astype(float)
-        share = np.bincount(owner, amounts) ** self.balance
-        drawn = generator.choice(len(names), self.batch, p=share / share.sum())
+        files = [corpus.pick(generator) for _ in range(self.batch)]
         speed = generator.integers(0, len(self.speeds), self.batch)
         waves = np.empty((self.batch, 1, length), np.float32)
-        for wave, who, pace in zip(waves, drawn, speed):
-            own = amounts * (owner == who)
-            file = generator.choice(len(own), p=own / own.sum())
+        for wave, file, pace in zip(waves, files, speed):
             wave[0] = self._heard(corpus, file, self.speeds[pace], length, generator)
-        return torch.from_numpy(waves), torch.from_numpy(drawn + speed * self.speakers)
+        return torch.from_numpy(waves), torch.from_numpy(owner[files] + speed * self.speakers)
 
     def _heard(self, corpus: Corpus, file: int, speed: float, length: int,
                generator: np.random.Generator) -> np.ndarray:
         """A crop at a speed, in some room and noise; a shorter file is repeated."""
-        crop = corpus.cut(file, round(speed * length), generator).astype(np.float32) / 32767
-        rate = round(speed * self.sample_rate)
-        crop = np.resize(audio.resample(crop[None], rate, self.sample_rate), length)
+        crop = np.resize(corpus.cut(file, length, generator, speed), length)
         if generator.random() < self.reverberant:
             crop = reverberate(crop, generator.uniform(0.1, 0.6), generator.uniform(0, 15),
                                generator, self.sample_rate)
