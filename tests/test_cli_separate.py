@@ -153,15 +153,15 @@ def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, cap
         shutil.copy(file, tmp_path)
     monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
     card = json.loads((tmp_path / "diffsep_enhancement.json").read_text())
-    card["sampling"] = {"sampler": "dpmpp_2m", "steps": 3}
+    card["sampling"] = {"sampler": "dpmpp_2m", "steps": 3, "polarities": 2}
     (tmp_path / "diffsep_enhancement.json").write_text(json.dumps(card))
     source = wav("in.wav", voice(0.5))
-    for options, used in (([], ("dpmpp_2m", 3)), (["--steps", 2], ("dpmpp_2m", 2)),
-                          (["--sampler", "euler"], ("euler", diffsep.STEPS))):
+    for options, used in (([], ("dpmpp_2m", 3, 2)), (["--steps", 2], ("dpmpp_2m", 2, 2)),
+                          (["--sampler", "euler"], ("euler", diffsep.STEPS, 1))):
         assert run(capsys, "enhance", source, tmp_path / "out.wav", *options, "--device", "cpu",
                    "--overwrite")[0] == 0
         entry = json.loads((tmp_path / "out.wav.json").read_text())
-        assert (entry["sampler"], entry["steps"]) == used
+        assert (entry["sampler"], entry["steps"], entry["polarities"]) == used
 
 
 def test_samplers_of_the_command_are_those_there_are():

@@ -73,18 +73,20 @@ def test_segments_equal_the_whole(rate, channels):
     assert np.abs(found - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("polarities", [1, 2])
 @pytest.mark.parametrize("sampler", ["predictor_corrector", "heun", "ancestral"])
-def test_diffsep_draws_the_same_in_segments_as_whole(sampler):
+def test_diffsep_draws_the_same_in_segments_as_whole(sampler, polarities):
     """Noise and normalisation belong to the recording; the exact score sees single samples."""
     model, wave = exact_model(), np.tile(talk(1, 1), 27) + 0.1
-    run = Separator(by_diffsep(model, sampler, 6, seed=3), 2, RATE)
+    run = Separator(by_diffsep(model, sampler, 6, 3, polarities), 2, RATE)
     whole = torch.from_numpy((wave - wave.mean()) / wave.std()).float()[None, None]
     with torch.no_grad():
-        drawn = diffsep.draw(model, whole, sampler, 6, NoiseStream(3, shared=False))[0]
+        drawn = diffsep.draw(model, whole, sampler, 6, NoiseStream(3, shared=False),
+                             polarities=polarities)[0]
     found = run(wave, RATE)
     np.testing.assert_allclose(found, wave.std() * drawn.numpy(), atol=1e-4)
     np.testing.assert_array_equal(found, run(wave, RATE))
-    other = Separator(by_diffsep(model, sampler, 6, seed=4), 2, RATE)(wave, RATE)
+    other = Separator(by_diffsep(model, sampler, 6, 4, polarities), 2, RATE)(wave, RATE)
     assert np.abs(found - other).max() > 0.01
 
 
@@ -204,7 +206,7 @@ def test_memory_does_not_grow_with_length():
 
 def test_progress_rises_to_the_end():
     seen, reader = [], audio.ArrayReader(talk(25, 1)[None], RATE)
-    run = Separator(by_diffsep(exact_model(), "euler", 4), 2, RATE, steps=4)
+    run = Separator(by_diffsep(exact_model(), "euler", 2, polarities=2), 2, RATE, steps=4)
     for _ in run.stream(reader, seen.append):
         pass
     assert seen[-1] == reader.frames and max(seen) == seen[-1] and len(set(seen)) > 8

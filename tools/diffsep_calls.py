@@ -18,7 +18,8 @@ from voxmend import diffsep, hub
 from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, ScoreModel
 from voxmend.training import open_corpus
 
-SAMPLINGS = {"ancestral": (1, 2, 3, 5, 10, 30), "dpmpp_2m": (2, 10)}
+SAMPLINGS = [("ancestral", n, polarities) for polarities in (1, 2) for n in (1, 2, 3, 5, 10)]
+SAMPLINGS += [("ancestral", 30, 1), ("dpmpp_2m", 2, 1), ("dpmpp_2m", 10, 1)]
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 
 
@@ -46,11 +47,10 @@ def main(weights: str, speech: str, cache: str, noise: str | None = None) -> Non
         name="", config={}, steps=0, process=card["process"], sample_rate=card["sample_rate"])
     corpus = open_corpus(recipe, Path(speech), Path(cache), noise and Path(noise))
     voices = recipe.held_out(corpus)
-    print("| sampler | calls | SI-SNR improvement, dB |\n|---|---|---|")
-    for sampler, numbers in SAMPLINGS.items():
-        for calls in numbers:
-            (gain,) = recipe.validate(model, voices, sampler, calls).values()
-            print(f"| {sampler} | {calls} | {gain:.2f} |", flush=True)
+    print("| sampler | polarities | calls | SI-SNR improvement, dB |\n|---|---|---|---|")
+    for sampler, steps, polarities in SAMPLINGS:
+        gain = recipe.gains(model, voices, sampler, steps, polarities).mean()
+        print(f"| {sampler} | {polarities} | {steps * polarities} | {gain:.2f} |", flush=True)
     print("\n| σ | error / variance |\n|---|---|")
     for time in TIMES:
         print("| {:.2f} | {:.3f} |".format(*error(model, voices, time)), flush=True)

@@ -11,6 +11,7 @@ Source: Scheibler et al. 2023, "Diffusion-based generative speech source separat
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +25,7 @@ from .data import Corpus, draw_noise
 from .denoiser import broadcast, edm_coefficients
 from .processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
 from .samplers import SAMPLERS, Denoise
-from .separation import SeparationRecipe, check_mixture, pit_si_snr, si_snr
+from .separation import SeparationRecipe, both_polarities, check_mixture, pit_si_snr, si_snr
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
@@ -136,16 +137,20 @@ def normalise(mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = STEPS,
-         noise=torch.randn_like, callback=None) -> Tensor:
+         noise=torch.randn_like, callback=None, polarities: int = 1) -> Tensor:
     """Sources that a mixture may have, from a posterior draw.
 
     Args:
         mixture: of zero mean and unit variance.
         sampler: `PAPER`, with two network calls a step, or a name in `samplers.SAMPLERS`.
         noise, callback: as in `samplers`.
+        polarities: 2 makes it the mean of two draws, by `both_polarities`.
 
     Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for an unknown sampler.
     """
+    if polarities == 2:
+        return both_polarities(partial(draw, model, sampler=sampler, steps=steps, noise=noise,
+                                       callback=callback), mixture)
     if sampler not in (PAPER, *SAMPLERS):
         raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join((PAPER, *SAMPLERS))}")
     process, times = model.process_of(mixture), time_grid(steps)
@@ -159,7 +164,7 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
 
 @torch.no_grad()
 def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps: int = STEPS,
-             seed: int = 0) -> np.ndarray:
+             seed: int = 0, polarities: int = 1) -> np.ndarray:
     """The sources of a mixture at the model's sample rate; for enhancement [speech, noise].
 
     A constant, silence for instance, is shared equally. `Separator` takes signals of any length.
@@ -177,7 +182,7 @@ def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps
         return torch.randn(like.shape, generator=generator).to(like)
 
     normal, mean, deviation = normalise(torch.from_numpy(mixture)[None, None].to(device))
-    sources = draw(model, normal, sampler, steps, noise)
+    sources = draw(model, normal, sampler, steps, noise, polarities=polarities)
     return (deviation * sources + mean / sources.shape[1])[0].cpu().numpy()
 
 
@@ -228,9 +233,9 @@ class DiffSepRecipe(SeparationRecipe):
         return {"prediction": self.prediction, "task": self.task, "process": self.process,
                 "local_noise": self.local_noise}
 
-    def held_out(self, corpus: Corpus) -> Tensor:
-        """The voices of 16 fixed mixtures of 4 s."""
-        return self._normal(self._voices(corpus, 16, 4.0, np.random.default_rng(1)))
+    def held_out(self, corpus: Corpus, count: int = 16) -> Tensor:
+        """The voices of fixed mixtures of 4 s."""
+        return self._normal(self._voices(corpus, count, 4.0, np.random.default_rng(1)))
 
     @staticmethod
     def _normal(voices: Tensor) -> Tensor:
@@ -270,15 +275,23 @@ class DiffSepRecipe(SeparationRecipe):
         return pit_si_snr(estimates, voices) - si_snr(mixture, voices).mean(-1)
 
     @torch.no_grad()
-    def validate(self, model: ScoreModel, voices: Tensor, sampler: str = "ancestral",
-                 steps: int = 2) -> dict[str, float]:
-        """Mean `gain` by a sampler and its steps, of ancestral sampling as many network calls."""
+    def gains(self, model: ScoreModel, voices: Tensor, sampler: str = "ancestral", steps: int = 1,
+              polarities: int = 2) -> Tensor:
+        """`gain` of what `draw` makes of the mixtures; by default of the mean in two calls.
+
+        Shape: `[B, K, T]` to `[B]`, in dB.
+        """
         rng, gains = torch.Generator().manual_seed(1), []
         for sources in voices.split(4):
             estimates = draw(model, sources.sum(1, keepdim=True), sampler, steps,
-                             lambda like: torch.randn(like.shape, generator=rng).to(like))
+                             lambda like: torch.randn(like.shape, generator=rng).to(like),
+                             polarities=polarities)
             gains.append(self.gain(estimates, sources))
-        return {f"{self.sources} voices": round(torch.cat(gains).mean().item(), 3)}
+        return torch.cat(gains)
+
+    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
+        """Mean of `gains`."""
+        return {f"{self.sources} voices": round(self.gains(model, voices).mean().item(), 3)}
 
 
 @dataclass
@@ -316,5 +329,6 @@ class EnhancementRecipe(DiffSepRecipe):
         """SI-SNR of the speech over that of the noisy speech."""
         return si_snr(estimates[:, 0], voices[:, 0]) - si_snr(voices.sum(1), voices[:, 0])
 
-    def validate(self, model: ScoreModel, voices: Tensor, *sampling) -> dict[str, float]:
-        return {"speech": super().validate(model, voices, *sampling)["2 voices"]}
+    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
+        """Mean of `gains`."""
+        return {"speech": round(self.gains(model, voices).mean().item(), 3)}

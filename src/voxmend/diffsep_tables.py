@@ -26,8 +26,9 @@ from .data import Corpus, audio_files, draw_noise
 from .restorer import Restorer
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
-SAMPLINGS = {"predictor-corrector, 60 calls": (diffsep.PAPER, 30)} | {
-    f"ancestral, {calls} calls": ("ancestral", calls)
+SAMPLINGS = {"predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
+             "both polarities, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2}} | {
+    f"ancestral, {calls} calls": {"sampler": "ancestral", "steps": calls}
     for calls in (2, 5, 10, 20, 30)}
 SNRS = (0, 5, 10)
 
@@ -173,12 +174,11 @@ class Comparison:
                    self.prior)
         if self.separator:
             yield "Conv-TasNet", self._heard(partial(separation.separate, self.separator),
-                                             self.separator_rate), self.separator
+                                             self.separator_rate), self.separator.network
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
         for name, model in self.models.items():
-            for label, (sampler, count) in SAMPLINGS.items():
-                separate = partial(diffsep.separate, model, sampler=sampler, steps=count,
-                                   seed=self.seed)
+            for label, sampling in SAMPLINGS.items():
+                separate = partial(diffsep.separate, model, seed=self.seed, **sampling)
                 yield (f"{name}, {label}", self._heard(separate, model.sample_rate, wanted),
                        model.network)
 

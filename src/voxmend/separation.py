@@ -3,6 +3,7 @@
 Mixtures are made on the fly from the same folders of clean speech that train a prior, or ready.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -61,6 +62,30 @@ def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
     error = (estimates.unsqueeze(2) - sources.unsqueeze(1)).square().sum(-1)
     energy = sources.square().sum(-1).unsqueeze(1) + 1e-8 * mixture
     return _best_order(10 * torch.log10(energy / (error + floor * mixture)))
+
+
+def in_order_of(voices: Tensor, others: Tensor) -> Tensor:
+    """Voices in the order π that is nearest to that of others, max_π Σ_k ⟨other_k, voice_π(k)⟩.
+
+    Shape: `[B, K, T]`, `[B, K, T]` to the first's shape.
+    """
+    orders = torch.tensor(list(permutations(range(voices.shape[1]))), device=voices.device)
+    match = torch.einsum("bkt,bjt->bkj", others, voices)
+    places = torch.arange(voices.shape[1], device=voices.device)
+    best = orders[match[:, places, orders].sum(-1).argmax(-1)]
+    return voices.gather(1, best.unsqueeze(-1).expand_as(voices))
+
+
+def both_polarities(separate: Callable[[Tensor], Tensor], mixture: Tensor) -> Tensor:
+    """Mean of the sources of a mixture and of minus those of minus the mixture.
+
+    The polarity of a recording cannot be heard and says nothing of its sources, but a network errs
+    differently in either: its errors become smaller in the mean, as in that of an ensemble.
+
+    Shape: `[B, 1, T]` to `[B, K, T]`.
+    """
+    sources = separate(mixture)
+    return (sources + in_order_of(-separate(-mixture), sources)) / 2
 
 
 def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
@@ -170,10 +195,12 @@ class SeparationRecipe:
         return self._voices(corpus, 32, 4.0, np.random.default_rng(1))
 
     def examples(self, corpus: Corpus, step: int) -> tuple[Tensor]:
-        """The voices of a step, `[batch, K, T]`."""
+        """The voices of a step, of random polarity where they are mixed here, `[batch, K, T]`."""
         generator = np.random.default_rng([self.seed, step])
         voices = self._voices(corpus, self.batch, self.seconds, generator)
         voices[generator.random(self.batch) < self.alone, 1:] = 0
+        if isinstance(corpus, Corpus):
+            voices *= torch.from_numpy(generator.choice((-1, 1), (self.batch, self.sources, 1)))
         return (voices,)
 
     def loss(self, network: nn.Module, voices: Tensor) -> Tensor:
@@ -193,30 +220,36 @@ class SeparationRecipe:
         return [torch.optim.Adam(network.parameters(), lr=self.learning_rate)]
 
 
-class MatchedLevels(nn.Module):
-    """A network whose loss leaves the levels of its voices open, `pit_si_snr`, as one that tells
-    them: each voice is scaled to be nearest to the mixture.
+class Separation(nn.Module):
+    """A trained network's voices, by `both_polarities` and at the levels they have in the mixture.
 
-    That is the right level for voices that are uncorrelated.
+    Where its loss leaves the levels open, as `pit_si_snr` does, each voice is scaled to be nearest
+    to the mixture: the right level for voices that are uncorrelated.
+
+    Shape: `[B, 1, T]` to `[B, K, T]`.
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, open_levels: bool):
         super().__init__()
-        self.network = network
+        self.network, self.open_levels = network, open_levels
 
     def forward(self, mixture: Tensor) -> Tensor:
+        return both_polarities(self._voices, mixture)
+
+    def _voices(self, mixture: Tensor) -> Tensor:
         voices = self.network(mixture)
+        if not self.open_levels:
+            return voices
         energy = voices.square().sum(-1, keepdim=True) + 1e-12
         return (voices * mixture).sum(-1, keepdim=True) / energy * voices
 
 
-def load_separator(path: Path, device: str = "cpu") -> nn.Module:
-    """A trained separator, `[B, 1, T]` to `[B, K, T]`; raises `hub.PriorError`, a ValueError."""
+def load_separator(path: Path, device: str = "cpu") -> Separation:
+    """A trained separator; raises `hub.PriorError`, a ValueError."""
     card = hub.read_card(path)
     if card.get("prediction") != "sources":
         raise hub.PriorError(f"{path}: not a separator; train one with recipes/conv_tasnet.py")
-    network = hub.load_model(path, card, device)
-    return MatchedLevels(network) if card.get("open_levels", True) else network
+    return Separation(hub.load_model(path, card, device), card.get("open_levels", True))
 
 
 def check_mixture(mixture: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ Neighbouring segments share 2 s, in which they see the same noise and the order 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,9 @@ class Separator:
         align = Aligner(self.sources, reader.channels, overlap)
 
         def separate(chunk, start):
-            callback = progress and (lambda i, _: progress(
-                start + chunk.shape[1] * (i + 1) // self.steps))
+            done = count(1)
+            callback = progress and (lambda *_: progress(
+                start + chunk.shape[1] * next(done) // self.steps))
             sources = self._take_apart(chunk, start, rate, mean, level, callback)
             if self.enhances:
                 return np.concatenate([sources[0], chunk - sources[0]])
@@ -121,14 +123,15 @@ class Separator:
         return sources
 
 
-def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed: int = 0) -> Apart:
+def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed: int = 0,
+               polarities: int = 1) -> Apart:
     """A draw from a DiffSep with noise that belongs to a position and is common to all channels."""
     device = next(model.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
         noise = NoiseStream([seed] * len(mixture), start, shared=False)
-        return diffsep.draw(model, mixture.to(device), sampler, steps, noise, callback)
+        return diffsep.draw(model, mixture.to(device), sampler, steps, noise, callback, polarities)
 
     return apart
 
@@ -169,7 +172,8 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
         method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
         weights: as in `find_weights`.
         sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
-            suits them, or the paper's.
+            suits them, or the paper's. With another sampler than the card's it is one draw, not
+            the mean of both polarities.
         seed: same seed, same result.
 
     Raises ValueError for weights made for something else and options that the method lacks.
@@ -185,9 +189,11 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
         return Separator(by_network(network), card.get("sources", 2), card["sample_rate"],
                          task == "enhance", entry=entry)
     model = diffsep.load_model(path, str(place), task)
-    suited = hub.read_card(path).get("sampling", {})
-    steps = steps or (None if sampler else suited.get("steps")) or STEPS
-    sampler = sampler or suited.get("sampler", PAPER)
-    return Separator(by_diffsep(model, sampler, steps, seed), model.process.sources,
-                     model.sample_rate, task == "enhance", steps,
-                     {**entry, "sampler": sampler, "steps": steps, "seed": seed})
+    sampling = {"sampler": sampler or PAPER, "steps": STEPS, "polarities": 1}
+    if sampler is None:
+        sampling |= hub.read_card(path).get("sampling", {})
+    sampling |= {"steps": steps} if steps else {}
+    sampling["seed"] = seed
+    return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
+                     task == "enhance", sampling["steps"] * sampling["polarities"],
+                     entry | sampling)
