@@ -1,7 +1,7 @@
 """DiffSep's tables: voices out of mixtures and speech out of noise, by so many network calls.
 
-Every DiffSep has a row with its paper's sampler, which makes 60 calls, one with the posterior mean as
-a single call says it, averaged over `both_polarities`, and rows with 2 to 30 calls of ancestral
+Every DiffSep has a row with its paper's sampler, which makes 60 calls, one with the posterior mean
+as a single call says it, averaged over `both_polarities`, and rows with 2 to 30 calls of ancestral
 sampling, one a step: two of them end near the posterior mean, and with more the noise that it adds
 mends the errors of the steps before, which solvers of the ODE carry on. Beside them stand the
 prior's own task and what does without diffusion.
