@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from conftest import CONFIG, voice
 from voxmend import audio, hub, training
@@ -218,3 +219,14 @@ def test_bundled_weights_fit_their_cards(path):
     if card.get("prediction") != "voices":
         model = hub.load_model(path, card)
         assert all(p.isfinite().all() and p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [training.PriorRecipe, training.EpsilonRecipe])
+def test_a_prior_is_trained_further(kind, prior, corpus, tmp_path):
+    """After a step of no length it is still what it began with, and its file says so."""
+    recipe = kind(name="tiny", network="FrameConvNeXt", steps=1, batch=2, seconds=0.25,
+                  config=CONFIG, learning_rate=0.0, begin=str(prior))
+    run = training.train(recipe, corpus, tmp_path / "run")
+    expected = load_file(prior)
+    for name, tensor in load_file(run.product).items():
+        torch.testing.assert_close(tensor.float(), expected[name], rtol=1e-3, atol=1e-6)

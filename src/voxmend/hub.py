@@ -54,15 +54,20 @@ def networks() -> dict[str, type[nn.Module]]:
                                     ScoreTasNet)}
 
 
-def build_network(name: str, config: dict) -> nn.Module:
-    """A network by its name in `networks()`; raises ValueError for an unknown one."""
+def build_network(name: str, config: dict, begin: str = "") -> nn.Module:
+    """A network by its name in `networks()`, with the weights it begins with, if any, as in
+    `begin_with`; raises ValueError for an unknown one.
+    """
     known = networks()
     if name not in known:
         raise ValueError(f"unknown network {name!r}; known: {', '.join(known)}")
     try:
-        return known[name](**config)
+        network = known[name](**config)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
+    if begin:
+        begin_with(network, begin)
+    return network
 
 
 def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
@@ -134,7 +139,10 @@ def _model(network: nn.Module, card: dict) -> nn.Module:
 
 
 def begin_with(network: nn.Module, name_or_path: str) -> None:
-    """Gives a network the weights of a smaller one; those that only it has stay as they are.
+    """Gives a network the weights of one like it; those that only it has stay as they are.
+
+    So a network is trained further on other data, and a larger one begins with what a part of it
+    has learnt. Weights are those of a bundled name or a path.
 
     Raises PriorError for a name that is unknown, a file that is damaged, and one whose weights
     are not all in the network.

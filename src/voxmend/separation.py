@@ -163,10 +163,7 @@ class SeparationRecipe:
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config)
-        if self.begin:
-            hub.begin_with(network, self.begin)
-        return network
+        return hub.build_network(self.network, self.config, self.begin)
 
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": not self.alone}

@@ -47,6 +47,10 @@ class PriorRecipe:
 
     Args:
         balance, speed_range: how training crops are drawn, as in `Corpus.vary`.
+        begin: as in `hub.begin_with`.
+
+    `build` raises `hub.PriorError` for weights to begin with that are damaged or of another
+    network.
     """
 
     name: str
@@ -69,6 +73,7 @@ class PriorRecipe:
     sigma_max: float = 2.0
     sigma_data: float = 0.1
     seed: int = 0
+    begin: str = ""
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "prior"
@@ -81,8 +86,9 @@ class PriorRecipe:
 
     def build(self) -> EDMDenoiser:
         torch.manual_seed(self.seed)
-        return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
-                           self.sigma_min, self.sigma_max, self.sigma_data)
+        network = hub.build_network(self.network, self.config, self.begin)
+        return EDMDenoiser(network, self.sample_rate, self.sigma_min, self.sigma_max,
+                           self.sigma_data)
 
     def describe(self) -> dict:
         """What a card says of the use of the weights."""
@@ -157,7 +163,7 @@ class EpsilonRecipe(PriorRecipe):
 
     def build(self) -> EpsilonDenoiser:
         torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config)
+        network = hub.build_network(self.network, self.config, self.begin)
         return EpsilonDenoiser(network, build_betas(self.betas), self.sample_rate, self.sigma_data)
 
     def describe(self) -> dict:
