@@ -13,7 +13,8 @@ recipe = SeparationRecipe(
     batch=2,
     seconds=2.0,
     alone=0.1,
-    card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
+    card={"sampling": {"polarities": 2},
+          "data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
                   "(read English, CC BY 4.0)",
           "licence": "Apache-2.0"},
 )

@@ -24,7 +24,8 @@ recipe = DiffSepRecipe(
     alone=0.1,
     learning_rate=1e-3,
     warmup=100,
-    # one call says the posterior mean, which these weights find better than a draw
+    # one call says the posterior mean, which these weights find better than a draw; the mean of
+    # what it says in either polarity is better still
     card={"sampling": {"sampler": "ancestral", "steps": 1, "polarities": 2},
           "data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
                   "(read English, CC BY 4.0)",

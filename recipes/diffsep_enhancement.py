@@ -15,13 +15,14 @@ recipe = EnhancementRecipe(
     prediction="differences",
     local_noise=False,
     log_loss=True,
-    mismatch=0.6,  # where sampling starts is what two calls depend on
+    mismatch=0.6,  # the call where sampling starts is all that the card's sampling makes
     steps=4100,
     batch=8,
     seconds=2.0,
     learning_rate=2e-3,
     warmup=200,
-    # one call says the posterior mean, which these weights find better than a draw
+    # one call says the posterior mean, which these weights find better than a draw; the mean of
+    # what it says in either polarity is better still
     card={"sampling": {"sampler": "ancestral", "steps": 1, "polarities": 2},
           "data": "LibriSpeech train-clean-5 and train-clean-100 (read English, CC BY 4.0), and "
                   "1.7 h of noise (CC0, CC BY, CC BY-SA)",

@@ -223,7 +223,7 @@ REFUSED = [
      "made to enhance, not to separate"),
     ("enhance", ["--method", "segan", "--weights", "diffsep"], "no SEGAN; train one with recipes/"),
     ("enhance", ["--weights", "segan"], "no DiffSep; train one"),
-    ("enhance", ["--method", "segan", "--steps", 5], "segan makes one network call; leave out"),
+    ("enhance", ["--method", "segan", "--steps", 5], "segan takes no sampler; leave out"),
     ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
     ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
     ("enhance", ["--weights", "PRIOR"], "no DiffSep; train one with recipes/diffsep.py"),

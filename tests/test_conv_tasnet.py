@@ -158,32 +158,63 @@ def test_levels_are_matched_only_where_the_loss_leaves_them_open(alone, tmp_path
                      hub.load_model(run.product, hub.read_card(run.product)))
     mixture = torch.randn(1, 1, 4000)
     with torch.no_grad():
-        voices, either = network(mixture), [bare(mixture)[0], -bare(-mixture)[0]]
-    if not alone:  # least squares for each voice by itself
-        either = [torch.stack([v * torch.linalg.lstsq(v[:, None], mixture[0, 0]).solution
-                               for v in own]) for own in either]
-    expected = min(((either[0] + other) / 2 for other in (either[1], either[1].flip(0))),
-                   key=lambda mean: -mean.square().sum())  # of all orders the likest
-    torch.testing.assert_close(voices[0], expected, rtol=1e-3, atol=1e-4)
+        voices, own = network(mixture), bare(mixture)
+    if alone:
+        assert torch.equal(voices, own)
+    else:
+        remainder = ((mixture - voices) * voices).sum(-1)
+        assert remainder.abs().max() < 1e-3 * mixture.square().sum()
+        likeness = torch.cosine_similarity(own, voices, dim=-1).abs()
+        torch.testing.assert_close(likeness, torch.ones_like(likeness))
 
 
-def test_orders_are_found_and_polarities_averaged():
+def test_voices_are_put_in_the_order_of_others():
     rng = torch.Generator().manual_seed(0)
     voices = torch.randn(5, 3, 400, generator=rng)
-    orders = torch.stack([torch.randperm(3, generator=rng) for _ in range(5)])
-    shuffled = torch.stack([v[order] for v, order in zip(voices, orders)])
+    shuffled = torch.stack([v[torch.randperm(3, generator=rng)] for v in voices])
     noisy = voices + 0.5 * torch.randn(5, 3, 400, generator=rng)
     assert torch.equal(separation.in_order_of(shuffled, noisy), voices)
 
-    def biased(mixture):
-        """Odd parts of the mixture, with an even error, in an order that its sign sets."""
-        parts = torch.cat([0.7 * mixture, 0.3 * mixture.roll(1, -1)], 1) + 0.1 * mixture.abs()
-        return parts if mixture[0, 0, 0] > 0 else parts.flip(1)
 
-    mixture = torch.randn(1, 1, 400, generator=rng)
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_errs_by_polarity_is_averaged(ordered):
+    """Odd parts of the mixture with an even error; unordered, in an order that its sign sets."""
+    mixture = torch.randn(1, 1, 400, generator=torch.Generator().manual_seed(0))
     mixture[..., 0] = 1.0
+
+    def separate(mixture):
+        parts = torch.cat([0.7 * mixture, 0.3 * mixture.roll(1, -1)], 1) + 0.1 * mixture.abs()
+        return parts if ordered or mixture[0, 0, 0] > 0 else parts.flip(1)
+
     expected = torch.cat([0.7 * mixture, 0.3 * mixture.roll(1, -1)], 1)
-    torch.testing.assert_close(separation.both_polarities(biased, mixture), expected)
+    found = separation.over_polarities(separate, mixture, 2, ordered)
+    torch.testing.assert_close(found, expected)
+    once = separation.over_polarities(separate, mixture, 1, ordered)
+    torch.testing.assert_close(once, separate(mixture))
+    with pytest.raises(ValueError, match="two polarities, not 3"):
+        separation.over_polarities(separate, mixture, 3)
+
+
+def test_speech_and_noise_are_not_taken_for_each_other():
+    """One polarity takes nearly all for speech and the other little: the mean is between."""
+    mixture = torch.ones(1, 1, 10)
+
+    def enhance(mixture):
+        share = 0.9 if mixture[0, 0, 0] > 0 else 0.2
+        return torch.cat([share * mixture, (1 - share) * mixture], 1)
+
+    found = separation.over_polarities(enhance, mixture, 2, ordered=True)
+    torch.testing.assert_close(found, torch.tensor([0.55, 0.45]).view(1, 2, 1).expand(1, 2, 10))
+
+
+def test_each_voice_is_heard_in_either_polarity(tmp_path, speech):
+    """Of mixtures made here, not of ready ones, which are real."""
+    plan, corpus = tiny_recipe(1, batch=64), Corpus(speech / "train", tmp_path / "cache")
+    (voices,) = plan.examples(corpus, 3)
+    same = plan._voices(corpus, 64, plan.seconds, np.random.default_rng([plan.seed, 3]))
+    signs = (voices * same).sum(-1).sign()
+    torch.testing.assert_close(voices, signs.unsqueeze(-1) * same)
+    assert {tuple(pair) for pair in signs.tolist()} == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
 
 
 def test_a_silent_source_asks_for_silence():

@@ -148,7 +148,8 @@ def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     hub.save_prior(tmp_path / "a.safetensors", separator.state_dict(), {})
     own = recipe(network="ScoreTasNet", config=config, process={"sources": sources})
     fresh = own.build().network.state_dict()
-    model = replace(own, begin=str(tmp_path / "a.safetensors")).build().requires_grad_(False)
+    model = own.build().requires_grad_(False)
+    hub.begin_with(model.network, str(tmp_path / "a.safetensors"))
     begun, known = model.network.state_dict(), separator.state_dict()
     for name, weight in fresh.items():
         assert torch.equal(begun[name], known.get(name, weight)), name
@@ -160,14 +161,12 @@ def test_a_score_tasnet_begins_with_what_a_separator_knows(sources, tmp_path):
     kept = model.process.stack(c_skip * v * torch.tensor([0.0] + [1.0] * (sources - 1))[:, None], 0)
     torch.testing.assert_close(found - kept, voices, atol=1e-3, rtol=1e-3)
     with pytest.raises(hub.PriorError, match="FrameConvNeXt cannot begin with it"):
-        recipe(begin=str(tmp_path / "a.safetensors")).build()
+        hub.begin_with(recipe().build().network, str(tmp_path / "a.safetensors"))
     with pytest.raises(hub.PriorError, match="ScoreTasNet cannot begin with it .*size mismatch"):
-        recipe(network="ScoreTasNet", config={**config, "B": 6}, process={"sources": sources},
-               begin=str(tmp_path / "a.safetensors")).build()
+        hub.begin_with(ScoreTasNet(**{**config, "B": 6}), str(tmp_path / "a.safetensors"))
     (tmp_path / "a.safetensors").write_bytes(b"damaged")
     with pytest.raises(hub.PriorError, match="a.safetensors: ScoreTasNet cannot begin with it"):
-        recipe(network="ScoreTasNet", config=config, process={"sources": sources},
-               begin=str(tmp_path / "a.safetensors")).build()
+        hub.begin_with(ScoreTasNet(**config), str(tmp_path / "a.safetensors"))
     network = ScoreTasNet(**config)
     x, noise = torch.randn(2, sources, 1001, requires_grad=True), torch.tensor([0.1, 0.2])
     with torch.no_grad():

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from conftest import CONFIG, voice
 from voxmend import audio, hub, training
 from voxmend.data import Corpus
+from voxmend.diffsep import EnhancementRecipe
 from voxmend.schedules import linear_betas
 
 RECIPE = '''
@@ -192,13 +193,22 @@ def test_crops_at_a_speed_are_as_much_higher(tmp_path):
 
 
 def test_training_varies_what_it_hears_and_validation_does_not(corpus, tmp_path, monkeypatch):
-    calls, vary = [], Corpus.vary
-    monkeypatch.setattr(Corpus, "vary", lambda speech, *options: calls.append(
-        (speech.folder.name, *options)) or vary(speech, *options))
-    recipe = training.PriorRecipe(name="tiny", network="FrameConvNeXt", steps=1, batch=2,
-                                  seconds=0.25, config=CONFIG, balance=0.5, speed_range=(0.9, 1.1))
-    training.train(recipe, corpus, tmp_path / "run")
-    assert calls == [("train",), ("val",), ("train", 0.5, (0.9, 1.1))]
+    heard, cut = {}, Corpus.cut
+
+    def spy(speech, file, length, generator, speed=None):
+        heard.setdefault(speech.folder.name, set()).add((speech.speed_range, speech.balance))
+        return cut(speech, file, length, generator, speed)
+
+    monkeypatch.setattr(Corpus, "cut", spy)
+    (corpus / "hum").mkdir()
+    audio.save(corpus / "hum" / "a.flac", voice(3.0, seed=9), 16000)
+    options = dict(name="tiny", network="FrameConvNeXt", steps=1, batch=2, seconds=0.25,
+                   balance=0.5, speed_range=(0.9, 1.1))
+    training.train(training.PriorRecipe(**options, config=CONFIG), corpus, tmp_path / "prior")
+    assert heard == {"train": {((0.9, 1.1), 0.5)}, "val": {((1.0, 1.0), 1.0)}}
+    recipe = EnhancementRecipe(**options, config={**CONFIG, "inputs": 2}, prediction="differences")
+    training.train(recipe, corpus, tmp_path / "enhancer", noise=corpus / "hum")
+    assert heard["hum"] == {((0.9, 1.1), 1.0), ((1.0, 1.0), 1.0)}  # in training, in validation
 
 
 def test_validation_leaves_running_statistics_alone(corpus, tmp_path):
@@ -223,10 +233,15 @@ def test_bundled_weights_fit_their_cards(path):
 
 @pytest.mark.parametrize("kind", [training.PriorRecipe, training.EpsilonRecipe])
 def test_a_prior_is_trained_further(kind, prior, corpus, tmp_path):
-    """After a step of no length it is still what it began with, and its file says so."""
+    """After a step of no length it is what it began with; a resumed run does not begin again."""
     recipe = kind(name="tiny", network="FrameConvNeXt", steps=1, batch=2, seconds=0.25,
                   config=CONFIG, learning_rate=0.0, begin=str(prior))
     run = training.train(recipe, corpus, tmp_path / "run")
     expected = load_file(prior)
     for name, tensor in load_file(run.product).items():
         torch.testing.assert_close(tensor.float(), expected[name], rtol=1e-3, atol=1e-6)
+    assert hub.read_card(run.product)["training"]["begin"] == prior.stem
+    recipe.begin = "gone"
+    training.train(recipe, corpus, tmp_path / "run", steps=2, resume=True)
+    with pytest.raises(hub.PriorError, match="gone: no such prior"):
+        training.train(recipe, corpus, tmp_path / "other")

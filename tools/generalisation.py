@@ -1,40 +1,44 @@
-"""What DiffSep's weights bring to speakers and noise they were trained with and to others.
+"""What DiffSep's weights bring to speakers and noise they were trained with, and to others.
 
-    python tools/generalisation.py WEIGHTS CACHE SNR SPEECH:NOISE [SPEECH:NOISE ...]
-    python tools/generalisation.py WEIGHTS CACHE - SPEECH [SPEECH ...]
+    python tools/generalisation.py WEIGHTS CACHE SPEECH ...
+    python tools/generalisation.py WEIGHTS CACHE SPEECH:NOISE ...
 
-WEIGHTS is a bundled name or a file, CACHE keeps recordings decoded. Prints for each pair of
-folders, or folder, the mean SI-SNR improvement in dB, and its standard error, of one call in either
-polarity on 64 random mixtures of 4 s; to enhance at SNR dB, to separate at ±2.5 dB.
+WEIGHTS is a bundled name or a file that separates, or with NOISE one that enhances; CACHE keeps
+recordings decoded. Prints for each folder, or pair of folders, the mean SI-SNR improvement in dB,
+and its standard error, on 64 random mixtures of 4 s, to enhance at 5 dB.
 """
 
 import math
 import sys
 from pathlib import Path
 
-import torch
-
 from voxmend import diffsep, hub
+from voxmend.data import Corpus
 from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe
-from voxmend.training import open_corpus
+
+COUNT, SNR = 64, (5.0, 5.0)
 
 
-@torch.no_grad()
-def main(weights: str, cache: str, snr: str, *pairs: str) -> None:
+def main(weights: str, cache: str, *folders: str) -> None:
     path = hub.find_prior(weights)
     card, model = hub.read_card(path), diffsep.load_model(path)
     options = dict(name="", config={}, steps=0, process=card["process"],
                    sample_rate=card["sample_rate"])
-    recipe = (DiffSepRecipe(**options) if snr == "-"
-              else EnhancementRecipe(**options, snr_db=(float(snr), float(snr))))
+    enhances = model.task == "enhance"
+    recipe = EnhancementRecipe(**options, snr_db=SNR) if enhances else DiffSepRecipe(**options)
     print("| speech | noise | SI-SNR improvement, dB | standard error |\n|---|---|---|---|")
-    for pair in pairs:
-        speech, _, noise = pair.partition(":")
-        corpus = open_corpus(recipe, Path(speech), Path(cache), Path(noise) if noise else None)
-        gains = recipe.gains(model, recipe.held_out(corpus, 64))
-        error = gains.std() / math.sqrt(len(gains))
-        print(f"| {Path(speech).name} | {Path(noise).name or '–'} | {gains.mean():.2f} | "
-              f"{error:.2f} |", flush=True)
+    for folder in folders:
+        speech, _, noise = folder.partition(":")
+        if bool(noise) != enhances:
+            sys.exit(f"{folder}: {path} is made to {model.task}; give "
+                     + ("SPEECH:NOISE" if enhances else "SPEECH alone"))
+        corpus = Corpus(Path(speech), Path(cache), recipe.sample_rate)
+        if noise:
+            corpus.noise = Corpus(Path(noise), Path(cache), recipe.sample_rate)
+        gains = recipe.gains(model, recipe.held_out(corpus, COUNT), **card.get("sampling", {}))
+        error = gains.std() / math.sqrt(COUNT)
+        print(f"| {Path(speech).name} | {Path(noise).name or '–'} | {gains.mean():.2f} "
+              f"| {error:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ class SpectrogramRecipe(EpsilonRecipe):
 
     def build(self) -> SpectrogramPrior:
         torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config, self.begin)
+        network = hub.build_network(self.network, self.config)
         return SpectrogramPrior(network, build_betas(self.betas), self.sample_rate,
                                 self.sigma_data)
 

@@ -245,15 +245,15 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
         source: A recording, or a folder of recordings.
         outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
         speakers: How many voices there are; by default as many as the weights separate, or 2.
-        method: A network trained to separate: DiffSep (diffsep) or Conv-TasNet (conv-tasnet), which
-            take the mean of what they hear in the recording and in its reverse polarity. Or the
-            prior, which was not: voxmend, or UnDiff as its paper states the task (undiff) or as
-            its release runs it (undiff-release), both by every step of the prior's schedule, or
+        method: A network trained to separate: DiffSep (diffsep) or Conv-TasNet (conv-tasnet). Or
+            the prior, which was not: voxmend, or UnDiff as its paper states the task (undiff) or
+            as its release runs it (undiff-release), both by every step of the prior's schedule, or
             200 where it has none.
         weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
             bundled one of the method's name.
-        sampler: Of diffsep, for a single draw; by default what suits the weights, or the paper's,
-            with two network calls in each of 30 steps.
+        sampler: Of diffsep, for a single draw, in 30 steps unless told. By default what suits the
+            weights: the bundled ones hear the recording once in either polarity, imported ones are
+            sampled as in their paper, with two network calls in each of 30 steps.
     """
     from . import files
 
@@ -289,11 +289,12 @@ def enhance(source: In, target: Out, common: Plain = Running(),
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a folder if the input is one.
-        method: DiffSep (diffsep) or SEGAN (segan), which makes one network call; with +refine what
-            it makes is refined, as voxmend refine does.
+        method: DiffSep (diffsep) or SEGAN (segan); with +refine what it makes is refined, as
+            voxmend refine does.
         weights: A bundled name or a .safetensors; by default the method's bundled ones.
-        sampler: Of DiffSep, for a single draw; by default what suits the weights, or the paper's,
-            with two network calls in each of 30 steps.
+        sampler: Of DiffSep, for a single draw, in 30 steps unless told. By default what suits the
+            weights: the bundled ones hear the recording once in either polarity, imported ones are
+            sampled as in their paper, with two network calls in each of 30 steps.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
     from . import files

@@ -76,7 +76,8 @@ class Corpus:
                 a speaker sounds like another one. (Ko et al. 2015, "Audio augmentation for speech
                 recognition")
         """
-        self.speed_range, lengths = speed_range, (self.ends - self.starts).astype(float)
+        self.balance, self.speed_range = balance, speed_range
+        lengths = (self.ends - self.starts).astype(float)
         _, owner = np.unique(self.speakers, return_inverse=True)
         shares = (lengths * np.bincount(owner, lengths)[owner] ** (balance - 1)).cumsum()
         self._shares = shares / shares[-1] * len(self.samples)

@@ -11,7 +11,6 @@ Source: Scheibler et al. 2023, "Diffusion-based generative speech source separat
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +24,7 @@ from .data import Corpus, draw_noise
 from .denoiser import broadcast, edm_coefficients
 from .processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
 from .samplers import SAMPLERS, Denoise
-from .separation import SeparationRecipe, both_polarities, check_mixture, pit_si_snr, si_snr
+from .separation import SeparationRecipe, check_mixture, over_polarities, pit_si_snr, si_snr
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
@@ -37,12 +36,13 @@ class ScoreModel(nn.Module):
         network: x_t and the mixture, stacked, `[B, K + 1, T]`, and t `[B]` to `[B, K, T]`.
         sample_rate: Hz.
         local_noise: the noise follows the mixture's `local_level` (for enhancement, PriorGrad).
+        task: "separate", or "enhance" where the sources are speech and noise, in this order.
     """
 
     def __init__(self, network: nn.Module, process: MixingSDE, sample_rate: int,
-                 local_noise: bool = False):
+                 local_noise: bool = False, task: str = "separate"):
         super().__init__()
-        self.network, self.process = network, process
+        self.network, self.process, self.task = network, process, task
         self.sample_rate, self.local_noise = sample_rate, local_noise
 
     def process_of(self, mixture: Tensor) -> MixingSDE:
@@ -103,8 +103,9 @@ MODELS = {"score": ScoreModel, "differences": DifferenceModel}
 
 def model_of(network: nn.Module, card: dict) -> ScoreModel:
     """The model that a card describes."""
+    task = card.get("task", "enhance" if card["local_noise"] else "separate")
     return MODELS[card["prediction"]](network, MixingSDE(**card["process"]), card["sample_rate"],
-                                      card["local_noise"])
+                                      card["local_noise"], task)
 
 
 def load_model(path: Path, device: str = "cpu", task: str | None = None) -> ScoreModel:
@@ -120,10 +121,11 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
     if card.get("prediction") not in MODELS:
         raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep.py or "
                              "recipes/diffsep_enhancement.py")
-    made = card.get("task", "enhance" if card.get("local_noise") else "separate")
-    if task not in (None, made):
-        raise hub.PriorError(f"{path}: made to {made}, not to {task}; use it with voxmend {made}")
-    return hub.load_model(path, card, device)
+    model = hub.load_model(path, card, device)
+    if task not in (None, model.task):
+        raise hub.PriorError(f"{path}: made to {model.task}, not to {task}; use it with voxmend "
+                             f"{model.task}")
+    return model
 
 
 def normalise(mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,22 +146,26 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
         mixture: of zero mean and unit variance.
         sampler: `PAPER`, with two network calls a step, or a name in `samplers.SAMPLERS`.
         noise, callback: as in `samplers`.
-        polarities: 2 makes it the mean of two draws, by `both_polarities`.
+        polarities: 2 gives the mean of two draws, as `over_polarities` says.
 
     Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for an unknown sampler.
     """
-    if polarities == 2:
-        return both_polarities(partial(draw, model, sampler=sampler, steps=steps, noise=noise,
-                                       callback=callback), mixture)
     if sampler not in (PAPER, *SAMPLERS):
         raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join((PAPER, *SAMPLERS))}")
-    process, times = model.process_of(mixture), time_grid(steps)
-    if sampler == PAPER:
-        score = model.score(process, mixture)
-        return predictor_corrector(process, score, mixture, times, noise=noise, callback=callback)
-    v = process.components(process.start(mixture, noise), 1.0)
-    denoise = model.denoise(process, mixture)
-    return process.stack(SAMPLERS[sampler](denoise, v, process.levels(times), noise, callback), 0.0)
+    times = time_grid(steps)
+
+    def drawn(mixture: Tensor) -> Tensor:
+        process = model.process_of(mixture)
+        if sampler == PAPER:
+            score = model.score(process, mixture)
+            return predictor_corrector(process, score, mixture, times, noise=noise,
+                                       callback=callback)
+        v = process.components(process.start(mixture, noise), 1.0)
+        v = SAMPLERS[sampler](model.denoise(process, mixture), v, process.levels(times), noise,
+                              callback)
+        return process.stack(v, 0.0)
+
+    return over_polarities(drawn, mixture, polarities, ordered=model.task == "enhance")
 
 
 @torch.no_grad()
@@ -225,9 +231,14 @@ class DiffSepRecipe(SeparationRecipe):
     def sources(self) -> int:
         return self.process["sources"]
 
+    @property
+    def heard(self) -> str:
+        """What validation hears."""
+        return f"{self.sources} voices"
+
     def build(self) -> ScoreModel:
         return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
-                                       self.sample_rate, self.local_noise)
+                                       self.sample_rate, self.local_noise, self.task)
 
     def describe(self) -> dict:
         return {"prediction": self.prediction, "task": self.task, "process": self.process,
@@ -275,9 +286,9 @@ class DiffSepRecipe(SeparationRecipe):
         return pit_si_snr(estimates, voices) - si_snr(mixture, voices).mean(-1)
 
     @torch.no_grad()
-    def gains(self, model: ScoreModel, voices: Tensor, sampler: str = "ancestral", steps: int = 1,
-              polarities: int = 2) -> Tensor:
-        """`gain` of what `draw` makes of the mixtures; by default of the mean in two calls.
+    def gains(self, model: ScoreModel, voices: Tensor, sampler: str = "ancestral", steps: int = 2,
+              polarities: int = 1) -> Tensor:
+        """`gain` of what `draw` makes of the mixtures.
 
         Shape: `[B, K, T]` to `[B]`, in dB.
         """
@@ -290,8 +301,9 @@ class DiffSepRecipe(SeparationRecipe):
         return torch.cat(gains)
 
     def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
-        """Mean of `gains`."""
-        return {f"{self.sources} voices": round(self.gains(model, voices).mean().item(), 3)}
+        """Mean of `gains` as the card has the weights sampled."""
+        gains = self.gains(model, voices, **self.card.get("sampling", {}))
+        return {self.heard: round(gains.mean().item(), 3)}
 
 
 @dataclass
@@ -310,6 +322,7 @@ class EnhancementRecipe(DiffSepRecipe):
     product: ClassVar[str] = "enhancer"
     use: ClassVar[str] = "voxmend enhance --method diffsep --weights"
     needs_noise: ClassVar[bool] = True
+    heard: ClassVar[str] = "speech"
 
     @property
     def ready(self) -> tuple[str, str]:
@@ -329,6 +342,3 @@ class EnhancementRecipe(DiffSepRecipe):
         """SI-SNR of the speech over that of the noisy speech."""
         return si_snr(estimates[:, 0], voices[:, 0]) - si_snr(voices.sum(1), voices[:, 0])
 
-    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
-        """Mean of `gains`."""
-        return {"speech": round(self.gains(model, voices).mean().item(), 3)}

@@ -1,7 +1,7 @@
 """DiffSep's tables: voices out of mixtures and speech out of noise, by so many network calls.
 
 Every DiffSep has a row with its paper's sampler, which makes 60 calls, one with the posterior mean
-as a single call says it, averaged over `both_polarities`, and rows with 2 to 30 calls of ancestral
+as a single call says it, averaged over both polarities, and rows with 2 to 30 calls of ancestral
 sampling, one a step: two of them end near the posterior mean, and with more the noise that it adds
 mends the errors of the steps before, which solvers of the ODE carry on. Beside them stand the
 prior's own task and what does without diffusion.
@@ -174,8 +174,9 @@ class Comparison:
             yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
                    self.prior)
         if self.separator:
-            yield "Conv-TasNet", self._heard(partial(separation.separate, self.separator),
-                                             self.separator_rate), self.separator.network
+            for polarities, label in ((1, "Conv-TasNet"), (2, "Conv-TasNet, both polarities")):
+                separate = partial(separation.separate, self.separator, polarities=polarities)
+                yield label, self._heard(separate, self.separator_rate), self.separator
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
         for name, model in self.models.items():
             for label, sampling in SAMPLINGS.items():

@@ -54,20 +54,15 @@ def networks() -> dict[str, type[nn.Module]]:
                                     ScoreTasNet)}
 
 
-def build_network(name: str, config: dict, begin: str = "") -> nn.Module:
-    """A network by its name in `networks()`, with the weights it begins with, if any, as in
-    `begin_with`; raises ValueError for an unknown one.
-    """
+def build_network(name: str, config: dict) -> nn.Module:
+    """A network by its name in `networks()`; raises ValueError for an unknown one."""
     known = networks()
     if name not in known:
         raise ValueError(f"unknown network {name!r}; known: {', '.join(known)}")
     try:
-        network = known[name](**config)
+        return known[name](**config)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
-    if begin:
-        begin_with(network, begin)
-    return network
 
 
 def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:

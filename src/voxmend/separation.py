@@ -31,11 +31,16 @@ def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
     return 10 * torch.log10((target.square().sum(-1) + eps) / (residual.square().sum(-1) + eps))
 
 
-def _best_order(pairs: Tensor) -> Tensor:
-    """Mean of a figure in the order that has the best one. Shape: `[B, K, K]` to `[B]`."""
+def _best_order(pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """The best mean of a figure of pairs over all orders π of the first, of (π(k), k), and that π.
+
+    Shape: `[B, K, K]` to `[B]` and `[B, K]`.
+    """
     voices = range(pairs.shape[1])
     orders = torch.tensor(list(permutations(voices)), device=pairs.device)
-    return pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1).amax(-1)
+    means = pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1)
+    best, place = means.max(-1)
+    return best, orders[place]
 
 
 def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
@@ -46,7 +51,7 @@ def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
 
     Shape: `[B, K, T]`, `[B, K, T]` to `[B]`, in dB.
     """
-    return _best_order(si_snr(estimates.unsqueeze(2), sources.unsqueeze(1)))
+    return _best_order(si_snr(estimates.unsqueeze(2), sources.unsqueeze(1)))[0]
 
 
 def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
@@ -61,7 +66,7 @@ def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
     mixture = sources.sum(1).square().sum(-1).view(-1, 1, 1) + 1e-8
     error = (estimates.unsqueeze(2) - sources.unsqueeze(1)).square().sum(-1)
     energy = sources.square().sum(-1).unsqueeze(1) + 1e-8 * mixture
-    return _best_order(10 * torch.log10(energy / (error + floor * mixture)))
+    return _best_order(10 * torch.log10(energy / (error + floor * mixture)))[0]
 
 
 def in_order_of(voices: Tensor, others: Tensor) -> Tensor:
@@ -69,23 +74,31 @@ def in_order_of(voices: Tensor, others: Tensor) -> Tensor:
 
     Shape: `[B, K, T]`, `[B, K, T]` to the first's shape.
     """
-    orders = torch.tensor(list(permutations(range(voices.shape[1]))), device=voices.device)
-    match = torch.einsum("bkt,bjt->bkj", others, voices)
-    places = torch.arange(voices.shape[1], device=voices.device)
-    best = orders[match[:, places, orders].sum(-1).argmax(-1)]
-    return voices.gather(1, best.unsqueeze(-1).expand_as(voices))
+    order = _best_order(torch.einsum("bjt,bkt->bjk", voices, others))[1]
+    return voices.gather(1, order.unsqueeze(-1).expand_as(voices))
 
 
-def both_polarities(separate: Callable[[Tensor], Tensor], mixture: Tensor) -> Tensor:
-    """Mean of the sources of a mixture and of minus those of minus the mixture.
+def over_polarities(separate: Callable[[Tensor], Tensor], mixture: Tensor, polarities: int,
+                    ordered: bool = False) -> Tensor:
+    """The sources of a mixture, of two polarities the mean of them and of minus those of minus it.
 
     The polarity of a recording cannot be heard and says nothing of its sources, but a network errs
     differently in either: its errors become smaller in the mean, as in that of an ensemble.
 
-    Shape: `[B, 1, T]` to `[B, K, T]`.
+    Args:
+        polarities: 1 or 2.
+        ordered: the sources have an order of their own, as speech and noise; else those of minus
+            the mixture are taken in the order nearest to the others'.
+
+    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for another number of polarities.
     """
+    if polarities not in (1, 2):
+        raise ValueError(f"a recording has two polarities, not {polarities!r}")
     sources = separate(mixture)
-    return (sources + in_order_of(-separate(-mixture), sources)) / 2
+    if polarities == 1:
+        return sources
+    turned = -separate(-mixture)
+    return (sources + (turned if ordered else in_order_of(turned, sources))) / 2
 
 
 def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
@@ -124,11 +137,10 @@ class SeparationRecipe:
     Args:
         alone: share of the mixtures in which only the first voice speaks, so that a recording of
             one speaker is not shared among several.
-        balance, speed_range: how training crops are drawn, as in `Corpus.vary`; noise is heard at
+        balance, speed_range: how `train` has crops drawn, as in `Corpus.vary`; noise is heard at
             these speeds, too. Ready mixtures stay as they are.
-        begin: as in `hub.begin_with`; a ScoreTasNet can begin with a ConvTasNet of its size.
-
-    Raises `hub.PriorError` for weights to begin with that are damaged or of another network.
+        begin: weights that a run begins with, as in `hub.begin_with`; a ScoreTasNet can begin with
+            those of a ConvTasNet of its size.
     """
 
     name: str
@@ -163,7 +175,7 @@ class SeparationRecipe:
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)
-        return hub.build_network(self.network, self.config, self.begin)
+        return hub.build_network(self.network, self.config)
 
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": not self.alone}
@@ -217,36 +229,30 @@ class SeparationRecipe:
         return [torch.optim.Adam(network.parameters(), lr=self.learning_rate)]
 
 
-class Separation(nn.Module):
-    """A trained network's voices, by `both_polarities` and at the levels they have in the mixture.
+class MatchedLevels(nn.Module):
+    """A network whose loss leaves the levels of its voices open, `pit_si_snr`, as one that tells
+    them: each voice is scaled to be nearest to the mixture.
 
-    Where its loss leaves the levels open, as `pit_si_snr` does, each voice is scaled to be nearest
-    to the mixture: the right level for voices that are uncorrelated.
-
-    Shape: `[B, 1, T]` to `[B, K, T]`.
+    That is the right level for voices that are uncorrelated.
     """
 
-    def __init__(self, network: nn.Module, open_levels: bool):
+    def __init__(self, network: nn.Module):
         super().__init__()
-        self.network, self.open_levels = network, open_levels
+        self.network = network
 
     def forward(self, mixture: Tensor) -> Tensor:
-        return both_polarities(self._voices, mixture)
-
-    def _voices(self, mixture: Tensor) -> Tensor:
         voices = self.network(mixture)
-        if not self.open_levels:
-            return voices
         energy = voices.square().sum(-1, keepdim=True) + 1e-12
         return (voices * mixture).sum(-1, keepdim=True) / energy * voices
 
 
-def load_separator(path: Path, device: str = "cpu") -> Separation:
-    """A trained separator; raises `hub.PriorError`, a ValueError."""
+def load_separator(path: Path, device: str = "cpu") -> nn.Module:
+    """A trained separator, `[B, 1, T]` to `[B, K, T]`; raises `hub.PriorError`, a ValueError."""
     card = hub.read_card(path)
     if card.get("prediction") != "sources":
         raise hub.PriorError(f"{path}: not a separator; train one with recipes/conv_tasnet.py")
-    return Separation(hub.load_model(path, card, device), card.get("open_levels", True))
+    network = hub.load_model(path, card, device)
+    return MatchedLevels(network) if card.get("open_levels", True) else network
 
 
 def check_mixture(mixture: np.ndarray) -> np.ndarray:
@@ -260,13 +266,16 @@ def check_mixture(mixture: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def separate(network: nn.Module, mixture: np.ndarray) -> np.ndarray:
+def separate(network: nn.Module, mixture: np.ndarray, polarities: int = 1) -> np.ndarray:
     """The voices of a mixture at the separator's sample rate, as loud as they are in it.
 
     `Separator` takes signals of any length.
+
+    Args:
+        polarities: as in `over_polarities`.
 
     Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """
     device = next(network.parameters()).device
     mixture = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
-    return network(mixture)[0].cpu().numpy()
+    return over_polarities(network, mixture, polarities)[0].cpu().numpy()

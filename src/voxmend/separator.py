@@ -25,7 +25,7 @@ SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 WEIGHTS = {("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
            ("enhance", "diffsep"): "diffsep_enhancement", ("enhance", "segan"): "segan"}
 
-# What loads the networks of methods that make one call.
+# What loads the networks that are called as they are, without a sampler.
 DIRECT = {"conv-tasnet": separation.load_separator, "segan": segan.load_enhancer}
 
 Apart = Callable[[Tensor, int, Callable | None], Tensor]
@@ -136,13 +136,13 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
     return apart
 
 
-def by_network(network: nn.Module) -> Apart:
-    """One call of a network `[B, 1, T]` to `[B, K, T]`."""
+def by_network(network: nn.Module, polarities: int = 1) -> Apart:
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; `polarities` as in `over_polarities`."""
     device = next(network.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        return network(mixture.to(device))
+        return separation.over_polarities(network, mixture.to(device), polarities)
 
     return apart
 
@@ -172,8 +172,7 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
         method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
         weights: as in `find_weights`.
         sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
-            suits them, or the paper's. With another sampler than the card's it is one draw, not
-            the mean of both polarities.
+            suits them. With a sampler it is a single draw, in the paper's steps unless told.
         seed: same seed, same result.
 
     Raises ValueError for weights made for something else and options that the method lacks.
@@ -182,18 +181,21 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
     path = find_weights(task, method, weights)
     entry = {"task": task, "method": method, "weights": path.stem,
              "weights_sha256": hub.file_hash(path), "device": str(place)}
+    card = hub.read_card(path)
+    suited = {"polarities": 1} | card.get("sampling", {})
     if method in DIRECT:
         if sampler or steps:
-            raise ValueError(f"{method} makes one network call; leave out --sampler and --steps")
-        network, card = DIRECT[method](path, str(place)), hub.read_card(path)
-        return Separator(by_network(network), card.get("sources", 2), card["sample_rate"],
-                         task == "enhance", entry=entry)
+            raise ValueError(f"{method} takes no sampler; leave out --sampler and --steps")
+        network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
+        return Separator(by_network(network, polarities), card.get("sources", 2),
+                         card["sample_rate"], task == "enhance",
+                         entry=entry | {"polarities": polarities})
     model = diffsep.load_model(path, str(place), task)
-    sampling = {"sampler": sampler or PAPER, "steps": STEPS, "polarities": 1}
-    if sampler is None:
-        sampling |= hub.read_card(path).get("sampling", {})
-    sampling |= {"steps": steps} if steps else {}
-    sampling["seed"] = seed
+    if sampler:
+        suited = {"sampler": sampler, "polarities": 1}
+    sampling = {"sampler": suited.get("sampler", PAPER),
+                "steps": steps or suited.get("steps", STEPS), "seed": seed,
+                "polarities": suited["polarities"]}
     return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
                      task == "enhance", sampling["steps"] * sampling["polarities"],
                      entry | sampling)

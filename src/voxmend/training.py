@@ -46,11 +46,8 @@ class PriorRecipe:
     `decay` of `steps`; a run may be stopped earlier at any time, since the EMA is what ships.
 
     Args:
-        balance, speed_range: how training crops are drawn, as in `Corpus.vary`.
-        begin: as in `hub.begin_with`.
-
-    `build` raises `hub.PriorError` for weights to begin with that are damaged or of another
-    network.
+        balance, speed_range: how `train` has crops drawn, as in `Corpus.vary`.
+        begin: weights that a run begins with, as in `hub.begin_with`.
     """
 
     name: str
@@ -86,9 +83,8 @@ class PriorRecipe:
 
     def build(self) -> EDMDenoiser:
         torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config, self.begin)
-        return EDMDenoiser(network, self.sample_rate, self.sigma_min, self.sigma_max,
-                           self.sigma_data)
+        return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
+                           self.sigma_min, self.sigma_max, self.sigma_data)
 
     def describe(self) -> dict:
         """What a card says of the use of the weights."""
@@ -163,7 +159,7 @@ class EpsilonRecipe(PriorRecipe):
 
     def build(self) -> EpsilonDenoiser:
         torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config, self.begin)
+        network = hub.build_network(self.network, self.config)
         return EpsilonDenoiser(network, build_betas(self.betas), self.sample_rate, self.sigma_data)
 
     def describe(self) -> dict:
@@ -206,6 +202,10 @@ class Run:
         self.recipe, self.folder, self.device = recipe, Path(folder), device
         self.folder.mkdir(parents=True, exist_ok=True)
         self.denoiser = recipe.build().to(device)
+        self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
+        self.product = self.folder / f"{recipe.product}.safetensors"
+        if recipe.begin and not self.checkpoint.exists():
+            hub.begin_with(self.network, recipe.begin)
         self.optimizers = recipe.optimizers(self.denoiser)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -213,8 +213,11 @@ class Run:
         self.weights = dict(self.denoiser.named_parameters())
         self.ema = {n: p.detach().clone() for n, p in self.weights.items()}
         self.step, self.seconds_trained = 0, 0.0
-        self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
-        self.product = self.folder / f"{recipe.product}.safetensors"
+
+    @property
+    def network(self) -> nn.Module:
+        """What the product holds the weights of."""
+        return getattr(self.denoiser, "network", self.denoiser)
 
     def save(self):
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
@@ -282,7 +285,7 @@ class Run:
 
     def export(self, path: Path, hours: float, gains: dict):
         """Writes the network's averaged weights in fp16, and its buffers, with their card."""
-        recipe, network = self.recipe, getattr(self.denoiser, "network", self.denoiser)
+        recipe, network = self.recipe, self.network
         averages = {id(p): self.ema[n].half() for n, p in self.weights.items()}
         state = {n: averages.get(id(t), t) for n, t in network.state_dict(keep_vars=True).items()}
         seen = self.step * recipe.batch * recipe.seconds / 3600
@@ -293,7 +296,8 @@ class Run:
             "training": {"recipe": recipe.name, "steps": self.step,
                          "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
                          "device": self.device.type,
-                         "minutes": round(self.seconds_trained / 60, 1)},
+                         "minutes": round(self.seconds_trained / 60, 1),
+                         **({"begin": Path(recipe.begin).stem} if recipe.begin else {})},
             f"validation_{recipe.validation}": gains, **recipe.card})
 
 
@@ -326,7 +330,8 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
             val/ in it, validation hears other crops of the same recordings.
 
     Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
-    ValueError for a recipe that lacks noise or has no use for it.
+    ValueError for a recipe that lacks noise or has no use for it; `hub.PriorError` for weights to
+    begin with that are damaged or of another network.
     """
     folders = [Path(data) / part for part in ("train", "val")]
     ready = recipe.ready and (folders[0] / recipe.ready[0]).is_dir()
@@ -353,7 +358,7 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     else:
         run.log.unlink(missing_ok=True)  # of a run that ended before its first checkpoint
     if compile:
-        getattr(run.denoiser, "network", run.denoiser).compile()
+        run.network.compile()
     gains = _loop(run, corpus, clean, minutes, save_every, validate_every)
     run.export(run.product, corpus.hours, gains)
     return run

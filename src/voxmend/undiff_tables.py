@@ -158,7 +158,7 @@ class Tables:
             yield self.row(examples, label, method)
         if apart and self.separator:
             yield self.row(examples, "Conv-TasNet", lambda e: separate(self.separator, e.damaged),
-                           self.separator.network)
+                           self.separator)
         for label, prior, mender in self.restorers(case.task):
             yield self.row(examples, label, lambda e: mender(e.damaged, RATE, e.damage), prior)
 

@@ -149,6 +149,7 @@ class SpeakerRecipe:
 
     sample_rate: ClassVar[int] = 16000
     speed_range: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    begin: ClassVar[str] = ""
     product: ClassVar[str] = "encoder"
     use: ClassVar[str] = "voxmend speakers extract --encoder"
     ready: ClassVar[tuple[str, ...]] = ()
