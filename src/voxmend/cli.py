@@ -553,7 +553,7 @@ def bench_separate(data: Folder, weights: Weights = (), separator: str = "conv_t
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
-        weights: DiffSeps (.safetensors), each with six rows; by default the bundled one, if any.
+        weights: DiffSeps (.safetensors), each with seven rows; by default the bundled one.
         separator: Conv-TasNet: a bundled name or a .safetensors.
         clips: Take only the first so many files; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
@@ -585,7 +585,7 @@ def bench_enhance(data: Folder, noise: Folder, weights: Weights = (),
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
         noise: Folder of recordings of noise; its test/ is used where there is one.
-        weights: DiffSeps (.safetensors), each with six rows; by default the bundled one, if any.
+        weights: DiffSeps (.safetensors), each with seven rows; by default the bundled one.
         voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/.
         clips: Take only the first so many files and pairs; by default all.
         out: Write all figures to this JSON file, and the tables to the same name with .md.
