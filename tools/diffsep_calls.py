@@ -41,7 +41,7 @@ def error(model: ScoreModel, voices: Tensor, time: float) -> tuple[float, float]
 def main(weights: str, speech: str, cache: str, noise: str | None = None) -> None:
     path = hub.find_prior(weights)
     card, model = hub.read_card(path), diffsep.load_model(path, task="enhance" if noise else None)
-    if noise is None and (card["local_noise"] or card.get("task") == "enhance"):
+    if noise is None and model.task == "enhance":
         sys.exit(f"{path}: parts speech from noise; give a folder of noise, too")
     recipe = (EnhancementRecipe if noise else DiffSepRecipe)(
         name="", config={}, steps=0, process=card["process"], sample_rate=card["sample_rate"])

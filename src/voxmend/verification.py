@@ -115,7 +115,7 @@ class SpeakerRecipe:
 
     Args:
         speakers: as many as the training folder has, or more.
-        balance: how training crops are drawn, as in `Corpus.vary`.
+        balance: how `train` has crops drawn, as in `Corpus.vary`.
         seconds: mean length of the crops, which vary from two to four thirds of it.
         start: a trained encoder (bundled name or .safetensors), of which all but the last layer is
             taken over as it is.
