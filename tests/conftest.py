@@ -1,12 +1,11 @@
-"""Shared small things: a tiny prior on disk and a speech-like wave."""
+"""Shared fixtures: tiny priors on disk and a speech-like recording."""
 
-import numpy as np
 import pytest
 import torch
 
-from voxmend import audio, hub
-
-CONFIG = dict(channels=16, blocks=2, kernel=3, dilations=[1, 2], expansion=2)
+from helpers.speech import CONFIG, voice
+from voxmend import audio
+from voxmend.models import hub
 
 
 @pytest.fixture(scope="session")
@@ -35,18 +34,6 @@ def epsilon_prior(tmp_path):
         "prediction": "epsilon", "sigma_data": 0.1,
         "betas": {"schedule": "linear", "steps": 5, "start": 0.01, "end": 0.5}})
     return tmp_path / "ddpm.safetensors"
-
-
-def voice(seconds=2.0, rate=16000, channels=1, seed=0):
-    """Harmonics of a gliding pitch under a syllable-like envelope, `[C, T]`."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * rate)) / rate
-    pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(3 * time + seed)) / rate
-    harmonics = sum(np.sin(k * pitch + rng.uniform(0, 6)) / k for k in range(1, 40)
-                    if k * 150 < rate / 2)
-    wave = 0.1 * harmonics * (0.3 + np.sin(9 * time) ** 2)
-    wave = wave + 1e-4 * rng.standard_normal(len(time))
-    return np.stack([wave * (0.5 + 0.5 / (c + 1)) for c in range(channels)]).astype(np.float32)
 
 
 @pytest.fixture

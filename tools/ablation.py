@@ -1,6 +1,6 @@
 """Trains the `recipes` of a file in turn and prints their validation losses in a table.
 
-    python tools/ablation.py recipes/diffiner_ablation.py SPEECH_FOLDER OUT_FOLDER
+    python tools/ablation.py recipes/diffiner/diffiner_ablation.py SPEECH_FOLDER OUT_FOLDER
 
 The loss is that of training, by the averaged weights, on held-out crops at five steps of the
 schedule. OUT_FOLDER keeps decoded audio and, as it grows, the table.
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from voxmend import macs
-from voxmend.data import Corpus
-from voxmend.training import Run
+from voxmend.models import macs
+from voxmend.training.corpus import Corpus
+from voxmend.training.loop import Run
 
 HEADING = ["| variant | validation loss | parameters, M | GMAC/s | s |", "|---|---|---|---|---|"]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voxmend import diffsep, hub
-from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe, ScoreModel
-from voxmend.training import open_corpus
+from voxmend.models import hub
+from voxmend.systems import diffsep
+from voxmend.systems.diffsep import DiffSepRecipe, EnhancementRecipe, ScoreModel
+from voxmend.training.loop import open_corpus
 
 SAMPLINGS = [("ancestral", n, polarities) for polarities in (1, 2) for n in (1, 2, 3, 5, 10)]
 SAMPLINGS += [("ancestral", 30, 1), ("dpmpp_2m", 2, 1), ("dpmpp_2m", 10, 1)]

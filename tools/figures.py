@@ -12,8 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from voxmend.benchmark import markdown
-from voxmend.scoring import COLUMNS, table
+from voxmend.benchmarks.restoration import markdown
+from voxmend.benchmarks.scoring import COLUMNS, table
 
 TASKS = ("declip", "extend", "inpaint", "denoise", "vocode", "separate", "mend")
 README = {  # case: its title, and the rows beside ours

@@ -12,9 +12,10 @@ import math
 import sys
 from pathlib import Path
 
-from voxmend import diffsep, hub
-from voxmend.data import Corpus
-from voxmend.diffsep import DiffSepRecipe, EnhancementRecipe
+from voxmend.models import hub
+from voxmend.systems import diffsep
+from voxmend.systems.diffsep import DiffSepRecipe, EnhancementRecipe
+from voxmend.training.corpus import Corpus
 
 COUNT, SNR = 64, (5.0, 5.0)
 

@@ -11,11 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from voxmend import audio, data, degrade
+from voxmend import audio
+from voxmend.dsp import degrade
+from voxmend.training import corpus
 
 
 def main(folder: Path, minutes: float) -> None:
-    files = data.audio_files(folder)
+    files = corpus.audio_files(folder)
     with tempfile.TemporaryDirectory() as work:
         source, left, turn = Path(work) / "long.flac", round(minutes * 60 * 16000), 0
         with audio.Writer(source, 16000, 1) as writer:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from voxmend import Damage, Restorer, audio, benchmark, degrade
+from voxmend import Damage, Restorer, audio
+from voxmend.benchmarks import restoration
+from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
 
 RATES = (8000, 16000, 22050, 44100, 48000)
@@ -35,7 +37,7 @@ def damaged(task: str, clean: np.ndarray, rate: int) -> tuple[np.ndarray, Damage
 def main(folder: Path, clips: int) -> None:
     print("| task | " + " | ".join(f"{rate} Hz" for rate in RATES) + " |")
     print("|---|" + "---|" * len(RATES))
-    speech = benchmark.load_clips(folder, clips)
+    speech = restoration.load_clips(folder, clips)
     for task in ("declip", "denoise", "inpaint"):
         restorer, cells = Restorer(task), []
         for rate in RATES:

@@ -5,16 +5,18 @@ from importlib.metadata import version
 
 __version__ = version("voxmend")
 
-_HOMES = {"restore": "restorer", "Restorer": "restorer", "Task": "restorer", "TASKS": "restorer",
-          "Damage": "damage", "analyse": "damage", "load_prior": "hub", "Denoiser": "denoiser"}
-_MODULES = ("embeddings", "guidance", "operators", "refine", "samplers", "schedules", "separator",
-            "speakers", "undiff")
+_HOMES = {"Restorer": "restore.restorer", "Task": "restore.restorer", "TASKS": "restore.restorer",
+          "Damage": "restore.damage", "analyse": "restore.damage",
+          "Denoiser": "diffusion.denoiser", "load_prior": "models.hub"}
+_MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
+            "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",
+            "undiff": "systems.undiff"}
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str):
     if name in _MODULES:
-        return import_module(f".{name}", __name__)
+        return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'voxmend' has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

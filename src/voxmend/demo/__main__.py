@@ -4,8 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from .. import audio, cli
-from ..files import sidecar
+from .. import audio
+from ..cli import main as cli
+from ..cli.files import sidecar
 from ..metrics.lsd import lsd
 from ..metrics.si_snr import si_snr
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import get_window
 
-from ..spectral import mel_basis
+from ..dsp.stft import mel_basis
 from ._common import extra, find_weights, mono_16k
 
 RATE, SEGMENT = 16000, 144160  # 9.01 s

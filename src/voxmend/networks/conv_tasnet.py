@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
-from ..spectral import overlap_add
+from ..dsp.stft import overlap_add
 
 MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 

@@ -13,7 +13,7 @@ Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
 import torch
 from torch import Tensor, nn
 
-from ..spectral import STFT
+from ..dsp.stft import STFT
 from .embedding import FourierFeatures
 
 LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of unit variance

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, gelu, group_norm, interpolate, pad
 
-from ..cqt import CQT
+from ..dsp.cqt import CQT
 from .embedding import NoiseEmbedding, RandomFourierFeatures
 
 

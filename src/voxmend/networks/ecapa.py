@@ -11,7 +11,7 @@ convolutions see the signal reflected at its ends, and the norm comes after the 
 import torch
 from torch import Tensor, nn
 
-from ..spectral import fbank
+from ..dsp.stft import fbank
 
 
 class TDNN(nn.Module):

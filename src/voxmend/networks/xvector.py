@@ -9,7 +9,7 @@ SpeechBrain's release (spkrec-xvect-voxceleb): convolutions see the signal refle
 import torch
 from torch import Tensor, nn
 
-from ..spectral import fbank
+from ..dsp.stft import fbank
 
 
 class XVector(nn.Module):

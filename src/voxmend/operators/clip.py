@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..baselines.spade import s_spade
+from ..classical.spade import s_spade
 from .base import Operator, by_channel
 
 
@@ -45,7 +45,7 @@ class Clip(Operator):
         return self.project(x0, y) - x0
 
     def start(self, y: Tensor) -> Tensor:
-        """Sparse declipping (`baselines.spade`), hastened at the cost of 0.1 dB.
+        """Sparse declipping (`classical.spade`), hastened at the cost of 0.1 dB.
 
         Frames of at most 1024 samples: at 44.1 kHz they restore as well as those of 64 ms, in a
         third of the time.

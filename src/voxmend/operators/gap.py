@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..baselines.interpolation import ar_interpolate
+from ..classical.interpolation import ar_interpolate
 from .base import Operator, by_channel
 
 
@@ -38,7 +38,7 @@ class Gap(Operator):
         return torch.where(self.present.to(x0.device), y, x0)
 
     def start(self, y: Tensor) -> Tensor:
-        """Autoregressive interpolation (`baselines.interpolation`).
+        """Autoregressive interpolation (`classical.interpolation`).
 
         The order is 8 ms, a period of most voices, and the context 100 ms at any sample rate.
         """

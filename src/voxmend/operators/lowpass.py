@@ -4,7 +4,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from ..degrade import lowpass_taps
+from ..dsp.degrade import lowpass_taps
 from .base import Operator
 
 

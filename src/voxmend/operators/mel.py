@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..baselines.griffin_lim import mel_griffin_lim
-from ..spectral import mel_basis, overlap_add
+from ..classical.griffin_lim import mel_griffin_lim
+from ..dsp.stft import mel_basis, overlap_add
 from .base import Operator, by_channel
 
 
@@ -74,7 +74,7 @@ class Mel(Operator):
         return torch.cat([moved[..., :covered], x0[..., covered:]], -1)
 
     def start(self, y: Tensor) -> Tensor:
-        """Fast Griffin–Lim (`baselines.griffin_lim`)."""
+        """Fast Griffin–Lim (`classical.griffin_lim`)."""
         length = self.length or self.hop * y.shape[-1]
         covered = self.hop * y.shape[-1]
         guess = by_channel(lambda mel: mel_griffin_lim(mel, length=min(length, covered)), y)

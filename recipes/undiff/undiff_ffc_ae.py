@@ -1,0 +1,16 @@
+"""UnDiff's FFC-AE at the size of its paper (sections 4.3 and 4.4), for GPUs.
+
+From there: 200 steps of noise, segments of 2 s, batches of 8, Adam at 2e-4, 230 epochs. An epoch is
+taken to be one segment of each of VCTK's 41 000 training utterances.
+"""
+
+from voxmend.networks.ffc_ae import FFCAE
+from voxmend.training.loop import EpsilonRecipe
+
+recipe = EpsilonRecipe(
+    name="undiff_ffc_ae",
+    network="FFCAE",
+    config=FFCAE.PRESETS["paper"],
+    steps=230 * 41000 // 8,
+    card={"licence": "Apache-2.0"},
+)

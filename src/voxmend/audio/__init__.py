@@ -1,0 +1,17 @@
+"""Recordings: files in and out, segments of long ones, and pairs that belong together."""
+
+from .files import (
+    MOST_CHANNELS,
+    ArrayReader,
+    AudioError,
+    Reader,
+    Writer,
+    atomic_path,
+    fit,
+    load,
+    resample,
+    save,
+)
+
+__all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Writer", "atomic_path", "fit",
+           "load", "resample", "save"]

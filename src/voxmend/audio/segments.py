@@ -1,0 +1,217 @@
+"""Long signals: exact chunked denoising, segments in constant memory, and noise by position.
+
+A long recording is mended segment by segment; neighbours share an overlap, in which both see the
+same noise (`NoiseStream`) and are cross-faded. Within a segment the prior runs chunk by chunk,
+which changes nothing in its result (`ChunkedDenoiser`).
+
+    segment 0   ├──────────────┤
+    segment 1             ├──────────────┤
+                          │  overlap │
+    weight of 1           0 0 ╱ ╱ 1 1
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..diffusion.denoiser import Denoiser, Wrapper
+
+
+class ChunkedDenoiser(Wrapper):
+    """A denoiser of finite reach, evaluated in chunks with the same result as in one piece.
+
+    Each chunk is denoised with a halo of the receptive field, rounded up to a multiple of the
+    hop, on either side, which is then cut off: D(x)[s:e] = D(x[s−h : e+h])[h : h+e−s].
+
+    Args:
+        denoiser: any with a `receptive_field` (samples) and the `hop` of its frames (samples).
+        seconds: length of a chunk without its halo.
+
+    Shape: as `Denoiser`. Raises ValueError if the receptive field is unbounded.
+    """
+
+    def __init__(self, denoiser: Denoiser, seconds: float = 10.0):
+        super().__init__(denoiser)
+        if denoiser.receptive_field is None:
+            raise ValueError(f"{type(denoiser).__name__} has no finite receptive field: "
+                             "denoise the signal in one piece")
+        self.halo = math.ceil(self.receptive_field / self.hop) * self.hop
+        self.chunk = max(1, round(seconds * self.sample_rate / self.hop)) * self.hop
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        if x.shape[-1] <= self.chunk + self.halo:
+            return self.denoiser(x, sigma)
+        pieces = []
+        for start in range(0, x.shape[-1], self.chunk):
+            first = max(0, start - self.halo)
+            window = x[..., first:start + self.chunk + self.halo]
+            denoised = self.denoiser(window, sigma)
+            pieces.append(denoised[..., start - first:start - first + self.chunk])
+        return torch.cat(pieces, dim=-1)
+
+
+def segments(blocks: Iterable[np.ndarray], segment: int,
+             overlap: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Starts and overlapping segments; the last has at most `segment + overlap` samples."""
+    pending, size, start = [], 0, 0
+    for block in blocks:
+        pending.append(block)
+        size += block.shape[1]
+        if size > segment + overlap:
+            signal = np.concatenate(pending, axis=1)
+            while signal.shape[1] > segment + overlap:
+                yield start, signal[:, :segment].copy()
+                signal = signal[:, segment - overlap:]
+                start += segment - overlap
+            pending, size = [signal], signal.shape[1]
+    if size:
+        yield start, np.concatenate(pending, axis=1)
+
+
+def crossfade(overlap: int) -> np.ndarray:
+    """Weight of the later of two segments over their overlap: 0, a raised cosine, 1.
+
+    w = ½ − ½ cos(π·clip(2u − ½, 0, 1)) at u in 0…1, so the outermost quarters, where segments
+    suffer from their ends, are dropped; the earlier segment has weight 1 − w.
+
+    Shape: `[overlap]` (samples), float32.
+    """
+    position = (np.arange(overlap) + 0.5) / max(overlap, 1)
+    ramp = np.clip(2 * position - 0.5, 0, 1)
+    return (0.5 - 0.5 * np.cos(np.pi * ramp)).astype(np.float32)
+
+
+def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], np.ndarray],
+            segment: int, overlap: int, ratio: int | Fraction = 1, multiple: int = 1,
+            progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+    """Apply a function to a signal of any length in overlapping, cross-faded segments.
+
+    Segments start every `segment − overlap` samples; memory is that of a few segments. A signal
+    of at most `segment + overlap` samples is passed whole, and so is such a rest at the end.
+
+    Args:
+        blocks: the signal in order, in blocks of any length.
+        function: `(chunk, start) -> out`, with `start` the chunk's first sample in the signal.
+        segment, overlap: samples; rounded up until starts are multiples of `multiple` and fall
+            on whole output samples.
+        ratio: output rate / input rate.
+        multiple: what every start must be a multiple of, in samples.
+        progress: told the number of samples processed, after every segment.
+
+    Shape:
+        - blocks: `[C, n]`, function: `[C, n]` to `[C_out, ⌊n·ratio + ½⌋]`
+        - output: blocks `[C_out, m]`, ⌊T·ratio + ½⌋ samples in all
+
+    Raises ValueError if `overlap` exceeds half a segment or the function changes the length.
+    """
+    ratio = Fraction(ratio)
+    unit = math.lcm(multiple, ratio.denominator)
+    segment, overlap = math.ceil(segment / unit) * unit, math.ceil(overlap / unit) * unit
+    if not 0 <= 2 * overlap <= segment or segment == 0:
+        raise ValueError(f"overlap of {overlap} samples for segments of {segment}: "
+                         "at most half of it")
+    weight = crossfade(int(overlap * ratio))
+    held = None
+    for start, chunk in segments(blocks, segment, overlap):
+        samples = chunk.shape[1]
+        out = function(chunk, start)
+        if out.shape[1] != math.floor(samples * ratio + Fraction(1, 2)):
+            raise ValueError(f"{samples} samples became {out.shape[1]}, expected {ratio} times")
+        if held is not None:
+            head, rest = np.split(out, [len(weight)], axis=1)
+            out = np.concatenate([held + weight * (head - held), rest], axis=1)
+        ready, held = np.split(out, [max(0, out.shape[1] - len(weight))], axis=1)
+        if progress:
+            progress(start + samples)
+        if ready.shape[1]:
+            yield ready
+    if held is not None and held.shape[1]:
+        yield held
+
+
+class Aligner:
+    """Keeps the order of separated voices from segment to segment and from channel to channel.
+
+    A segment's voices take the order π that is nearest to the voices before them where both
+    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩; in the first segment, to those of the first channel.
+    An overlap in which nobody speaks tells no order.
+
+    Args:
+        voices: K.
+        channels: C.
+        overlap: samples that a segment shares with the one before.
+
+    Shape: `align(out)` takes the segments `[K·C, n]` in turn and returns the order of the rows.
+    """
+
+    def __init__(self, voices: int, channels: int, overlap: int):
+        self.voices, self.channels, self.overlap = voices, channels, overlap
+        self.tail = None
+
+    def __call__(self, out: np.ndarray) -> list[int]:
+        grid = np.arange(len(out)).reshape(self.voices, self.channels)
+        order = np.empty_like(grid)
+        for channel in range(self.channels):
+            rows = grid[:, channel]
+            if self.tail is not None:
+                before, now = self.tail[rows], out[rows, :self.overlap]
+            elif channel:
+                before, now = out[order[:, 0]], out[rows]
+            else:
+                order[:, 0] = rows
+                continue
+            length = min(before.shape[1], now.shape[1])
+            match = before[:, :length] @ now[:, :length].T
+            best = max(permutations(range(self.voices)),
+                       key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
+            order[:, channel] = rows[list(best)]
+        order = order.flatten().tolist()
+        self.tail = out[order][:, -self.overlap:]
+        return order
+
+
+class NoiseStream:
+    """Gaussian noise that belongs to a position in a recording, not to a segment of it.
+
+    The k-th call returns draw k at the samples `start … start + T`: whoever asks for the same
+    samples of the same draw gets the same noise, whatever its segment, batch or device.
+
+    Args:
+        seeds: one number per batch item, or one number for a batch of one.
+        start: position of the first sample.
+        shared: give all channels of an item the same noise, which keeps a stereo image.
+
+    Shape: `stream(like)` takes `[B, C, T]` and returns noise of its shape, dtype and device.
+    Raises ValueError if B is not the number of seeds.
+
+    >>> x = torch.zeros(1, 1, 100)
+    >>> torch.equal(NoiseStream(7)(x)[..., 40:], NoiseStream(7, start=40)(x)[..., :60])
+    True
+    """
+
+    def __init__(self, seeds: int | Sequence[int], start: int = 0, shared: bool = True):
+        self.seeds = np.ravel(seeds).tolist()
+        self.start, self.shared, self.calls = start, shared, 0
+
+    def __call__(self, like: Tensor) -> Tensor:
+        if like.shape[0] != len(self.seeds):
+            raise ValueError(f"{len(self.seeds)} seeds for a batch of {like.shape[0]}")
+        channels = range(1 if self.shared else like.shape[1])
+        noise = np.stack([[self._draw(seed, channel, like.shape[-1]) for channel in channels]
+                          for seed in self.seeds])
+        self.calls += 1
+        return torch.from_numpy(noise).to(like).expand(like.shape)
+
+    def _draw(self, seed: int, channel: int, length: int, block: int = 1 << 14) -> np.ndarray:
+        numbers = range(self.start // block, (self.start + length - 1) // block + 1)
+        keys = (np.random.SeedSequence(seed, spawn_key=(self.calls, channel, number))
+                for number in numbers)
+        noise = [np.random.Generator(np.random.SFC64(key)).standard_normal(block, np.float32)
+                 for key in keys]
+        offset = self.start % block
+        return np.concatenate(noise)[offset:offset + length]

@@ -1,0 +1,201 @@
+"""DiffSep's tables: voices out of mixtures and speech out of noise, by so many network calls.
+
+Every DiffSep has a row with its paper's sampler, which makes 60 calls, one with the posterior mean
+as a single call says it, averaged over both polarities, and rows with 2 to 30 calls of ancestral
+sampling, one a step: two of them end near the posterior mean, and with more the noise that it adds
+mends the errors of the steps before, which solvers of the ODE carry on. Beside them stand the
+prior's own task and what does without diffusion.
+
+    comparison = Comparison("separate", ["diffsep.safetensors"], "conv_tasnet.safetensors")
+    print(benchmark.markdown(comparison.separation("speech/")))
+
+Source: Scheibler et al. 2023, "Diffusion-based generative speech source separation", section 4.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from torch import nn
+
+from .. import audio
+from ..models import hub
+from ..restore.damage import Damage
+from ..restore.restorer import Restorer
+from ..systems import conv_tasnet, diffsep
+from ..training.corpus import Corpus, audio_files, draw_noise
+from . import scoring
+from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
+from .scoring import RATE, Example, Judges, fill, labels, measure, rms
+
+SAMPLINGS = {"predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
+             "both polarities, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2}} | {
+    f"ancestral, {calls} calls": {"sampler": "ancestral", "steps": calls}
+    for calls in (2, 5, 10, 20, 30)}
+SNRS = (0, 5, 10)
+
+
+def resample(wave: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """`audio.resample` of `[T]` or `[K, T]`."""
+    return audio.resample(np.atleast_2d(wave), from_rate, to_rate).reshape(*wave.shape[:-1], -1)
+
+
+def in_noise(clean: np.ndarray, noise: np.ndarray) -> Example:
+    damaged = (clean + noise).astype(np.float32)
+    return Example(clean, damaged, Damage(noise=rms(noise), rms=rms(damaged)))
+
+
+def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, list[Example]]:
+    """The benchmark's clips at every signal-to-noise ratio, each in a part of its own of `noise`.
+
+    The noise is drawn as for training, in proportion to its files' lengths, and is the same at
+    every ratio and whatever the seed.
+    """
+    clips = load_clips(data, count)
+    with TemporaryDirectory() as cache:
+        corpus = Corpus(measured_folder(noise), Path(cache), RATE)
+        noises = [draw_noise(corpus, len(clip), np.random.default_rng(number))
+                  for number, clip in enumerate(clips)]
+    return {f"noise at {snr} dB": [in_noise(clip, rms(clip) * 10 ** (-snr / 20) * noise)
+                                   for clip, noise in zip(clips, noises)] for snr in SNRS}
+
+
+def real_pairs(folder: Path, count: int | None) -> list[Example]:
+    """Whole recordings of `folder/noisy` with what they hold of speech, those of `folder/clean`.
+
+    Raises AudioError for a file that is missing in `noisy` or has another length there.
+    """
+    examples = []
+    for file in audio_files(folder / "clean")[:count]:
+        other = folder / "noisy" / file.relative_to(folder / "clean")
+        clean, noisy = audio.load(file, RATE).mean(0), audio.load(other, RATE).mean(0)
+        if clean.shape != noisy.shape:
+            raise audio.AudioError(f"{other}: {len(noisy)} samples at {RATE} Hz, but {file} has "
+                                   f"{len(clean)}: a pair must be aligned")
+        examples.append(in_noise(clean, noisy - clean))
+    return examples
+
+
+class Comparison:
+    """DiffSep and what it is compared with, all scored at one rate.
+
+    That is the lowest rate of the models, at most 16 kHz. Every method hears a recording at a rate
+    of its own; its estimates and the references are then brought to the common one.
+
+    Args:
+        task: what the DiffSeps were made to do, "separate" or "enhance".
+        weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
+        separator: name or path of a supervised separator's weights, or None.
+        prior: of the prior's own task.
+
+    Raises `hub.PriorError` for weights that cannot be used, ImportError for a metric that lacks its
+    package.
+    """
+
+    def __init__(self, task: str, weights: Sequence[str] = (), separator: str | None = None,
+                 prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
+                 progress: bool = True):
+        scoring.check_metrics()
+        self.prior_name, self.prior = prior, hub.load_prior(prior, device)
+        paths = [hub.find_prior(str(name)) for name in weights]
+        separator = separator and hub.find_prior(str(separator))
+        files = [*paths, *([separator] if separator else [])]
+        cards = [hub.read_card(file) for file in files]
+        for file, card in zip(files, cards):
+            if (count := card.get("process", card).get("sources", 2)) != 2:
+                raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
+        rates = [card.get("sample_rate", RATE) for card in cards]
+        self.rate, self.separator_rate = min([RATE, *rates]), rates[-1] if separator else None
+        self.hashes = dict(zip(labels(files), map(hub.file_hash, files)))
+        self.models = {label: diffsep.load_model(path, device, task)
+                       for label, path in zip(self.hashes, paths)}
+        self.separator = separator and conv_tasnet.load_separator(separator, device)
+        self.judges = Judges("dnsmos")
+        self.seed, self.device, self.progress = seed, device, progress
+
+    def separation(self, data: Path, clips: int | None = None,
+                   steps: tuple[int, ...] = (8, 16, 32),
+                   save: Callable[[dict], None] = lambda result: None) -> dict:
+        """Voices out of the benchmark's mixtures; the result can be written as JSON.
+
+        Args:
+            data, clips: as in `restoration.run`.
+            steps: of the prior's own task, beside its default.
+            save: as in `restoration.run`.
+        """
+        data = Path(data)
+        waves = load_clips(data, clips)
+        if len(waves) < 2:
+            raise ValueError(f"{data}: too few clips; mixtures need two")
+        notes = one_speaker(data, audio_files(measured_folder(data))[:clips])
+        return self._run("separate", {"separate": mixtures(waves)}, len(waves), steps, notes, save)
+
+    def enhancement(self, data: Path, noise: Path, voicebank: Path | None = None,
+                    clips: int | None = None,
+                    save: Callable[[dict], None] = lambda result: None) -> dict:
+        """Speech out of noise that is mixed in, and out of real recordings with `voicebank`.
+
+        Args:
+            noise: folder of recordings of noise; its test/ is used where there is one.
+            voicebank: folder that holds clean/ and noisy/, with files of the same names.
+            data, clips, save: as in `separation`.
+        """
+        examples = mixed_with_noise(Path(data), Path(noise), clips)
+        count = len(next(iter(examples.values())))
+        notes = ["Wiener and ours are told the noise's RMS and take it for white; blind, ours "
+                 "looks for stationary noise itself and changes nothing where it finds none."]
+        if voicebank:
+            examples["real pairs"] = real_pairs(Path(voicebank), clips)
+            notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
+        return self._run("denoise", examples, count, (), notes, save)
+
+    def _run(self, case, examples, clips, steps, notes, save) -> dict:
+        if self.rate < RATE:
+            notes.append(f"Scored at {self.rate} Hz, the lowest rate of the models: every method "
+                         "hears the recording at a rate of its own, and what it makes of it is "
+                         "brought to that one. PESQ is narrow-band; DNSMOS, made for 16 kHz, "
+                         "misses the upper band.")
+        result = {**heading(self.prior_name, self.seed, clips, self.device),
+                  "models": self.hashes, "sample_rate": self.rate,
+                  "notes": notes + self.judges.notes}
+        fill(result["cases"], {name: self._rows(case, some, steps)
+                               for name, some in examples.items()}, lambda: save(result))
+        return result
+
+    def _rows(self, case: str, examples: list[Example], steps: tuple[int, ...]) -> Iterator[dict]:
+        for label, method, network in self._methods(case, steps):
+            yield measure(examples, method, label, network, self.progress, self._score)
+
+    def _methods(self, case, steps) -> Iterator[tuple[str, Callable, nn.Module | None]]:
+        """As `restoration.methods`, but estimates are at the common rate."""
+        for label, method, network in methods(case, self.prior, self.seed, steps, self.device):
+            yield "noisy" if label == "input" else label, self._brought(method), network
+        if case == "denoise":
+            blind = Restorer(case, self.prior, seed=self.seed, device=self.device)
+            yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
+                   self.prior)
+        if self.separator:
+            for polarities, label in ((1, "Conv-TasNet"), (2, "Conv-TasNet, both polarities")):
+                separate = partial(conv_tasnet.separate, self.separator, polarities=polarities)
+                yield label, self._heard(separate, self.separator_rate), self.separator
+        wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
+        for name, model in self.models.items():
+            for label, sampling in SAMPLINGS.items():
+                separate = partial(diffsep.separate, model, seed=self.seed, **sampling)
+                yield (f"{name}, {label}", self._heard(separate, model.sample_rate, wanted),
+                       model.network)
+
+    def _brought(self, method: Callable) -> Callable:
+        return lambda example: resample(method(example), RATE, self.rate)
+
+    def _heard(self, separate: Callable, rate: int, wanted: int | slice = slice(None)) -> Callable:
+        """A method from `separate`, which takes and gives signals at `rate`."""
+        return lambda example: resample(separate(resample(example.damaged, RATE, rate))[wanted],
+                                        rate, self.rate)
+
+    def _score(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
+        clean = resample(example.clean, RATE, self.rate)
+        example = Example(clean, example.damaged, example.damage)
+        return {**scoring.score(example, estimate, self.rate), **self.judges(estimate, self.rate)}

@@ -1,0 +1,258 @@
+"""The benchmark: every task on the same clips in one run, beside classical baselines.
+
+Each clip is the loudest 4 s of a file. Rows are the damaged input, baselines, and ours at several
+numbers of steps; columns are means over the clips.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import __version__, audio, classical
+from ..dsp import degrade
+from ..models import hub
+from ..restore.damage import Damage, analyse
+from ..restore.restorer import TASKS, Restorer
+from ..training.corpus import audio_files, speaker
+from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms, table
+
+SECONDS = 4
+
+
+def loudest(wave: np.ndarray, length: int, hop: int = 160) -> np.ndarray:
+    """The part of `length` samples with the most energy, on a grid of `hop` samples."""
+    energy = np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
+    starts = np.arange(0, max(1, len(wave) - length + 1), hop)
+    ends = np.minimum(starts + length, len(wave))
+    start = starts[np.argmax(energy[ends] - energy[starts])]
+    return wave[start:start + length]
+
+
+def measured_folder(data: Path) -> Path:
+    """The folder `data/test` where there is one, else `data`."""
+    return data / "test" if (data / "test").is_dir() else data
+
+
+def load_clips(data: Path, count: int | None) -> list[np.ndarray]:
+    """The loudest 4 s of every file of `data/test`, or of `data`, in the order of their paths."""
+    files = audio_files(measured_folder(data))[:count]
+    return [loudest(audio.load(f, RATE).mean(0), SECONDS * RATE) for f in files]
+
+
+def clipped(clean: np.ndarray, number: int) -> Example:
+    level = degrade.clip_level_for_sdr(clean, 3.0)
+    damaged = degrade.clip(clean, level)
+    return Example(clean, damaged, Damage(clip_level=level, rms=rms(damaged)))
+
+
+def lowpassed(cutoff: float) -> Callable:
+    def make(clean, number):
+        damaged = degrade.lowpass(clean, cutoff, RATE)
+        return Example(clean, damaged, Damage(cutoff=cutoff, rms=rms(damaged)))
+    return make
+
+
+def gapped(clean: np.ndarray, number: int) -> Example:
+    damaged, present = degrade.gaps(clean, RATE, 50, 500)
+    edges = np.flatnonzero(np.diff(np.pad(~present, 1).astype(int))).reshape(-1, 2) / RATE
+    damage = Damage(gaps=tuple(map(tuple, edges.tolist())), rms=rms(damaged))
+    return Example(clean, damaged, damage, ~present)
+
+
+def noisy(clean: np.ndarray, number: int) -> Example:
+    damaged = degrade.white_noise(clean, 10.0, seed=number)
+    return Example(clean, damaged, Damage(noise=rms(damaged - clean), rms=rms(damaged)))
+
+
+def unharmed(clean: np.ndarray, number: int) -> Example:
+    return Example(clean, clean, Damage(rms=rms(clean)))
+
+
+def composed(clean: np.ndarray, number: int) -> Example:
+    dull = degrade.lowpass(clean, 4000, RATE)
+    damaged, _ = degrade.gaps(degrade.clip(dull, degrade.clip_level_for_sdr(dull, 3.0)), RATE)
+    return Example(clean, damaged, analyse([damaged[None]], RATE))
+
+
+def muffled_gaps(clean: np.ndarray, number: int) -> Example:
+    damaged = degrade.lowpass(degrade.gaps(clean, RATE)[0], 4000, RATE)
+    return Example(clean, damaged, Damage(rms=rms(damaged)))
+
+
+def muffled_in_noise(clean: np.ndarray, number: int) -> Example:
+    damaged = degrade.white_noise(degrade.lowpass(clean, 4000, RATE), 20.0, seed=number)
+    return Example(clean, damaged, Damage(rms=rms(damaged)))
+
+
+def mixtures(clips: list[np.ndarray]) -> list[Example]:
+    """Clip i with clip i + n/2 at equal RMS."""
+    half, out = len(clips) // 2, []
+    for one, two in zip(clips[:half], clips[half:]):
+        length = min(len(one), len(two))
+        voices = np.stack([one[:length] / rms(one[:length]), two[:length] / rms(two[:length])])
+        voices = (0.05 * voices).astype(np.float32)
+        out.append(Example(voices, voices.sum(0), Damage(rms=rms(voices.sum(0)))))
+    return out
+
+
+def one_speaker(data: Path, files: Iterable[Path]) -> list[str]:
+    """A note on how many `mixtures` of these files are known to be of one speaker."""
+    names = [speaker(file.relative_to(measured_folder(data))) for file in files]
+    half = len(names) // 2
+    alike = sum(one == two for one, two in zip(names[:half], names[half:]))
+    return [f"Going by the names of files and folders, {alike} of {half} mixtures are of one "
+            "speaker twice: they say little of how two are separated."] if alike else []
+
+
+def mel_of(wave: np.ndarray) -> np.ndarray:
+    """Mel-spectrogram of a clip. Shape: `[T]` to `[80, T // 256]`."""
+    from ..operators import Mel
+
+    return Mel()(torch.from_numpy(wave.astype(np.float32))[None, None])[0, 0].numpy()
+
+
+def one_after_another(example: Example, make: Callable) -> np.ndarray:
+    """Gaps, then clipping, then bandwidth, each mended by itself; all were found beforehand."""
+    wave = example.damaged
+    for task in ("inpaint", "declip", "extend"):
+        wave = make(task)(wave, RATE, replace(example.damage, rms=rms(wave)))
+    return wave
+
+
+@dataclass(frozen=True)
+class Case:
+    """One table: a task, how its examples are made, and its baselines `(example) -> estimate`."""
+
+    task: str
+    make: Callable
+    baselines: dict[str, Callable]
+
+
+CASES = {
+    "declip": Case("declip", clipped, {
+        "cubic": lambda e: classical.cubic_declip(e.damaged, 0.995 * e.damage.clip_level),
+        "AR": lambda e: classical.ar_declip(e.damaged, 0.995 * e.damage.clip_level),
+        "A-SPADE": lambda e: classical.a_spade(e.damaged, 0.995 * e.damage.clip_level),
+        "S-SPADE": lambda e: classical.s_spade(e.damaged, 0.995 * e.damage.clip_level)}),
+    "extend-4k": Case("extend", lowpassed(4000.0), {
+        "mirroring": lambda e: classical.spectral_mirror(e.damaged, 4000, RATE)}),
+    "extend-2k": Case("extend", lowpassed(2000.0), {
+        "mirroring": lambda e: classical.spectral_mirror(e.damaged, 2000, RATE)}),
+    "inpaint": Case("inpaint", gapped, {
+        "AR": lambda e: classical.ar_interpolate(e.damaged, e.judged),
+        "cubic": lambda e: classical.cubic_interpolate(e.damaged, e.judged)}),
+    "denoise": Case("denoise", noisy, {
+        "Wiener": lambda e: classical.wiener_denoise(e.damaged, e.damage.noise, RATE)}),
+    "vocode": Case("vocode", unharmed, {
+        "Griffin-Lim": lambda e: classical.mel_griffin_lim(mel_of(e.clean), 100, fixed=101),
+        "Griffin-Lim, bi-level": lambda e: classical.mel_griffin_lim(mel_of(e.clean), 100)}),
+    "separate": Case("separate", unharmed, {}),
+    "mend": Case("mend", composed, {}),
+}
+
+
+def methods(name: str, prior: nn.Module, seed: int, steps: tuple[int, ...],
+            device: str) -> Iterator[tuple[str, Callable, nn.Module | None]]:
+    """What a case compares: a label, `(example) -> estimate`, and the network that is called."""
+    case = CASES[name]
+
+    def restorer(task, count=None):
+        return Restorer(task, prior, count, seed, device=device)
+
+    def ours(count):
+        mender = restorer(case.task, count)
+        return lambda e: mender(e.damaged, RATE, e.damage)
+
+    if name == "separate":
+        yield "mixture", lambda e: np.stack([e.damaged] * 2), None
+    elif name != "vocode":
+        yield "input", lambda e: e.damaged, None
+    for label, method in case.baselines.items():
+        yield label, method, None
+    if name == "mend":
+        yield "one after another", lambda e: one_after_another(e, restorer), prior
+    for count in sorted({*steps, TASKS[case.task].steps}):
+        mark = " (default)" if count == TASKS[case.task].steps else ""
+        plural = "s" if count > 1 else ""
+        yield f"ours, {count} step{plural}{mark}", ours(count), prior
+
+
+def run_case(name: str, clips: list[np.ndarray], prior: nn.Module, seed: int,
+             steps: tuple[int, ...], device: str, progress: bool) -> Iterator[dict]:
+    """The rows of one case."""
+    examples = (mixtures(clips) if name == "separate"
+                else [CASES[name].make(clip, i) for i, clip in enumerate(clips)])
+    for label, method, network in methods(name, prior, seed, steps, device):
+        yield measure(examples, method, label, network, progress)
+
+
+def detection(clips: list[np.ndarray]) -> dict:
+    """Shares of the clips on which each field of `Damage` is found, per kind of damage."""
+    makers = {"clean": unharmed, "clip 3 dB": clipped, "low-pass 4 kHz": lowpassed(4000.0),
+              "low-pass 2 kHz": lowpassed(2000.0), "gaps": gapped, "noise 10 dB": noisy,
+              "low-pass, clipped, gaps": composed, "gaps, low-pass": muffled_gaps,
+              "low-pass, noise 20 dB": muffled_in_noise}
+    fields = ("clip_level", "cutoff", "gaps", "noise")
+    found = {}
+    for kind, make in makers.items():
+        damages = [analyse([make(c, i).damaged[None]], RATE) for i, c in enumerate(clips)]
+        found[kind] = {f: round(float(np.mean([bool(getattr(d, f)) for d in damages])), 4)
+                       for f in fields}
+    return found
+
+
+def heading(prior: str, seed: int, clips: int, device: str) -> dict:
+    """A result without its tables."""
+    path = hub.find_prior(prior)
+    return {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
+            "seed": seed, "clips": clips, "seconds": SECONDS, "device": device,
+            "machine": machine(), "notes": [], "cases": {}}
+
+
+def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
+        steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
+        save: Callable[[dict], None] = lambda result: None) -> dict:
+    """Runs the cases of a task, or all; the result can be written as JSON.
+
+    Args:
+        save: is called with the result so far whenever there is more of it.
+    """
+    data = Path(data)
+    waves = load_clips(data, clips)
+    names = [n for n in CASES if task in ("all", CASES[n].task)]
+    if len(waves) < (2 if "separate" in names else 1):
+        raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
+    check_metrics()
+    network = hub.load_prior(prior, device)
+    result = heading(prior, seed, len(waves), device)
+    if "separate" in names:
+        result["notes"] += one_speaker(data, audio_files(measured_folder(data))[:clips])
+    fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress)
+                           for n in names}, lambda: save(result))
+    if "mend" in names:
+        result["detection"] = detection(waves)
+        save(result)
+    return result
+
+
+def markdown(result: dict) -> str:
+    """The tables of a result."""
+    models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
+    named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
+    lines = [f"{result['clips']} clips of {result['seconds']} s, {named}, seed {result['seed']}, "
+             f"{result['device']}: {result['machine']}"]
+    for name, rows in result["cases"].items():
+        lines += ["", f"**{name}**", "", *table(rows)]
+    if "detection" in result:
+        fields = ("clip_level", "cutoff", "gaps", "noise")
+        lines += ["", "**damage found, share of the clips**", "",
+                  "| damage | clipping | cut-off | gaps | noise |", "|---|---|---|---|---|"]
+        lines += [f"| {kind} | " + " | ".join(f"{found[f]:.0%}" for f in fields) + " |"
+                  for kind, found in result["detection"].items()]
+    for note in result.get("notes", []):
+        lines += ["", note]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Phase from magnitude: the fast Griffin–Lim algorithm, for an STFT and for a mel-spectrogram."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..dsp.stft import mel_basis, overlap_add
+
+
+def _analyse(wave: Tensor, window: Tensor, hop: int) -> Tensor:
+    return torch.fft.rfft(wave.unfold(-1, len(window), hop) * window)
+
+
+def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Least-squares inverse of `_analyse`: the signal whose spectrum is nearest."""
+    wave = overlap_add(torch.fft.irfft(spectrum, len(window)) * window, hop)
+    return wave / overlap_add(window.square().expand(len(spectrum), -1), hop).clamp_min(1e-8)
+
+
+def _search(impose, spectrum: Tensor, hop: int, iterations: int, alpha: float) -> Tensor:
+    """Fast Griffin–Lim from a spectrum; `impose(spectrum, i)` meets the observation at step i."""
+    window = torch.hann_window(2 * spectrum.shape[1] - 2)
+    previous = 0
+    for i in range(iterations):
+        wave = _synthesise(impose(spectrum, i), window, hop)
+        consistent = _analyse(wave, window, hop)
+        spectrum, previous = consistent + alpha * (consistent - previous), consistent
+    return _synthesise(impose(spectrum, iterations), window, hop)
+
+
+def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99) -> np.ndarray:
+    """The signal whose STFT has the given magnitude, by the fast Griffin–Lim algorithm.
+
+    tₙ = P₁P₂cₙ₋₁ and cₙ = tₙ + α(tₙ − tₙ₋₁), where P₂ imposes the magnitude, P₁ consistency (an
+    inverse and a forward STFT); c₀ has zero phase. Frames are not centred, the window is Hann.
+    (Perraudin, Balazs & Søndergaard 2013, "A fast Griffin–Lim algorithm")
+
+    Args:
+        magnitude: |STFT|; `n_fft` is twice its bins less two.
+        hop: samples between frames; must divide `n_fft`.
+        iterations: of the algorithm.
+        alpha: momentum; 0 is the original algorithm (Griffin & Lim 1984).
+
+    Shape: `[frames, n_fft // 2 + 1]` to `[n_fft + (frames - 1) * hop]`, float32.
+
+    Raises ValueError for a magnitude that is not 2-D or a hop that does not divide `n_fft`.
+    """
+    magnitude = torch.as_tensor(magnitude, dtype=torch.float32)
+    if magnitude.ndim != 2:
+        raise ValueError(f"Griffin–Lim takes [frames, bins], not {list(magnitude.shape)}")
+    if (2 * magnitude.shape[1] - 2) % hop:
+        raise ValueError(f"a hop of {hop} does not divide {2 * magnitude.shape[1] - 2} samples")
+
+    def impose(spectrum, _):
+        return magnitude * torch.sgn(spectrum)
+
+    return _search(impose, magnitude.to(torch.complex64), hop, iterations, alpha).numpy()
+
+
+def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None,
+                    fixed: int = 20) -> np.ndarray:
+    """The signal of a linear-magnitude mel-spectrogram at 16 kHz, aligned with the original.
+
+    The mel-spectrogram is m = M√(|S|² + 10⁻⁹), 80 bands up to 8 kHz (`mel_basis`), of an STFT
+    1024/256 of the signal reflected by 384 samples at either end and not centred. The first
+    iterations impose |S| = max(M⁺m, 10⁻⁵), M⁺ the pseudo-inverse; from then on the magnitude is
+    free and only its bands are imposed: S ← S · Mᵀ(m/M|S|)/Mᵀ1.
+    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001 for the
+    divergence, inside the loop as in Masuyama, Ueno & Ono 2023, "Signal reconstruction from
+    mel-spectrogram based on bi-level consistency of full-band magnitude and phase")
+
+    Args:
+        mel: the mel-spectrogram, not its logarithm.
+        iterations: of fast Griffin–Lim, α = 0.99.
+        length: samples to return; 256 · frames when not given.
+        fixed: iterations with a fixed magnitude; from `iterations + 1` on, plain Griffin–Lim.
+
+    Shape: `[80, frames]` to `[length]`, float32.
+
+    Raises ValueError for another number of bands, or a length that the frames do not reach.
+    """
+    mel = torch.as_tensor(mel, dtype=torch.float32)
+    if mel.ndim != 2 or mel.shape[0] != 80:
+        raise ValueError(f"a mel-spectrogram is [80, frames] here, not {list(mel.shape)}")
+    length = 256 * mel.shape[1] if length is None else length
+    if length > 256 * mel.shape[1] + 255:
+        raise ValueError(f"{mel.shape[1]} frames do not reach {length} samples")
+    basis, target = mel_basis(), mel.T
+    magnitude = (target @ torch.linalg.pinv(basis).T).clamp_min(1e-5)
+    weight = basis.sum(0).clamp_min(1e-9)
+
+    def impose(spectrum, i):
+        if i < fixed:
+            return magnitude * torch.sgn(spectrum)
+        bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)
+        return spectrum * ((target / bands) @ basis / weight)
+
+    wave = _search(impose, magnitude.to(torch.complex64), 256, iterations, 0.99)
+    return wave[384:384 + length].numpy()

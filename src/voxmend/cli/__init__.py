@@ -1,0 +1,1 @@
+"""The command `voxmend`: one file a family of verbs."""

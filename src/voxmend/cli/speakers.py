@@ -1,0 +1,258 @@
+"""The verbs of `voxmend speakers`: voices as embeddings. Heavy imports wait until a verb runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
+Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
+Model = Annotated[str, Positional, arg(metavar="MODEL")]
+Number = Annotated[int, arg(name="number", aliases=["-n"])]
+DEFAULT = "speakers704"
+DESCRIPTION = """Voices as embeddings: vectors that say who speaks, as text-to-speech systems take
+them. Start with: voxmend speakers generate -o new.npz"""
+
+
+def _check_npz(out: Path, overwrite: bool, npy: Path | None = None) -> None:
+    """Raises at once, before minutes of work, when outputs cannot be written."""
+    from . import files
+
+    for path, suffix in ((out, ".npz"), (npy, ".npy")):
+        if path is None:
+            continue
+        if path.suffix.lower() != suffix:
+            raise ValueError(f"{path}: give a name that ends in {suffix}")
+        files.check_free(path, overwrite)
+
+
+def _write(found, out: Path, npy: Path | None, overwrite: bool) -> None:
+    import numpy as np
+
+    from .. import audio
+
+    found.save(out, overwrite)
+    if npy:
+        with audio.atomic_path(npy, overwrite) as partial:
+            np.save(partial, found.vectors[0])
+        print(f"{npy}: {found.names[0]}, [{found.dim}]")
+
+
+def _check_number(n: int, seed: int) -> None:
+    if n < 1 or seed < 0:
+        raise ValueError("--number must be at least 1 and --seed at least 0")
+
+
+def extract(folder: Annotated[Path, Positional, arg(metavar="FOLDER")], out: Npz,
+            dim: Literal[64, 128, 704] = 704,
+            encoder: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
+            labels: File = None, device: str = "auto", overwrite: bool = False) -> int:
+    """Make an embedding of every recording of a folder: who speaks, as a vector.
+
+    Args:
+        folder: Recordings, each of one speaker.
+        out: Where the embeddings go, with their names and labels: .npz.
+        dim: Dimensions of an embedding: 64 or 128 of an ECAPA-TDNN, or 192 of a larger one and 512
+            of an x-vector.
+        encoder: Bundled names or .safetensors, several joined by "+", in the place of what --dim
+            stands for.
+        labels: CSV table with a column of files (path) and one of speakers (speaker), sexes (sex)
+            or both; by default speakers are guessed from names and folders.
+        device: auto, cpu, cuda or mps.
+        overwrite: Replace an output that exists already.
+    """
+    from ..speakers import embeddings, encoders
+
+    _check_npz(out, overwrite)
+    known = embeddings.read_labels(labels) if labels else {}
+    found, failed = embeddings.extract(
+        folder, encoders.load_encoder(encoder or encoders.PRESETS[dim], device), known)
+    found.save(out, overwrite)
+    if labels:
+        missing = sum(Path(name).stem not in known for name in found.names)
+        if missing:
+            print(f"voxmend: {labels}: says nothing of {missing} of the recordings",
+                  file=sys.stderr)
+    print(f"{out}: {len(found)} embeddings of {len(set(found.speakers))} speakers, "
+          f"{found.dim} dimensions")
+    return 2 if failed else 0
+
+
+def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"],
+                                                       metavar="SAFETENSORS")],
+          schedule: Literal["linear", "quadratic", "sigmoid", "cosine"] = "cosine",
+          steps: int = 500, method: Literal["voxmend", "speakemb"] = "voxmend",
+          loss: Literal["l1", "l2"] = "l1", iterations: Count = None, seed: int = 0,
+          overwrite: bool = False) -> int:
+    """Learn the distribution of embeddings by a diffusion model, all speakers counting the same.
+
+    Args:
+        source: Embeddings: .npz.
+        out: Where the model goes: .safetensors, and a card beside it.
+        schedule: Of the noise; all but cosine rise from 1e-5 to 1e-2.
+        steps: Of the schedule.
+        method: voxmend, which begins at the Gaussian of the same mean and covariance, or speakemb,
+            the paper's, which learns all from standardised embeddings.
+        loss: Of the noise that the network finds: absolute (l1) or squared (l2).
+        iterations: Updates of the network, of 128 embeddings each. Too many make copies: newness in
+            the report of compare falls below 1. By default 1500 for 704 dimensions and fewer for
+            fewer, in proportion to their square root.
+        seed: Same seed, same model.
+        overwrite: Replace an output that exists already.
+    """
+    from ..speakers import embeddings
+    from ..speakers import voices as speakers
+    from . import files
+
+    if steps < 2 or (iterations is not None and iterations < 1) or seed < 0:
+        raise ValueError("--steps must be at least 2, --iterations at least 1, --seed at least 0")
+    if out.suffix != ".safetensors":
+        raise ValueError(f"{out}: give a name that ends in .safetensors")
+    for path in (out, out.with_suffix(".json")):
+        files.check_free(path, overwrite)
+    found = embeddings.load(source)
+    if len(found) < 10:
+        raise ValueError(f"{source}: {len(found)} embeddings say too little; give 10 or more")
+    model = speakers.train(found, method, schedule, steps, loss, iterations, seed)
+    _tell_start(model)
+    speakers.save(model, out)
+    print(f"{out}: learnt from {len(found)} embeddings in {model.card['training']['seconds']} s; "
+          f"draw from it with voxmend speakers generate {out}")
+    return 0
+
+
+def _tell_start(model) -> None:
+    from ..speakers.voices import LEFT
+
+    if model.left > LEFT:
+        print(f"voxmend: the schedule leaves {model.left:.0%} of the signal's variance at its last "
+              "step; drawing starts from the data's variance, not from noise alone",
+              file=sys.stderr)
+
+
+def generate(model: Model = DEFAULT, *, out: Npz, n: Number = 100, seed: int = 0,
+             npy: File = None, overwrite: bool = False) -> int:
+    """Draw voices that nobody has.
+
+    Args:
+        model: A bundled model's name or a .safetensors.
+        out: Where their embeddings go: .npz.
+        n: How many voices.
+        seed: Same seed, same voices.
+        npy: Write the first voice alone, too, for a text-to-speech system: .npy, [dimensions].
+        overwrite: Replace outputs that exist already.
+    """
+    from ..speakers import voices as speakers
+
+    _check_number(n, seed)
+    _check_npz(out, overwrite, npy)
+    loaded = speakers.load(model)
+    _tell_start(loaded)
+    _write(speakers.generate(loaded, n, seed), out, npy, overwrite)
+    print(f"{out}: {n} voices, {loaded.space.dim} dimensions")
+    return 0
+
+
+def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metavar="DRAWN")],
+            out: Annotated[Path, arg(name="out", aliases=["-o"], metavar="FOLDER")],
+            held_out: Annotated[tuple[Path, ...],
+                                arg(metavar="EMBEDDINGS ...", help_behavior_hint="")] = (),
+            model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
+            seed: int = 0, overwrite: bool = False) -> int:
+    """Show and measure how good drawn voices are, beside Gaussians; writes a page and JSON.
+
+    Args:
+        originals: The embeddings that were learnt: .npz.
+        drawn: Drawn voices: .npz.
+        out: Folder for index.html and report.json.
+        held_out: Embeddings of people who were not learnt: one .npz or several. Without them, the
+            originals stand for real people.
+        model: What the voices were drawn from, for its loss curve.
+        seed: Same seed, same figures.
+        overwrite: Replace outputs that exist already.
+    """
+    from ..speakers import embeddings, page
+    from ..speakers import voices as speakers
+    from . import files
+
+    _check_number(1, seed)
+    sets = {path: embeddings.load(path) for path in (originals, drawn, *held_out)}
+    for path in (drawn, *held_out):
+        embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
+    others = embeddings.join([sets[path] for path in held_out]) if held_out else None
+    files.make_folder(out)
+    for name in ("index.html", "report.json"):
+        files.check_free(out / name, overwrite)
+    curve = speakers.load(model).card["loss_curve"] if model else None
+    result = page.write(out, sets[originals], sets[drawn], others, curve, seed,
+                        overwrite, lambda what: print(f"{what} ...", file=sys.stderr))
+    print("\n".join([*page.markdown(result), "", *page.summary(result)]))
+    print(f"{out / 'index.html'}: open it in a browser")
+    return 0
+
+
+def steer(model: Model = DEFAULT, *, out: Npz,
+          axis: Annotated[str, arg(metavar="AXIS")], amount: float,
+          voices: Annotated[Path | None, arg(metavar="EMBEDDINGS", help_behavior_hint="")] = None,
+          n: Number = 100, seed: int = 0, npy: File = None, overwrite: bool = False) -> int:
+    """Rotate voices towards an axis of the model: drawn ones or given ones.
+
+    Args:
+        model: A bundled model's name or a .safetensors.
+        out: Where the steered embeddings go: .npz.
+        axis: A principal axis by its number from 1, or sex; see voxmend speakers axes.
+        amount: By how many standard deviations of all voices; on the axis of sex, positive ones
+            lead to women.
+        voices: Steer these, .npz, instead of drawn ones.
+        n: How many voices to draw.
+        seed: Of the drawn ones; the same as of generate gives the same voices.
+        npy: Write the first voice alone, too, for a text-to-speech system: .npy, [dimensions].
+        overwrite: Replace outputs that exist already.
+    """
+    from dataclasses import replace
+
+    from ..speakers import embeddings
+    from ..speakers import voices as speakers
+
+    _check_number(n, seed)
+    _check_npz(out, overwrite, npy)
+    loaded = speakers.load(model)
+    loaded.space.direction(axis)
+    given = embeddings.load(voices) if voices else speakers.generate(loaded, n, seed)
+    if given.encoder != loaded.card["encoder"] or given.dim != loaded.space.dim:
+        raise ValueError(f"{voices}: of {given.dim} dimensions by the encoder {given.encoder}, but "
+                         f"{model} was made of {loaded.space.dim} by {loaded.card['encoder']}")
+    turned = replace(given, vectors=loaded.space.steer(given.vectors, axis, amount), sexes=())
+    _write(turned, out, npy, overwrite)
+    before, after = (loaded.space.positions(e.vectors, axis).mean() for e in (given, turned))
+    print(f"{out}: {len(turned)} voices, brought from {before:+.2f} to {after:+.2f} standard "
+          "deviations in the mean")
+    return 0
+
+
+def axes(model: Model = DEFAULT, n: Number = 10) -> int:
+    """Show the axes along which voices can be steered.
+
+    Args:
+        model: A bundled model's name or a .safetensors.
+        n: How many of the principal axes.
+    """
+    from ..speakers import voices as speakers
+
+    _check_number(n, 0)
+    space = speakers.load(model).space
+    shares = space.variances / space.variances.sum()
+    print("| axis | share of the variance | up to here | women less men, standard deviations |")
+    print("|---|---|---|---|")
+    for i in range(min(n, space.dim)):
+        apart = f"{space.sex_shift[i]:+.2f}" if space.sex_shift[i] else "–"
+        print(f"| {i + 1} | {shares[i]:.1%} | {shares[:i + 1].sum():.1%} | {apart} |")
+    if space.sex_shift.any():
+        print(f"| sex | | | {space.sex_shift.norm():+.2f} |")
+    return 0
+
+
+VERBS = {verb.__name__: verb for verb in (extract, train, generate, compare, steer, axes)}

@@ -1,0 +1,1 @@
+"""Denoisers, the samplers that see nothing else, and the guidance that bends them."""

@@ -1,0 +1,239 @@
+"""Guidance: turns the prior's denoiser into the posterior's, D̃(x; σ | y) ≈ E[x₀ | x_σ = x, y].
+
+A guidance is a small frozen object; `guidance(denoiser, operator, y)` returns a function
+`(x, sigma) -> x0_hat` that any sampler runs. All of them treat batch items apart: norms and
+gradients are per item. A pair that makes no sense raises `GuidanceError`.
+
+Notation: D = D(x; σ) the prior's estimate, r² = σ²σ_d²/(σ² + σ_d²) its variance under a white
+Gaussian prior of RMS σ_d.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..operators import Mixture, Operator, WhiteNoise
+from .denoiser import Denoiser, broadcast
+from .samplers import Denoise
+
+
+class GuidanceError(TypeError):
+    """This guidance cannot serve this operator; says which can."""
+
+
+def _variance(denoiser: Denoiser, sigma: Tensor, x: Tensor) -> Tensor:
+    sigma = broadcast(sigma, x).square()
+    return sigma * denoiser.sigma_data**2 / (sigma + denoiser.sigma_data**2)
+
+
+def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor, sigma,
+                   loss) -> tuple[Tensor, Tensor]:
+    """D(x; σ) and the gradient with respect to x of Σ_items loss(D)."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(True)
+        x0 = denoiser(x, sigma)
+        return x0.detach(), torch.autograd.grad(loss(x0), x)[0]
+
+
+def _rms(x: Tensor) -> Tensor:
+    """Root mean square of every batch item, ready to broadcast."""
+    return x.square().flatten(1).mean(1).sqrt().view(-1, *(1,) * (x.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Unguided:
+    """The prior alone: D̃ = D."""
+
+    def __call__(self, denoiser: Denoiser, operator: Operator | None, y: Tensor | None) -> Denoise:
+        return denoiser
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """Replaces what y tells: D̃ = D + w·(P(D) − D), P the operator's projection.
+
+    w = r²/(r² + σ_y²) relaxes the replacement where the observation is noisy; w = 1 otherwise.
+    Exact for gaps under priors with independent samples. Source: UnDiff, eq. 7.
+    """
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        if type(operator).project is Operator.project:
+            raise GuidanceError(f"imputation needs a projection, which {operator!r} lacks; "
+                                "use Reconstruction")
+
+        def denoise(x, sigma):
+            x0 = denoiser(x, sigma)
+            variance = _variance(denoiser, sigma, x)
+            weight = variance / (variance + operator.noise_std**2)
+            return x0 + weight * (operator.project(x0, y) - x0)
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Gradient of the residual through the network, D̃ = D − ξ·σ·g/RMS(g), then imputation.
+
+    g = ∇_x ‖residual(D(x; σ), y)‖₂ for every item by itself.
+    Source: UnDiff, eq. 6 and the step-size rule of section 2.2, written for x_σ.
+
+    Args:
+        xi: step, as a fraction of σ.
+        impute: whether the operator's projection follows the step.
+    """
+
+    xi: float = 0.1
+    impute: bool = True
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        projects = type(operator).project is not Operator.project
+
+        def denoise(x, sigma):
+            def loss(x0):
+                residual = operator.residual(x0, y)
+                return (residual.square().flatten(1).sum(1) + 1e-12).sqrt().sum()
+
+            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
+            step = self.xi * broadcast(sigma, x) / (_rms(gradient) + 1e-8)
+            x0 = x0 - step * gradient
+            if self.impute and projects:
+                variance = _variance(denoiser, sigma, x)
+                weight = variance / (variance + operator.noise_std**2)
+                x0 = x0 + weight * (operator.project(x0, y) - x0)
+            return x0
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class MixtureLikelihood:
+    """Analytic likelihood of a mixture, D̃_k = D_k + (y − Σ_j x_j)/K; no network gradient.
+
+    The likelihood N(y; Σ_j x_{j,σ}, Kσ²) is exact for a prior much wider than the noise.
+    Source: UnDiff, eq. 10, written for x_σ.
+    """
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        if not isinstance(operator, Mixture):
+            raise GuidanceError(f"the mixture likelihood needs a Mixture, not {operator!r}")
+
+        def denoise(x, sigma):
+            return denoiser(x, sigma) + (y - x.sum(1, keepdim=True)) / x.shape[1]
+
+        return denoise
+
+
+def conjugate_gradients(apply, b: Tensor, iterations: int = 50, tolerance: float = 1e-6) -> Tensor:
+    """Solves apply(u) = b for a symmetric positive definite map, every batch item by itself.
+
+    Shape: b `[B, …]` to the same. Source: Hestenes & Stiefel 1952.
+    """
+    def dot(a, c):
+        return (a * c).flatten(1).sum(1).view(-1, *(1,) * (b.ndim - 1))
+
+    u, r = torch.zeros_like(b), b
+    p, energy = r, dot(r, r)
+    goal = tolerance**2 * energy
+    for _ in range(iterations):
+        if bool((energy <= goal).all()):
+            break
+        moved = apply(p)
+        running = energy > goal  # a solved item stands still, whatever its neighbours do
+        step = torch.where(running, energy / dot(p, moved).clamp(min=1e-30), 0.0)
+        u, r = u + step * p, r - step * moved
+        previous, energy = energy, dot(r, r)
+        p = torch.where(running, r + energy / previous.clamp(min=1e-30) * p, p)
+    return u
+
+
+def _linear_solve(operator: Operator, y: Tensor, x0: Tensor, variance: Tensor) -> Tensor:
+    """Aᵀ(A r² Aᵀ + σ_y²)⁻¹(y − A x0), with a small ridge where the observation is exact."""
+    ridge = operator.noise_std**2 + 1e-6 * float(variance.max())
+
+    def apply(u):
+        return operator.forward(variance * operator.adjoint(u, x0)) + ridge * u
+
+    return operator.adjoint(conjugate_gradients(apply, y - operator.forward(x0)), x0)
+
+
+def _require_linear(operator: Operator, name: str) -> None:
+    if not operator.linear:
+        raise GuidanceError(f"{name} needs a linear operator, not {operator!r}; "
+                            "use Imputation or Reconstruction")
+
+
+@dataclass(frozen=True)
+class Proximal:
+    """Least squares between prior and observation: argmin ‖x − D‖²/r² + ‖y − Ax‖²/σ_y².
+
+    D̃ = D + r²Aᵀ(A r² Aᵀ + σ_y²)⁻¹(y − AD), by conjugate gradients. Exact for white Gaussian
+    priors. Source: Zhu et al. 2023, "DiffPIR", eq. 12.
+    """
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        _require_linear(operator, "the proximal step")
+
+        def denoise(x, sigma):
+            x0 = denoiser(x, sigma)
+            variance = _variance(denoiser, sigma, x)
+            return x0 + variance * _linear_solve(operator, y, x0, variance)
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class PiGDM:
+    """Pseudo-inverse guidance through the network: D̃ = D + σ²JᵀAᵀ(A r² Aᵀ + σ_y²)⁻¹(y − AD).
+
+    J = ∂D/∂x. Exact for white Gaussian priors. Source: Song et al. 2023, "ΠGDM", eq. 7.
+    """
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        _require_linear(operator, "ΠGDM")
+
+        def denoise(x, sigma):
+            def loss(x0):
+                pull = _linear_solve(operator, y, x0.detach(), _variance(denoiser, sigma, x))
+                return (pull * x0).sum()
+
+            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
+            return x0 + broadcast(sigma, x).square() * gradient
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class NoisyObservation:
+    """A whole signal in white noise: D̃(x; σ | y) = D(x_c; σ_c), exact under any prior.
+
+    x_c = (x/σ² + y/σ_y²)σ_c², 1/σ_c² = 1/σ² + 1/σ_y²: two noisy looks at the signal are worth one
+    look with less noise.
+
+    Args:
+        otherwise: the guidance for other operators; None refuses them.
+    """
+
+    otherwise: Callable | None = None
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        if not isinstance(operator, WhiteNoise):
+            if self.otherwise:
+                return self.otherwise(denoiser, operator, y)
+            raise GuidanceError(f"NoisyObservation needs WhiteNoise alone, not {operator!r}; "
+                                "use Imputation")
+
+        def denoise(x, sigma):
+            sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+            precision, known = sigma**-2, operator.noise_std**-2
+            total = precision + known
+            mean = (broadcast(precision, x) * x + known * y) / broadcast(total, x)
+            return denoiser(mean, total**-0.5)
+
+        return denoise
+
+
+GUIDANCES = {"unguided": Unguided, "imputation": Imputation, "reconstruction": Reconstruction,
+             "mixture": MixtureLikelihood, "proximal": Proximal, "pigdm": PiGDM,
+             "noisy": NoisyObservation}

@@ -1,0 +1,1 @@
+"""Transforms of signals and ways to damage them, with no network."""

@@ -1,0 +1,1 @@
+"""Networks on disk: files, cards, checkpoints of others, and what a network costs."""

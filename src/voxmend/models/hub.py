@@ -1,0 +1,181 @@
+"""Priors on disk: safetensors with a JSON card beside them, found by name or path, and devices."""
+
+import hashlib
+import json
+import textwrap
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from ..audio import atomic_path
+from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
+from ..diffusion.schedules import build_betas
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+DEFAULT = "speech16k"
+SEPARATORS = ("sources", "score", "differences", "speech")  # predictions that are no priors
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises ValueError for one that this machine lacks.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(),
+               "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if present[d])
+    if not present.get(name.split(":")[0], False):
+        raise ValueError(f"device {name!r} is not available here; use --device cpu")
+    return torch.device(name)
+
+
+def networks() -> dict[str, type[nn.Module]]:
+    """The networks by the names that cards and recipes use; `PRESETS` has a class's sizes."""
+    from ..networks.conv_tasnet import ConvTasNet
+    from ..networks.convnext import FrameConvNeXt
+    from ..networks.cqt_unet import CQTUNet
+    from ..networks.diffwave import DiffWave
+    from ..networks.ecapa import ECAPATDNN
+    from ..networks.ffc_ae import FFCAE
+    from ..networks.ncsnpp import NCSNpp
+    from ..networks.residual_mlp import ResidualMLP
+    from ..networks.score_tasnet import ScoreTasNet
+    from ..networks.segan import SEGAN
+    from ..networks.speakemb import SpeakEMB
+    from ..networks.unet import DDPMUNet
+    from ..networks.xvector import XVector
+
+    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
+                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet, SEGAN,
+                                    ScoreTasNet)}
+
+
+def build_network(name: str, config: dict) -> nn.Module:
+    """A network by its name in `networks()`; raises ValueError for an unknown one."""
+    known = networks()
+    if name not in known:
+        raise ValueError(f"unknown network {name!r}; known: {', '.join(known)}")
+    try:
+        return known[name](**config)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
+    """Writes `path` (.safetensors) and its card `path` with suffix .json, each atomically.
+
+    `state` holds the parameters and those buffers that are drawn or learnt.
+    """
+    path = Path(path)
+    with atomic_path(path, overwrite=True) as partial:
+        # not save_file, whose files nobody else may read
+        partial.write_bytes(save({n: t.detach().cpu().contiguous() for n, t in state.items()}))
+    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial:
+        partial.write_text(json.dumps(card, indent=2) + "\n")
+
+
+class PriorError(ValueError):
+    """A prior that cannot be loaded: one line that names the file and says what to do."""
+
+
+def find_prior(name_or_path: str) -> Path:
+    """The weights file of a bundled prior's name or of a path; raises PriorError."""
+    for candidate in (Path(name_or_path), WEIGHTS / f"{name_or_path}.safetensors"):
+        if candidate.suffix == ".safetensors" and candidate.is_file():
+            return candidate
+    bundled = ", ".join(sorted(p.stem for p in WEIGHTS.glob("*.safetensors"))) or "none"
+    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file or: {bundled}")
+
+
+def read_card(path: Path) -> dict:
+    """The JSON card beside a weights file; raises PriorError when missing or broken."""
+    card = Path(path).with_suffix(".json")
+    try:
+        content = json.loads(card.read_text())
+    except FileNotFoundError:
+        raise PriorError(f"{card}: the card that belongs to {path} is missing") from None
+    except (ValueError, OSError) as error:
+        raise PriorError(f"{card}: the card cannot be read ({error})") from None
+    if not isinstance(content, dict) or not content.keys() >= {"network", "config"}:
+        raise PriorError(f"{card}: no card of a prior, which names its network and config")
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, first 16 hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def _model(network: nn.Module, card: dict) -> nn.Module:
+    """What a card's `prediction` asks for: `"sources"`, `"speech"` or `"embedding"` the network
+    itself, `"score"` or `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`,
+    `"epsilon"` the adapter for its `"betas"`, else EDM's."""
+    prediction = card.get("prediction")
+    if prediction in ("sources", "speech", "embedding"):
+        return network
+    if prediction in SEPARATORS:
+        from ..systems.diffsep import model_of
+
+        return model_of(network, card)
+    if prediction == "spectrogram":
+        from ..systems.bins import SpectrogramPrior
+
+        return SpectrogramPrior(network, build_betas(card["betas"]), card["sample_rate"],
+                                card["sigma_data"])
+    if prediction == "epsilon":
+        return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
+                               card["sigma_data"])
+    return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
+                       card["sigma_data"])
+
+
+def begin_with(network: nn.Module, name_or_path: str) -> None:
+    """Gives a network the weights of one like it; those that only it has stay as they are.
+
+    So a network is trained further on other data, and a larger one begins with what a part of it
+    has learnt. Weights are those of a bundled name or a path.
+
+    Raises PriorError for a name that is unknown, a file that is damaged, and one whose weights
+    are not all in the network.
+    """
+    path = find_prior(name_or_path)
+    try:
+        homeless = network.load_state_dict(load_file(str(path)), strict=False).unexpected_keys
+        reason = f"the network has no {homeless[0]}" if homeless else None
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error), 200)
+    if reason:
+        raise PriorError(f"{path}: {type(network).__name__} cannot begin with it ({reason})")
+
+
+def load_model(path: Path, card: dict, device: str = "cpu") -> nn.Module:
+    """The model of a card, in float32, ready for inference; raises PriorError."""
+    try:
+        network = build_network(card["network"], card["config"])
+        network.load_state_dict(load_file(str(path)))
+        model = _model(network, card)
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
+                         "train or fetch them again") from None
+    return model.requires_grad_(False).eval().to(device)
+
+
+def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
+    """A prior by name or path; raises PriorError."""
+    path = find_prior(name_or_path)
+    card = read_card(path)
+    if card.get("prediction") in SEPARATORS:
+        raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
+                         "--weights")
+    if card.get("prediction") == "embedding":
+        raise PriorError(f"{path}: an encoder of speakers, not a prior; give it as --encoder")
+    if card.get("prediction") == "voices":
+        raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
+    if card.get("prediction") == "spectrogram":
+        raise PriorError(f"{path}: a prior of spectrograms; only refine takes it")
+    return load_model(path, card, device)

@@ -1,0 +1,386 @@
+"""Tasks and the Restorer: from a damaged recording to a mended one.
+
+    recording ─ analyse ─ Damage ─┐
+                                  ├─ Task.operator ─ guidance ─ sampler ─ posterior draws
+    segments ─ 16 kHz, RMS 0.1 ───┘
+
+Long recordings pass in segments of constant memory. At another rate than the prior's the operator's
+first guess is made at the recording's; above the prior's band that guess, else the recording, is
+kept: what the prior changed is resampled and added to it.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import audio
+from ..audio.segments import Aligner, ChunkedDenoiser, NoiseStream, process
+from ..classical.griffin_lim import mel_griffin_lim
+from ..diffusion.denoiser import Denoiser
+from ..diffusion.guidance import (
+    Imputation,
+    MixtureLikelihood,
+    NoisyObservation,
+    Reconstruction,
+    Unguided,
+)
+from ..diffusion.samplers import ancestral, euler
+from ..diffusion.schedules import karras_grid
+from ..models import hub
+from ..operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
+from .damage import Damage, analyse
+
+SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What an operator is built from.
+
+    Attributes:
+        damage: what was found or told, in the recording's own units.
+        scale: factor that brings the recording to the prior's level.
+        start: first sample of the segment, at the prior's rate.
+        length: samples of the segment, at the prior's rate.
+        sample_rate: of the prior, Hz.
+        recorded_rate, output_rate: of the recording and of what is made of it, Hz.
+    """
+
+    damage: Damage
+    scale: float
+    start: int
+    length: int
+    sample_rate: int
+    recorded_rate: int
+    output_rate: int
+
+
+def lost_bandwidth(scene: Scene) -> Lowpass | None:
+    """The low-pass of a found cut-off, or of a recording whose rate is to be raised."""
+    cutoff = scene.damage.cutoff or np.inf
+    if scene.recorded_rate < min(scene.output_rate, scene.sample_rate):
+        cutoff = min(cutoff, 0.47 * scene.recorded_rate)
+    lost = cutoff < scene.sample_rate / 2 - 100  # half of the filter's transition band
+    return Lowpass(float(cutoff), scene.sample_rate) if lost else None
+
+
+def found_gaps(scene: Scene) -> Gap | None:
+    """The gaps that touch the segment."""
+    begin = scene.start / scene.sample_rate
+    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps], scene.length,
+                       scene.sample_rate)
+    return None if gaps.present.all() else gaps
+
+
+def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
+    """A function of signals `[C, 1, T]` to a recording `[C, T]`."""
+    return function(torch.from_numpy(wave)[:, None])[:, 0].numpy()
+
+
+def compose(*operators: Operator | None) -> Operator | None:
+    """The composition of those that are not None, the last applied first; None if none is left."""
+    result = None
+    for operator in operators:
+        if operator is not None:
+            result = operator if result is None else result @ operator
+    return result
+
+
+def found_damage(scene: Scene) -> Operator | None:
+    """Everything in `scene.damage`, in the order in which it happens to a recording:
+    band-limited by the room or the line, noise added, clipped by the converter, cut in transit."""
+    damage = scene.damage
+    band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
+    return compose(found_gaps(scene),
+                   Clip(damage.clip_level * scene.scale, sample_rate=scene.sample_rate)
+                   if damage.clip_level else None,
+                   WhiteNoise(damage.noise * scene.scale * band) if damage.noise else None,
+                   lost_bandwidth(scene))
+
+
+def karras_levels(task: "Task", prior: Denoiser) -> Tensor:
+    """The Karras grid of the task's steps, sigma_max, sigma_min and rho."""
+    return karras_grid(task.steps, task.sigma_max, task.sigma_min, task.rho)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of mending: which damage, under which guidance, by which sampler.
+
+    Attributes:
+        operator: from a Scene to the operator; None means nothing to mend in this segment.
+        finds: the fields of `Damage` that the task mends and, if not told, estimates.
+        steps: of the sampler.
+        sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
+            step is one call of the denoiser, so a larger sigma_min gives results nearer to the
+            posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
+            `NoisyObservation` of white noise has levels of its own, 10 and 1.5 times the noise's.
+        rho: of the Karras grid.
+        start: `noisy` adds noise of level sigma_max to the operator's first guess. With `guess`
+            noise, here and in the sampler, is only where there is no guess, as in a lost band: a
+            single draw descends from the guess itself, which is nearer to the posterior mean
+            (several draws must differ and are noisy). `noise` makes no use of a guess:
+            x ~ N(0, 1 + sigma_max²), as in DDPM.
+        levels: from task and prior to the sampler's noise levels, `[steps + 1]`.
+        noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
+            denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
+    """
+
+    name: str
+    operator: Callable[[Scene], Operator | None]
+    finds: tuple[str, ...] = ()
+    guidance: Callable = Imputation()
+    sampler: Callable = ancestral
+    steps: int = 16
+    sigma_max: float = 0.5
+    sigma_min: float = 0.01
+    rho: float = 7.0
+    start: Literal["noisy", "guess", "noise"] = "noisy"
+    levels: Callable = karras_levels
+    noise_scale: float = 1.0
+
+
+TASKS = {task.name: task for task in (
+    Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
+         sigma_min=0.015, start="guess"),
+    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06),
+    Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
+         sigma_min=0.03, start="guess"),
+    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
+         steps=1),  # the posterior mean in one call
+    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
+         NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
+         start="guess", noise_scale=1.08),
+    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001),
+    Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
+    Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
+)}
+
+
+class Restorer:
+    """Mends recordings: `Restorer("declip")(wave, sample_rate) -> wave`.
+
+    Args:
+        task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
+        prior: a bundled name, a path, or any Denoiser.
+        steps: the task's number of steps, replaced.
+        seed: same seed, same result.
+        draws: posterior draws; the result is their mean.
+        speakers: of a mixture.
+    """
+
+    def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
+                 steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
+                 speakers: int = 2):
+        if isinstance(task, str):
+            if task not in TASKS:
+                raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+            task = TASKS[task]
+        if task.operator is TASKS["separate"].operator:
+            task = replace(task, operator=lambda scene: Mixture(speakers))
+        self.task = replace(task, steps=steps) if steps else task
+        self.device = hub.pick_device(device)
+        self.prior_name = None if isinstance(prior, Denoiser) else prior
+        if not isinstance(prior, Denoiser):
+            prior = hub.load_prior(str(prior), str(self.device))
+        prior = prior.to(self.device)
+        self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
+        self.seed, self.draws, self.speakers = seed, draws, speakers
+        self.sample_rate = prior.sample_rate
+
+    def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
+        """Mends a whole recording in memory; estimates the damage if it is not told.
+
+        Shape: `[T]` or `[C, T]` float to the same; `extend` raises lower rates to the prior's;
+        `separate` returns `[speakers, T]` or `[speakers, C, T]`.
+        """
+        wave = np.asarray(wave, dtype=np.float32)
+        reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
+        if damage is not None and not damage.rms:
+            damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
+        mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
+        if self.task.name == "separate":
+            mended = mended.reshape(self.speakers, *np.atleast_2d(wave).shape[:1], -1)
+            return mended[:, 0] if wave.ndim == 1 else mended
+        return mended[0] if wave.ndim == 1 else mended
+
+    def outputs(self, reader) -> int:
+        """Channels of the mean; with several draws as many more, the uncertainty, follow them."""
+        return reader.channels * (self.speakers if self.task.name == "separate" else 1)
+
+    def output_rate(self, reader) -> int:
+        """Hz: the recording's own rate, but at least the prior's after `extend` and `vocode`."""
+        raises = self.task.name in ("extend", "vocode")
+        return max(reader.sample_rate, self.sample_rate) if raises else reader.sample_rate
+
+    def relevant(self, damage: Damage) -> Damage:
+        """The damage that this task mends, without the rest."""
+        blank = Damage(rms=damage.rms, clipped=damage.clipped)
+        return replace(blank, **{name: getattr(damage, name) for name in self.task.finds})
+
+    @property
+    def entry(self) -> dict:
+        """What a sidecar says of the way in which an output was made."""
+        task = self.task
+        weights = hub.find_prior(str(self.prior_name)) if self.prior_name else None
+        return {"task": task.name, "start": task.start,
+                "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
+                "draws": self.draws, "sampler": task.sampler.__name__,
+                "guidance": repr(task.guidance), "prior": weights and weights.stem,
+                "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device)}
+
+    def stream(self, reader, damage: Damage | None = None, progress=None) -> Iterator[np.ndarray]:
+        """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
+
+        Estimates the damage if it is not told.
+        """
+        if damage is None:
+            damage = analyse(reader.blocks(), reader.sample_rate)
+        damage = self.relevant(damage)
+        rate, out_rate = reader.sample_rate, self.output_rate(reader)
+        speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
+        align = Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
+
+        def silence(chunk, start):
+            outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
+            blank = np.zeros((outputs, chunk.shape[1]), np.float32)
+            return audio.resample(blank, rate, out_rate)
+
+        def mend(chunk, start):
+            scale = self.prior.sigma_data / speech
+            begin = start * self.sample_rate // rate
+            native = self._native(damage, rate, start, chunk.shape[1])
+            guess = chunk if native is None else apply(native.start, chunk)
+            low = audio.resample(guess, rate, self.sample_rate)
+            if low.shape[1] < 1024:  # shorter than any frame
+                low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
+            operator = self.task.operator(Scene(damage, scale, begin, low.shape[1],
+                                                self.sample_rate, rate, out_rate))
+            keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
+            draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
+                     for draw in self._restore(low * scale, operator, begin, native is not None)]
+            exact = rate == out_rate and not (damage.noise or damage.cutoff)
+            if native is not None and exact:
+                told = torch.from_numpy(chunk)[:, None]
+                draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
+            if self.task.name == "separate":  # each draw may have its voices in another order
+                same = Aligner(self.speakers, reader.channels, chunk.shape[1])
+                draws = [draw[same(draw)] for draw in draws]
+            back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
+            if self.task.name == "separate":
+                order = align(back[0])
+                back = [t[order] for t in back]
+            return np.concatenate(back) if self.draws > 1 else back[0]
+
+        return process(reader.blocks(), mend if speech > 1e-7 else silence,
+                       SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
+                       multiple=rate, progress=progress)
+
+    def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
+        """What was done to a recording at a rate that is not the prior's, at that rate.
+
+        Resampling would move clipped samples off their level and make the edges of gaps ring, so
+        the recording is resampled as the operator's first guess has it.
+        """
+        if rate == self.sample_rate or self.task.operator is not found_damage:
+            return None
+        return found_damage(Scene(damage, 1.0, start, length, rate, rate, rate))
+
+    def from_mel(self, mel: np.ndarray) -> np.ndarray:
+        """Speech of a linear-magnitude mel-spectrogram.
+
+        Shape: `[80, frames]` to `[1, T]`, and with several draws `[2, T]`: mean, then std.
+        """
+        hop, per_second = Mel().hop, self.sample_rate // Mel().hop
+        rms = float(mel_griffin_lim(mel, iterations=3).std())
+        if rms < 1e-7:
+            return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
+        scale = self.prior.sigma_data / rms
+
+        def vocode(chunk, start):
+            y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
+            draws = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
+            draws = draws.cpu().numpy() / scale
+            return np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
+
+        return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
+                                           OVERLAP_SECONDS * per_second, hop)), axis=1)
+
+    def generate(self, seconds: float, number: int = 0) -> np.ndarray:
+        """Speech from the prior alone, draw `number`. Shape: `[1, T]`."""
+        blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
+        return self.draw(blank, None, 0, number)[0].cpu().numpy()
+
+    def _return(self, mended, chunk, low, rate, out_rate):
+        """From the prior's rate to the output's; with `low`, what was mended, the recording's band
+        above the prior's is kept."""
+        length = audio.resample(chunk, rate, out_rate).shape[1]
+        if low is None or rate != out_rate:
+            return audio.fit(audio.resample(mended, self.sample_rate, out_rate), length)
+        change = audio.resample(mended - low, self.sample_rate, out_rate)
+        return chunk + audio.fit(change, length)
+
+    def _restore(self, low: np.ndarray, operator: Operator | None, start: int,
+                 guessed: bool) -> np.ndarray:
+        """The draws of one scaled segment, `[draws, K·C, n]`; one if there is nothing to mend.
+
+        Args:
+            guessed: the segment is a first guess already.
+        """
+        if operator is None and self.task.name != "generate":
+            return low[None]
+        y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
+        first = y if guessed else None
+        if guessed or self.task.name == "vocode":
+            y = operator(y)
+        draws = torch.stack([self.draw(y, operator, start, d, first) for d in range(self.draws)])
+        return draws.transpose(1, 2).flatten(1, 2).cpu().numpy()
+
+    @torch.no_grad()
+    def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
+             first: Tensor | None = None) -> Tensor:
+        """One draw of the posterior given a scaled observation.
+
+        Args:
+            start: position in the recording, in samples, which selects the noise.
+            number: of the draw.
+            first: a guess, in the place of the operator's.
+
+        Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
+        """
+        task = self.task
+        if first is None:
+            first = y if operator is None else operator.start(y)
+        if isinstance(task.guidance, NoisyObservation) and isinstance(operator, WhiteNoise):
+            task = replace(task, sigma_max=10 * operator.noise_std,
+                           sigma_min=1.5 * operator.noise_std)
+        sigmas = task.levels(task, self.prior)
+        shared = not isinstance(operator, Mixture)
+        noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
+        guessed = operator and task.start == "guess" and self.draws == 1
+
+        def fresh(like):
+            return operator.blank(noise(like)) if guessed else noise(like)
+
+        sigma = sigmas[0].to(first)
+        if task.start == "noise":
+            x = (1 + sigma**2).sqrt() * fresh(first)
+        else:
+            x = first + sigma * fresh(first)
+        return task.sampler(task.guidance(self.prior, operator, y), x, sigmas,
+                            lambda like: task.noise_scale * fresh(like))
+
+
+def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend", **options) -> np.ndarray:
+    """Mends a recording in memory; `options` are those of `Restorer`.
+
+    Shape: `[T]` or `[C, T]`, as `Restorer.__call__`.
+    """
+    return Restorer(task, **options)(wave, sample_rate)

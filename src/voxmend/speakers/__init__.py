@@ -1,0 +1,1 @@
+"""SpeakEMB: embeddings of speakers, their encoders, and voices that nobody has."""

@@ -1,0 +1,1 @@
+"""Systems named after their papers: UnDiff, DiffSep, Diffiner, SEGAN, Conv-TasNet."""

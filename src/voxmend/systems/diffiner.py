@@ -1,0 +1,220 @@
+"""Diffiner: noisy speech and what an enhancer made of it become speech that a prior knows.
+
+    noisy Y ──────────────┬─ σ_n = |Y − Ŝ| in every bin ─┐
+    enhanced Ŝ ───────────┘                              ├─ DDRM ── refined
+    prior, Y ────────────────────────────────────────────┘
+
+The enhancer's output enters through the noise map alone, so any enhancer can precede. With σ the
+level of a step in x_σ = x + σz (x_t/√ᾱ of a DDPM), the update of a bin depends on which is larger:
+above its noise, σ > σ_n, the bin is measured well enough to be set to Y with noise added until
+there is σ of it; below, the prior has the word.
+
+Source: Sawata et al. 2023, "Diffiner: a versatile diffusion-based generative refiner for speech
+enhancement"; Kawar et al. 2022, "Denoising diffusion restoration models", section 3.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import audio
+from ..audio.pair import Pair
+from ..audio.segments import process
+from ..diffusion.samplers import Denoise
+from ..models import hub
+from . import bins
+
+SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 1
+FLOOR = 1e-5  # added to the noise map where it divides, as in the release
+
+
+def noise_map(noisy: Tensor, enhanced: Tensor, share: float = 0.5) -> Tensor:
+    """σ_n of each part of every bin, σ_n² = share·|Y − Ŝ|².
+
+    Half of the power of a complex number is in its real part, half in its imaginary one.
+
+    Shape: bins `[B, 2, rows, frames]` twice to `[B, 1, rows, frames]`.
+    """
+    return (share * (noisy - enhanced).square().sum(1, keepdim=True)).sqrt()
+
+
+class Update:
+    """From x at σ and the prior's estimate x̂0 to x' at σ', with unit noise z.
+
+    Above the noise, σ' > σ_n, x' = (1 − η_b) x̂0 + η_b Y + √(σ'² − η_b² σ_n²) z.
+    """
+
+    eta_b: float
+
+    def __call__(self, x: Tensor, x0: Tensor, sigma: Tensor, lower: Tensor, y: Tensor,
+                 noise_std: Tensor, z: Tensor) -> Tensor:
+        below = self.below(x, x0, sigma, lower, y, noise_std, z)
+        return torch.where(lower > noise_std, self.above(x0, lower, y, noise_std, z), below)
+
+    def above(self, x0, lower, y, noise_std, z) -> Tensor:
+        spread = (lower**2 - (self.eta_b * noise_std) ** 2).clamp_min(0).sqrt()
+        return x0 + self.eta_b * (y - x0) + spread * z
+
+    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Diffiner(Update):
+    """x' = x̂0 + √(1 − η_a²) σ' (Y − x̂0)/σ_n + η_a σ' z below the noise.
+
+    Args:
+        eta_a: share of the noise that is drawn anew.
+        eta_b: weight of Y above the noise.
+
+    Source: Kawar et al. 2022, eq. 7 and 8.
+    """
+
+    eta_a: float = 0.9
+    eta_b: float = 0.9
+
+    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+        pull = (1 - self.eta_a**2) ** 0.5 * lower / (noise_std + FLOOR)
+        return x0 + pull * (y - x0) + self.eta_a * lower * z
+
+
+@dataclass(frozen=True)
+class DiffinerPlus(Update):
+    """x' = x̂0 + η_A σ' ε̂ + η_C σ' (Y − x̂0)/σ_n + σ'√(1 − η_A² − η_C² − 2η_A η_C cos) z below.
+
+    ε̂ = (x − x̂0)/σ; cos is that of the angle between both directions over the bins of an item that
+    lie below the noise. With η_C = 0, η_B = 1 and η_A = σ'/σ the steps are ancestral ones that
+    start from Y: draws of the posterior, if the noise is as the map says.
+
+    Raises ValueError for η_A + η_C above 1, where no variance may be left for the noise.
+    """
+
+    eta_a: float = 0.4
+    eta_b: float = 0.6
+    eta_c: float = 0.0
+
+    def __post_init__(self):
+        if self.eta_a + self.eta_c > 1:
+            raise ValueError(f"η_A = {self.eta_a} and η_C = {self.eta_c}: at most 1 together")
+
+    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+        along = lower * (x - x0) / sigma
+        pull = lower * (y - x0) / (noise_std + FLOOR)
+        here = (lower <= noise_std).expand_as(x)
+        cosine = torch.cosine_similarity((along * here).flatten(1), (pull * here).flatten(1))
+        cosine = cosine.view(-1, 1, 1, 1)
+        rest = 1 - self.eta_a**2 - self.eta_c**2 - 2 * self.eta_a * self.eta_c * cosine
+        rest = rest.clamp_min(0)  # but for rounding it is
+        return x0 + self.eta_a * along + self.eta_c * pull + lower * rest.sqrt() * z
+
+
+def ddrm(denoise: Denoise, y: Tensor, noise_std: Tensor, sigmas: Tensor, update: Update,
+         noise=torch.randn_like, callback=None) -> Tensor:
+    """Draws clean bins given noisy ones, y, whose noise has a level σ_n of its own in every bin.
+
+    It starts as above the noise, with x̂0 = 0, or from σ₀ z where even σ₀ is below it.
+
+    Args:
+        denoise, sigmas, noise, callback: as in `samplers`.
+        noise_std: σ_n.
+
+    Shape: y `[B, 2, rows, frames]`, noise_std the same or `[B, 1, rows, frames]`; to y's.
+    """
+    levels = sigmas.to(device=y.device, dtype=y.dtype)
+    z, x0 = noise(y), torch.zeros_like(y)
+    x = torch.where(levels[0] > noise_std, update.above(x0, levels[0], y, noise_std, z),
+                    levels[0] * z)
+    for i, (sigma, lower) in enumerate(pairwise(levels)):
+        x0 = denoise(x, sigma)
+        x = update(x, x0, sigma, lower, y, noise_std, noise(y)) if lower > 0 else x0
+        if callback:
+            callback(i, x0)
+    return x
+
+
+@dataclass(frozen=True)
+class Method:
+    """An update, the share of the power |Y − Ŝ|² that its noise map has, and its steps."""
+
+    update: Update
+    share: float = 0.5
+    steps: int = 200
+
+
+# One that draws as little as it can, and holds that enhancers take away more than noise; those of
+# the paper; those of its release, where the map is √2 too large and η_B of Diffiner+ is η_A's.
+METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.36, steps=6),
+           "diffiner": Method(Diffiner()), "diffiner+": Method(DiffinerPlus()),
+           "diffiner-release": Method(Diffiner(), share=1.0),
+           "diffiner+-release": Method(DiffinerPlus(eta_b=0.4), share=1.0)}
+
+
+class Refiner:
+    """Refines enhanced recordings: `Refiner()(noisy, enhanced, sample_rate) -> refined`.
+
+    The prior works below half its rate; above, the enhanced recording is kept. Channels are refined
+    each by itself, with the same random numbers.
+
+    Args:
+        method: a name from `METHODS` or a Method of one's own.
+        prior: a bundled name or a path, of waveforms or of spectrograms.
+        steps: network calls; by default the method's, at most those of the prior's schedule.
+        seed: same seed, same result.
+
+    Raises ValueError for an unknown method; `hub.PriorError`.
+    """
+
+    def __init__(self, method: str | Method = "voxmend", prior: str = hub.DEFAULT,
+                 steps: int | None = None, seed: int = 0, device: str = "auto"):
+        if isinstance(method, str) and method not in METHODS:
+            raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+        self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
+        self.prior = bins.load_prior(str(path), str(self.device))
+        self.method = METHODS[method] if isinstance(method, str) else method
+        self.seed, self.steps = seed, steps or min(self.method.steps, self.prior.most)
+        self.levels = self.prior.levels(self.steps)
+        self.entry = {"task": "refine", "method": method if isinstance(method, str) else
+                      repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
+                      "weights_sha256": hub.file_hash(path), "device": str(self.device)}
+
+    def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""
+        noisy = np.asarray(noisy, dtype=np.float32)
+        pair = Pair(*(audio.ArrayReader(np.atleast_2d(np.asarray(w, np.float32)), sample_rate)
+                      for w in (noisy, enhanced)))
+        return np.concatenate(list(self.stream(pair)), axis=1).reshape(noisy.shape)
+
+    def stream(self, pair: Pair, progress=None) -> Iterator[np.ndarray]:
+        """Refined blocks `[C, n]`."""
+        rate, own = pair.sample_rate, self.prior.sample_rate
+        unit = rate * (self.prior.bins.hop // math.gcd(own, self.prior.bins.hop))
+        scale = self.prior.sigma_data / max(pair.rms, 1e-7)
+
+        def refine(chunk, start):
+            noisy, enhanced = np.split(chunk, 2)
+            heard = (np.ptp(noisy, axis=1) > 0) & (pair.rms > 1e-7)  # silence stays silence
+            if not heard.any():
+                return enhanced
+            low = [audio.resample(w[heard], rate, own) for w in (noisy, enhanced)]
+            refined = self._refine(*(scale * w for w in low), start * own // rate) / scale
+            change = audio.resample(refined - low[1], own, rate)
+            enhanced[heard] += audio.fit(change, chunk.shape[1])
+            return enhanced
+
+        return process(pair.blocks(), refine, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
+                       multiple=unit, progress=progress)
+
+    @torch.no_grad()
+    def _refine(self, noisy: np.ndarray, enhanced: np.ndarray, start: int) -> np.ndarray:
+        """Refines a segment at the prior's rate and level. Shape: `[C, n]` twice to the same."""
+        length = max(noisy.shape[1], 1024)  # longer than any frame
+        y, s = (self.prior.bins.analyse(torch.from_numpy(audio.fit(w, length)).to(self.device))
+                for w in (noisy, enhanced))
+        refined = ddrm(self.prior, y, noise_map(y, s, self.method.share), self.levels,
+                       self.method.update, self.prior.noise([self.seed] * len(y), start))
+        return self.prior.bins.synthesise(refined, length)[:, :noisy.shape[1]].cpu().numpy()

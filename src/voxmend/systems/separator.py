@@ -1,0 +1,205 @@
+"""Recordings of any length taken apart by a network trained for it: voices, or speech and noise.
+
+    recording ─ segments of 10 s, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
+
+Neighbouring segments share 2 s, in which they see the same noise and the order is found.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import audio
+from ..audio.segments import Aligner, NoiseStream, process, segments
+from ..models import hub
+from . import conv_tasnet, diffsep, segan
+from .diffsep import PAPER, STEPS, ScoreModel
+
+SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
+
+# The weights that a task's method takes by default, which are called like their recipe.
+WEIGHTS = {("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
+           ("enhance", "diffsep"): "diffsep_enhancement", ("enhance", "segan"): "segan"}
+RECIPES = {"diffsep": "diffsep", "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
+
+# What loads the networks that are called as they are, without a sampler.
+DIRECT = {"conv-tasnet": conv_tasnet.load_separator, "segan": segan.load_enhancer}
+
+Apart = Callable[[Tensor, int, Callable | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Separator:
+    """Takes recordings apart: `load("separate")(wave, sample_rate) -> voices`.
+
+    Above half the sample rate of `apart` voices, and enhanced speech, hold nothing. Channels are
+    taken apart each by itself, and those of one voice put together again; what is constant, as
+    silence, gives silence.
+
+    Args:
+        apart: `(mixture, start, callback) -> sources` of a segment of about unit variance whose
+            first sample is sample `start` of the recording; `[B, 1, T]` to `[B, K, T]`.
+        sources: K.
+        sample_rate: of `apart`, Hz.
+        enhances: the sources are speech and noise; otherwise voices, in any order.
+        steps: how often `apart` calls `callback`, which is one of `samplers`.
+        entry: what a sidecar says of it.
+    """
+
+    apart: Apart
+    sources: int
+    sample_rate: int
+    enhances: bool = False
+    steps: int = 1
+    entry: dict = field(default_factory=dict)
+
+    def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Takes a whole recording apart in memory.
+
+        Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32.
+        """
+        wave = np.asarray(wave, dtype=np.float32)
+        reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
+        sources = np.concatenate(list(self.stream(reader)), axis=1)
+        return sources.reshape(self.sources, *wave.shape)
+
+    def stream(self, reader, progress=None) -> Iterator[np.ndarray]:
+        """Blocks `[K·C, n]` of the sources in turn, each with the recording's rate and channels.
+
+        Of an enhancer: speech, and what the recording holds beside it.
+        """
+        rate = reader.sample_rate
+        segment, overlap = SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate
+        mean, level = self._measure(reader, segment, overlap)
+        align = Aligner(self.sources, reader.channels, overlap)
+
+        def separate(chunk, start):
+            done = count(1)
+            callback = progress and (lambda *_: progress(
+                start + chunk.shape[1] * next(done) // self.steps))
+            sources = self._take_apart(chunk, start, rate, mean, level, callback)
+            if self.enhances:
+                return np.concatenate([sources[0], chunk - sources[0]])
+            sources = sources.reshape(-1, chunk.shape[1])
+            return sources[align(sources)]
+
+        return process(reader.blocks(), separate, segment, overlap, multiple=rate,
+                       progress=progress)
+
+    def _measure(self, reader, segment: int, overlap: int) -> tuple[np.ndarray, float]:
+        """Mean of each channel, `[C, 1]`, and level of a recording, the same for all segments.
+
+        The level is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that of a
+        recording of one segment, and in longer ones that of the segments in which something is
+        heard, since pauses hardly count.
+        """
+        mean, count, powers = 0.0, 0, []
+        for _, chunk in segments(reader.blocks(), segment, overlap):
+            count += chunk.shape[1]
+            mean = mean + (chunk.mean(1, dtype=np.float64) - mean) * chunk.shape[1] / count
+            low = audio.resample(chunk, reader.sample_rate, self.sample_rate)
+            powers.append(low.var(1, dtype=np.float64).max() if low.size else 0.0)
+        total = sum(powers)
+        level = math.sqrt(np.square(powers).sum() / total) if total else 1.0
+        return mean.astype(np.float32)[:, None], level
+
+    def _take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray, level: float,
+                    callback: Callable | None) -> np.ndarray:
+        """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
+        sources = np.zeros((self.sources, *chunk.shape), np.float32)
+        heard = np.ptp(chunk, axis=1) > 0  # silence stays silence
+        if not heard.any():
+            return sources
+        low = audio.resample((chunk - mean)[heard], rate, self.sample_rate)
+        if low.size:
+            mixture = torch.from_numpy(low / level)[:, None]
+            found = self.apart(mixture, start * self.sample_rate // rate, callback)
+            found = level * found.transpose(0, 1).flatten(0, 1).cpu().numpy()
+            back = audio.fit(audio.resample(found, self.sample_rate, rate), chunk.shape[1])
+            sources[:, heard] = back.reshape(self.sources, -1, chunk.shape[1])
+        return sources
+
+
+def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed: int = 0,
+               polarities: int = 1) -> Apart:
+    """A draw from a DiffSep with noise that belongs to a position and is common to all channels."""
+    device = next(model.parameters()).device
+
+    @torch.no_grad()
+    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
+        noise = NoiseStream([seed] * len(mixture), start, shared=False)
+        return diffsep.draw(model, mixture.to(device), sampler, steps, noise, callback, polarities)
+
+    return apart
+
+
+def by_network(network: nn.Module, polarities: int = 1) -> Apart:
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; `polarities` as in `over_polarities`."""
+    device = next(network.parameters()).device
+
+    @torch.no_grad()
+    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
+        return conv_tasnet.over_polarities(network, mixture.to(device), polarities)
+
+    return apart
+
+
+def find_weights(task: str, method: str, name_or_path: str | None = None) -> Path:
+    """The weights of a bundled name or of a path, by default a method's own.
+
+    Raises `hub.PriorError`, which says how to get some.
+    """
+    default = WEIGHTS[task, method]
+    try:
+        return hub.find_prior(str(name_or_path or default))
+    except hub.PriorError:
+        release = "" if method in DIRECT else (
+            f" or fetch a checkpoint for `voxmend import {default.replace('_', '-')}`")
+        raise hub.PriorError(
+            f"{name_or_path or default}: no such weights; train some by "
+            f"recipes/{RECIPES[method]}/{default}.py{release}, and give the .safetensors "
+            "as --weights") from None
+
+
+def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
+         sampler: str | None = None, steps: int | None = None, seed: int = 0,
+         device: str = "auto") -> Separator:
+    """The separator of a task, "separate" or "enhance".
+
+    Args:
+        method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
+        weights: as in `find_weights`.
+        sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
+            suits them. With a sampler it is a single draw, in the paper's steps unless told.
+        seed: same seed, same result.
+
+    Raises ValueError for weights made for something else and options that the method lacks.
+    """
+    place = hub.pick_device(device)
+    path = find_weights(task, method, weights)
+    entry = {"task": task, "method": method, "weights": path.stem,
+             "weights_sha256": hub.file_hash(path), "device": str(place)}
+    card = hub.read_card(path)
+    suited = {"polarities": 1} | card.get("sampling", {})
+    if method in DIRECT:
+        if sampler or steps:
+            raise ValueError(f"{method} takes no sampler; leave out --sampler and --steps")
+        network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
+        return Separator(by_network(network, polarities), card.get("sources", 2),
+                         card["sample_rate"], task == "enhance",
+                         entry=entry | {"polarities": polarities})
+    model = diffsep.load_model(path, str(place), task)
+    if sampler:
+        suited = {"sampler": sampler, "polarities": 1}
+    sampling = {"sampler": suited.get("sampler", PAPER),
+                "steps": steps or suited.get("steps", STEPS), "seed": seed,
+                "polarities": suited["polarities"]}
+    return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
+                     task == "enhance", sampling["steps"] * sampling["polarities"],
+                     entry | sampling)

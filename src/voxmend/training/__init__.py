@@ -1,0 +1,1 @@
+"""What trains: the loop, recipes, corpora and how these are split."""

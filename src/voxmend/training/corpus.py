@@ -1,0 +1,202 @@
+"""Speech from folders, decoded once and served as reproducible random crops."""
+
+import hashlib
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import audio
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Every audio file under a folder, sorted; raises AudioError when there is none."""
+    if not Path(folder).is_dir():
+        raise audio.AudioError(f"{folder}: no such folder")
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
+    return files
+
+
+def speaker(path: Path) -> str:
+    """Who speaks: from a name as in LibriSpeech (SPEAKER-CHAPTER-UTTERANCE) or LJ Speech (one
+    speaker, LJCHAPTER-UTTERANCE), else from the folder, else from the name's beginning.
+
+    >>> speaker(Path("dev/84/121123/84-121123-0001.flac")), speaker(Path("LJ001-0001.wav"))
+    ('84', 'LJ')
+    >>> speaker(Path("p225/p225_001.wav")), speaker(Path("p225_001_mic1.flac"))
+    ('p225', 'p225')
+    """
+    named = re.match(r"\d+(?=-\d+-\d+$)|LJ(?=\d+-\d+$)", path.stem)
+    return named[0] if named else path.parent.name or re.split("[-_]", path.stem)[0]
+
+
+class Corpus:
+    """A folder of speech as one int16 array in memory order, mono, at one sample rate.
+
+    The decoded array is kept in `cache` and mapped, so memory stays small and a second start is
+    immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS and
+    `corpus.speakers[i]` its `speaker`; `corpus.noise`, if any, a corpus of noise to mix it with.
+    """
+
+    noise: "Corpus | None" = None
+
+    def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
+        files = audio_files(folder)
+        self.folder, self.sample_rate = folder, sample_rate
+        self.speakers = [speaker(f.relative_to(folder)) for f in files]
+        listing = "\n".join(f"{f.relative_to(folder)} {f.stat().st_size}" for f in files)
+        stem = hashlib.sha256(f"{listing} {sample_rate}".encode()).hexdigest()[:12]
+        samples = Path(cache) / f"{stem}.int16"
+        index = Path(cache) / f"{stem}.npz"
+        if not index.exists():
+            self._decode(files, sample_rate, samples, index)
+        self.samples = np.memmap(samples, np.int16, "r")
+        stored = np.load(index)
+        self.ends, self.rms = stored["ends"], stored["rms"]
+        self.starts = np.concatenate([[0], self.ends[:-1]])
+        self.hours = len(self.samples) / sample_rate / 3600
+        self.vary()
+
+    def vary(self, balance: float = 1.0, speed_range: tuple[float, float] = (1.0, 1.0)) -> None:
+        """Sets of whom crops are drawn and how fast they are heard.
+
+        Args:
+            balance: speakers are drawn in proportion to this power of what there is of them; 1
+                takes every second of the corpus alike, 0 every speaker.
+            speed_range: of speeds uniform in their logarithm; the pitch moves with them, so that
+                a speaker sounds like another one. (Ko et al. 2015, "Audio augmentation for speech
+                recognition")
+        """
+        self.balance, self.speed_range = balance, speed_range
+        lengths = (self.ends - self.starts).astype(float)
+        _, owner = np.unique(self.speakers, return_inverse=True)
+        shares = (lengths * np.bincount(owner, lengths)[owner] ** (balance - 1)).cumsum()
+        self._shares = shares / shares[-1] * len(self.samples)
+
+    @staticmethod
+    def _decode(files, sample_rate, samples, index):
+        samples.parent.mkdir(parents=True, exist_ok=True)
+        partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
+        with open(partial, "wb") as out:
+            for file in tqdm(files, desc="decoding", unit="file"):
+                wave = audio.load(file, sample_rate).mean(0)
+                out.write((wave.clip(-1, 1) * 32767).astype(np.int16).tobytes())
+                total += len(wave)
+                ends.append(total)
+                rms.append(np.sqrt(np.mean(wave**2) + 1e-12))
+        os.replace(partial, samples)
+        with open(partial, "wb") as out:
+            np.savez(out, ends=np.array(ends), rms=np.array(rms))
+        os.replace(partial, index)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
+
+    def pick(self, generator: np.random.Generator) -> int:
+        """A random file, as `vary` has set; those of one speaker in proportion to their length."""
+        return self._at(generator.integers(0, len(self.samples)))
+
+    def _at(self, place: int) -> int:
+        return int(np.searchsorted(self._shares, place + 0.5, side="right"))
+
+    def cut(self, file: int, length: int, generator: np.random.Generator,
+            speed: float | None = None) -> np.ndarray:
+        """A random crop of a file, or all of a shorter one, at a speed, by default a random one.
+
+        Shape: `[≤ length]`, float32 in −1…1.
+        """
+        if speed is None:
+            low, high = self.speed_range
+            speed = low if low == high else low * (high / low) ** generator.random()
+        rate = round(speed * self.sample_rate)
+        heard = math.ceil(length * rate / self.sample_rate)
+        size = self.ends[file] - self.starts[file]
+        start = self.starts[file] + generator.integers(0, max(1, size - heard + 1))
+        crop = self.samples[start:min(start + heard, self.ends[file])].astype(np.float32) / 32767
+        return audio.resample(crop[None], rate, self.sample_rate)[0, :length]
+
+    def crops(self, batch: int, length: int, rms: float, gain_db: float,
+              generator: np.random.Generator) -> Tensor:
+        """Random crops, each of a file as in `pick` that is brought to RMS `rms`.
+
+        A further random gain of standard deviation `gain_db` and a random polarity are applied.
+        Files shorter than `length` are padded with zeros.
+
+        Shape: `[batch, 1, length]`, float32.
+        """
+        out = np.zeros((batch, 1, length), np.float32)
+        for row, place in zip(out, generator.integers(0, len(self.samples), batch)):
+            file = self._at(place)
+            crop = self.cut(file, length, generator)
+            gain = rms / self.rms[file] * 10 ** (generator.normal() * gain_db / 20)
+            row[0, :len(crop)] = crop * (gain * generator.choice((-1, 1)))
+        return torch.from_numpy(out)
+
+
+class Mixtures:
+    """Ready mixtures by their sources, each a folder; files of the same name belong together.
+
+    Args:
+        folder: where these folders are.
+        names: of the folders. Where the last is "noisy", it stands for the noise in it, which is
+            what remains without the other.
+        cache, sample_rate: as of `Corpus`.
+
+    Raises AudioError for files that have no counterpart or one of another length.
+    """
+
+    def __init__(self, folder: Path, names: tuple[str, ...], cache: Path, sample_rate: int = 16000):
+        self.names = names
+        listings = [[f.name for f in audio_files(folder / name)] for name in names]
+        # each in a cache of its own, since files alike in name and size may differ
+        self.parts = [Corpus(folder / n, Path(cache) / n, sample_rate) for n in names]
+        for name, listing, part in zip(names, listings, self.parts):
+            if listing != listings[0] or not np.array_equal(part.ends, self.parts[0].ends):
+                raise audio.AudioError(f"{folder / name}: its files are not called like, or not as "
+                                       f"long as, those of {names[0]}")
+        self.hours = self.parts[0].hours
+
+    def crops(self, batch: int, length: int, generator: np.random.Generator) -> Tensor:
+        """Random crops of the sources, as they are, each file drawn in proportion to its length.
+
+        Files shorter than `length` are padded with zeros.
+
+        Shape: `[batch, K, length]`, float32.
+        """
+        out = np.zeros((batch, len(self.parts), length), np.float32)
+        for row in out:
+            file = self.parts[0].pick(generator)
+            sources = np.stack([part[file] for part in self.parts])
+            start = generator.integers(0, max(1, sources.shape[1] - length + 1))
+            crop = sources[:, start:start + length]
+            row[:, :crop.shape[1]] = crop
+        if self.names[-1] == "noisy":
+            out[:, -1] -= out[:, :-1].sum(1)
+        return torch.from_numpy(out)
+
+
+def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> np.ndarray:
+    """A random crop of unit RMS, from recordings drawn in proportion to their length.
+
+    A shorter recording is repeated; crops below −80 dB of full scale are drawn again.
+
+    Shape: `[length]`, float64. Raises ValueError if a hundred crops in a row are silent.
+    """
+    for _ in range(100):
+        crop = corpus.cut(corpus.pick(generator), length, generator).astype(np.float64)
+        level = np.sqrt(np.mean(crop**2))
+        if level > 1e-4:
+            return np.resize(crop / level, length)
+    raise ValueError(f"{corpus.folder}: nothing but silence there; give a folder of noise")

@@ -1,0 +1,313 @@
+"""The command as a person uses it: every verb, bad input, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from helpers.commands import bad_inputs, run
+from helpers.speech import voice
+from voxmend import audio, undiff
+from voxmend.cli import main as cli
+from voxmend.dsp import degrade
+from voxmend.restore.damage import Damage
+from voxmend.restore.restorer import Restorer
+
+
+def quick(prior):
+    return ["--prior", prior, "--steps", 2, "--device", "cpu"]
+
+
+@pytest.fixture
+def damaged(wav):
+    wave = degrade.clip(voice(), 0.1)
+    return wav("damaged.wav", degrade.gaps(wave, 16000)[0])
+
+
+@pytest.mark.parametrize("verb", ["mend", "declip", "extend", "inpaint", "denoise", "vocode"])
+def test_verbs_write_output_and_sidecar(verb, damaged, prior, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    code, text = run(capsys, verb, damaged, out, *quick(prior))
+    assert code == 0, text.err
+    assert soundfile.info(out).frames == soundfile.info(damaged).frames
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert entry["task"] == verb and entry["steps"] == 2 and entry["seed"] == 0
+    assert len(entry["weights_sha256"]) == 16
+    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav", "out.wav.json"}
+
+
+def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
+    code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--dry-run")
+    assert code == 0 and "clipped at 0.1" in text.out and "4 gaps" in text.out
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("in/a.wav", "in/c.wav"):
+        wav(name, degrade.clip(voice(), 0.1))
+    (tmp_path / "in" / "b.wav").write_text("this is text")
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "out", "--dry-run")
+    assert code == 2 and text.out.count("clipped at 0.1") == 2
+    assert "b.wav" in text.err and text.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_told_damage_is_used(wav, prior, tmp_path, capsys):
+    run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
+    found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
+    assert found["gaps"] == [[0.5, 0.6], [1.0, 1.05]]
+    run(capsys, "extend", wav("second.wav"), tmp_path / "b.wav", "--cutoff", 3000, *quick(prior))
+    assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
+
+
+def test_the_sidecar_tells_the_guidance(wav, prior, tmp_path, capsys):
+    run(capsys, "denoise", wav(), tmp_path / "a.wav", "--noise", 0.01, *quick(prior))
+    guidance = json.loads((tmp_path / "a.wav.json").read_text())["guidance"]
+    assert guidance == "NoisyObservation(otherwise=Imputation())"
+
+
+def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
+    for split, seed in (("train", 0), ("val", 1)):
+        (tmp_path / "speech" / split).mkdir(parents=True)
+        audio.save(tmp_path / "speech" / split / "a.wav", voice(seed=seed), 16000)
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text("from voxmend.training.loop import PriorRecipe\n"
+                      "recipe = PriorRecipe(name='tiny', network='FrameConvNeXt', steps=2, batch=2,"
+                      " seconds=0.25, config=dict(channels=8, blocks=1))\n")
+    command = ["train", recipe, "--data", tmp_path / "speech", "--out", tmp_path / "run",
+               "--device", "cpu"]
+    code, text = run(capsys, *command)
+    assert code == 0 and "prior.safetensors: use it with --prior" in text.out
+    code, text = run(capsys, *command)
+    assert code == 2 and "--resume" in text.err
+    recipe.write_text("boo\n" + recipe.read_text())
+    code, text = run(capsys, *command, "--resume")
+    assert code == 2 and "tiny.py: NameError: name 'boo' is not defined" in text.err
+    recipe.write_text(recipe.read_text().removeprefix("boo\n"))
+    assert run(capsys, *command, "--resume", "--steps", 4)[0] == 0
+    log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
+    trained = tmp_path / "run" / "prior.safetensors"
+    assert run(capsys, "inpaint", damaged, tmp_path / "out.wav", *quick(trained))[0] == 0
+
+
+def test_extend_of_8_khz_gives_16_khz(wav, prior, tmp_path, capsys):
+    source = wav("phone.wav", rate=8000)
+    assert run(capsys, "extend", source, tmp_path / "wide.wav", *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "wide.wav").samplerate == 16000
+
+
+def test_draws_write_the_uncertainty(damaged, prior, tmp_path, capsys):
+    run(capsys, "inpaint", damaged, tmp_path / "out.wav", "--draws", 2, *quick(prior))
+    assert soundfile.read(tmp_path / "out.uncertainty.wav")[0].max() > 0
+
+
+def test_folder_keeps_its_structure_and_skips_finished(wav, prior, tmp_path, capsys):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("in/a.wav", "in/deep/b.wav"):
+        wav(name, degrade.clip(voice(), 0.1))
+    (tmp_path / "in" / "bad.wav").write_text("this is text")
+    code, text = run(capsys, "declip", tmp_path / "in", tmp_path / "out", *quick(prior))
+    assert code == 2 and "bad.wav" in text.err and text.err.count("\n") == 1
+    assert (tmp_path / "out" / "deep" / "b.wav").exists() and (tmp_path / "out" / "a.wav").exists()
+    before = (tmp_path / "out" / "a.wav").stat().st_mtime_ns
+    _, text = run(capsys, "declip", tmp_path / "in", tmp_path / "out", *quick(prior))
+    assert "2 of 3 files are finished already" in text.out
+    assert (tmp_path / "out" / "a.wav").stat().st_mtime_ns == before
+
+
+def test_separate_generate_and_mel(wav, prior, tmp_path, capsys):
+    assert run(capsys, "separate", wav(channels=2), tmp_path / "s", "--method", "voxmend",
+               *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "s" / "speaker2.wav").channels == 2
+    assert run(capsys, "generate", tmp_path / "g", "-n", 2, "--seconds", 0.5, *quick(prior))[0] == 0
+    first, second = (soundfile.read(tmp_path / "g" / f"000{i}.wav")[0] for i in (1, 2))
+    assert len(first) == 8000 and np.abs(first - second).max() > 0
+    np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
+    assert run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", *quick(prior))[0] == 0
+    assert soundfile.info(tmp_path / "m.wav").frames == 30 * 256
+
+
+@pytest.mark.parametrize("kind", ["clip", "lowpass", "gaps", "noise", "quantise"])
+def test_degrade(kind, wav, tmp_path, capsys):
+    source = wav()
+    assert run(capsys, "degrade", kind, source, tmp_path / "d.wav")[0] == 0
+    assert np.abs(audio.load(source, 16000) - audio.load(tmp_path / "d.wav", 16000)).max() > 0.01
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(prior, tmp_path, capsys):
+    for name in bad_inputs(tmp_path):
+        before = sorted(p.name for p in tmp_path.iterdir())
+        code, text = run(capsys, "mend", tmp_path / name, tmp_path / "out.wav", *quick(prior))
+        assert code == 2, name
+        assert text.err.startswith("voxmend: ") and text.err.count("\n") == 1, text.err
+        assert name in text.err
+        assert sorted(p.name for p in tmp_path.iterdir()) == before, name
+
+
+@pytest.mark.parametrize("wave", [np.zeros((1, 16000)), np.array([[0.5]]), np.zeros((1, 1)),
+                                  0.1 * np.ones((1, 700))], ids=["zeros", "one", "zero", "short"])
+def test_odd_but_lawful_input_passes(wave, wav, prior, tmp_path, capsys):
+    source = wav("odd.wav", wave.astype(np.float32))
+    code, text = run(capsys, "mend", source, tmp_path / "out.wav", *quick(prior))
+    assert code == 0, text.err
+    assert soundfile.info(tmp_path / "out.wav").frames == wave.shape[1]
+
+
+def test_what_is_not_mended_is_copied(wav, prior, tmp_path, capsys):
+    """A lossy codec would change it."""
+    code, text = run(capsys, "declip", wav("in.ogg"), tmp_path / "out.ogg", *quick(prior))
+    assert code == 0 and "nothing to mend found" in text.out
+    assert (tmp_path / "out.ogg").read_bytes() == (tmp_path / "in.ogg").read_bytes()
+
+
+def test_a_folder_is_not_mended_into_itself(wav, prior, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    wav("in/a.wav")
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "in" / "out", *quick(prior))
+    assert code == 2 and "name a folder elsewhere" in text.err
+    code, text = run(capsys, "mend", tmp_path / "in", wav("file.wav"), *quick(prior))
+    assert code == 2 and "file.wav: a file; name a folder" in text.err
+
+
+@pytest.mark.parametrize("verb, options, word", [
+    ("inpaint", ["--gaps", "100-200"], "beyond its end at 2.00 s"),
+    ("inpaint", ["--gaps", "1-inf"], "START-END"),
+    ("denoise", ["--noise", "0.9"], "cannot be in a recording of RMS"),
+    ("extend", ["--cutoff", "20"], "does not fit a rate of 16000 Hz"),
+    ("declip", ["--level", "2"], "at most 1"), ("mend", ["--seed", "-1"], "0 or more"),
+    ("mend", ["--plot", "a.txt"], "ends in .png"),
+    ("mend", ["--plot", "none/a.png"], "no such folder as none")])
+def test_impossible_options_are_refused(verb, options, word, wav, prior, tmp_path, capsys):
+    code, text = run(capsys, verb, wav(), tmp_path / "out.wav", *options, *quick(prior))
+    assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
+    assert [p.name for p in tmp_path.iterdir()] == ["in.wav"]
+
+
+def mels(tmp_path):
+    """Name and path of every kind of bad mel-spectrogram, and what is said of it."""
+    good = np.ones((80, 30))
+    for name, mel in (("transposed", good.T), ("complex", 1j * good), ("log", -good),
+                      ("text", good.astype(str)), ("huge", 1e30 * good), ("nan", np.nan * good),
+                      ("object", np.array([{}], dtype=object))):
+        np.save(tmp_path / f"{name}.npy", mel)
+    (tmp_path / "junk.npy").write_text("junk")
+    return {"transposed": "[80, frames]", "complex": "is real", "log": "negative",
+            "text": "is real", "huge": "huge", "nan": "NaN", "object": "not a .npy array",
+            "junk": "not a .npy array", "missing": "no such file"}
+
+
+def test_bad_mels_are_refused(prior, tmp_path, capsys):
+    for name, word in mels(tmp_path).items():
+        code, text = run(capsys, "vocode", tmp_path / f"{name}.npy", tmp_path / "out.wav",
+                         *quick(prior))
+        assert code == 2 and f"{name}.npy" in text.err and word in text.err, text.err
+        assert text.err.count("\n") == 1 and not (tmp_path / "out.wav").exists()
+
+
+def test_vocode_writes_the_uncertainty_of_a_mel(prior, tmp_path, capsys):
+    np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
+    run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", "--draws", 2, *quick(prior))
+    assert soundfile.read(tmp_path / "m.uncertainty.wav")[0].max() > 0
+    (tmp_path / "n.uncertainty.wav").write_text("mine")
+    code, text = run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "n.wav", "--draws", 2,
+                     *quick(prior))
+    assert code == 2 and "n.uncertainty.wav: exists already" in text.err
+    assert not (tmp_path / "n.wav").exists()
+
+
+def test_existing_output_is_kept(wav, prior, tmp_path, capsys):
+    (tmp_path / "out.wav").write_text("mine")
+    code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", *quick(prior))
+    assert code == 2 and "--overwrite" in text.err
+    assert (tmp_path / "out.wav").read_text() == "mine"
+
+
+def test_bad_options_and_weights(wav, prior, tmp_path, capsys):
+    source, out = wav(), tmp_path / "out.wav"
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(prior.read_bytes()[:5000])
+    broken.with_suffix(".json").write_text(prior.with_suffix(".json").read_text())
+    np.save(tmp_path / "mel.npy", np.zeros((40, 30)))
+    listed = tmp_path / "listed.safetensors"
+    listed.write_bytes(prior.read_bytes())
+    listed.with_suffix(".json").write_text("[1]")
+    for args, word in ((["--prior", broken], "damaged"), (["--prior", "none"], "no such prior"),
+                       (["--prior", listed], "no card of a prior"),
+                       (["--device", "cuda"], "cuda"), (["--draws", 0], "at least 1"),
+                       (["--gaps", "3"], "START-END")):
+        verb = "inpaint" if "--gaps" in args else "mend"
+        options = args if "--prior" in args else ["--prior", prior, *args]
+        code, text = run(capsys, verb, source, out, *options)
+        assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
+    code, text = run(capsys, "vocode", tmp_path / "mel.npy", out, *quick(prior))
+    assert code == 2 and "[80, frames]" in text.err
+    code, text = run(capsys, "mend", source, tmp_path / "mel.npy" / "out.wav", *quick(prior))
+    assert code == 2 and text.err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
+    source = wav("long.wav", degrade.clip(np.tile(voice(10.0), 6), 0.1))
+    (tmp_path / "out").mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "voxmend", "declip", source, tmp_path / "out" / "o.wav",
+         "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True,
+        # in the background, where a shell ignores SIGINT, the child would inherit that
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+    deadline = time.time() + 60
+    while not any((tmp_path / "out").iterdir()) and time.time() < deadline:
+        time.sleep(0.1)
+    os.kill(child.pid, number)
+    error = child.communicate(timeout=60)[1]
+    assert child.returncode == 130 and "Traceback" not in error and "interrupted" in error
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_a_closed_pipe_ends_the_command_quietly():
+    child = subprocess.Popen([sys.executable, "-m", "voxmend", "info"], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.close()
+    error = child.stderr.read()
+    assert (child.wait(), error) == (141, "")
+
+
+def test_help_is_light():
+    """--help must not load torch, which alone takes longer than a second."""
+    code = ("import sys; from voxmend.cli import main as cli\ntry: cli.main(['--help'])\n"
+            "except SystemExit: pass\nassert 'torch' not in sys.modules")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(verb in done.stdout for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb, method, tasks", [
+    ("extend", "undiff", undiff.PAPER), ("declip", "undiff", undiff.PAPER),
+    ("declip", "undiff-release", undiff.RELEASE)])
+def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_path, capsys):
+    source, out = wav("in.wav", voice(0.5)), tmp_path / "out.wav"
+    told = {"extend": ["--cutoff", 4000], "declip": ["--level", 0.05]}[verb]
+    code, text = run(capsys, verb, source, out, "--prior", epsilon_prior, "--method", method,
+                     "--device", "cpu", *told)
+    assert code == 0, text.err
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert entry["guidance"] == repr(tasks[verb].guidance)
+    assert (entry["start"], entry["steps"]) == ("noise", 5)  # the prior's own
+    wave = audio.load(source, 16000)
+    damage = Damage(**entry["damage"])
+    direct = Restorer(tasks[verb], epsilon_prior, device="cpu")(wave, 16000, damage)
+    assert np.allclose(audio.load(out, 16000), direct, atol=1e-4)
+
+
+def test_method_has_its_own_number_of_steps(wav, prior, tmp_path, capsys):
+    code, text = run(capsys, "declip", wav("in.wav", voice(0.5)), tmp_path / "out.wav", "--method",
+                     "undiff", *quick(prior))
+    assert code == 2 and "leave out --steps" in text.err

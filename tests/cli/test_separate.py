@@ -1,0 +1,294 @@
+"""The verbs separate and enhance with trained networks, as a person uses them."""
+
+import json
+import shutil
+from typing import get_args
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from scipy.signal import lfilter
+
+from helpers.commands import bad_inputs, run
+from helpers.speech import voice
+from voxmend import audio
+from voxmend.audio.pair import Pair
+from voxmend.cli import main as cli
+from voxmend.diffusion.samplers import SAMPLERS
+from voxmend.models import hub
+from voxmend.systems import diffiner, diffsep, separator
+
+LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
+TINY = dict(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1)
+PROCESS = {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
+
+
+def save(folder, name, network, config, **card):
+    torch.manual_seed(0)
+    state = hub.build_network(network, config).state_dict()
+    hub.save_prior(folder / f"{name}.safetensors",
+                   {n: t + 0.02 * torch.randn(t.shape) for n, t in state.items()},
+                   {"network": network, "config": config, **card})
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Folder of small random weights of every kind."""
+    folder = tmp_path_factory.mktemp("weights")
+    diffsep = {"prediction": "differences", "process": PROCESS}
+    save(folder, "diffsep", "FrameConvNeXt", LIGHT, **diffsep, task="separate", local_noise=False,
+         sample_rate=8000)
+    save(folder, "diffsep_enhancement", "FrameConvNeXt", LIGHT, **diffsep, task="enhance",
+         local_noise=True, sample_rate=16000)
+    save(folder, "conv_tasnet", "ConvTasNet", TINY, prediction="sources", sources=2,
+         sample_rate=16000)
+    save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
+    return folder
+
+
+@pytest.fixture
+def bundled(weights, monkeypatch):
+    """As if the weights were voxmend's own."""
+    monkeypatch.setattr(hub, "WEIGHTS", weights)
+
+
+QUICK = ["--steps", 2, "--device", "cpu"]
+
+
+def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys):
+    source = wav(rate=44100, channels=2)
+    code, text = run(capsys, "enhance", source, tmp_path / "out.wav", "--keep-noise", *QUICK)
+    assert code == 0, text.err
+    assert {p.name for p in tmp_path.iterdir()} == {"in.wav", "out.wav", "out.noise.wav",
+                                                   "out.wav.json"}
+    speech, noise, whole = (soundfile.read(tmp_path / n)[0]
+                            for n in ("out.wav", "out.noise.wav", "in.wav"))
+    assert speech.shape == whole.shape and speech.any() and noise.any()
+    np.testing.assert_allclose(speech + noise, whole, atol=1e-6)
+    info = soundfile.info(tmp_path / "out.wav")
+    assert (info.samplerate, info.subtype) == (44100, "FLOAT")
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert (entry["task"], entry["method"], entry["sampler"]) == ("enhance", "diffsep",
+                                                                  "predictor_corrector")
+    assert (entry["steps"], entry["seed"], entry["weights"]) == (2, 0, "diffsep_enhancement")
+    assert len(entry["weights_sha256"]) == 16 and entry["input"] == "in.wav"
+
+
+def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
+    wave = voice(0.5)
+    wave -= wave.mean()
+    code, text = run(capsys, "enhance", wav("in.wav", wave), tmp_path / "out.wav", "--method",
+                     "segan", "--device", "cpu")
+    assert code == 0, text.err
+    scale = 0.1 / wave.std()
+    noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
+    path = hub.find_prior("segan")
+    network = hub.load_model(path, hub.read_card(path))
+    expected = lfilter([1], [1, -0.95], network(noisy[None])[0].numpy()) / scale
+    np.testing.assert_allclose(audio.load(tmp_path / "out.wav", 16000), expected, atol=1e-5)
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert (entry["task"], entry["method"], entry["weights"]) == ("enhance", "segan", "segan")
+    assert "refiner" not in entry
+
+
+@pytest.mark.parametrize("method, options", [("segan", []), ("diffsep", ["--steps", 2])])
+def test_refining_at_once_is_refining_afterwards(method, options, weights, prior, monkeypatch, wav,
+                                                 tmp_path, capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(prior.with_suffix(suffix), tmp_path / f"speech16k{suffix}")
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    source = wav("in.wav", voice(0.3, 22050, 2), 22050)
+    for how, out in ((method, "one.wav"), (f"{method}+refine", "both.wav")):
+        code, text = run(capsys, "enhance", source, tmp_path / out, "--method", how, "--keep-noise",
+                         "--device", "cpu", *options)
+        assert code == 0, text.err
+    noisy, one, both, rest = (soundfile.read(tmp_path / name, dtype="float32")[0].T
+                              for name in ("in.wav", "one.wav", "both.wav", "both.noise.wav"))
+    refiner = diffiner.Refiner(device="cpu")
+    pair = Pair(*(audio.ArrayReader(wave, 22050) for wave in (noisy, one)), aligned=True)
+    np.testing.assert_allclose(both, np.concatenate(list(refiner.stream(pair)), axis=1), atol=1e-6)
+    assert np.abs(both - one).max() > 1e-3
+    np.testing.assert_allclose(both + rest, noisy, atol=1e-6)
+    entry = json.loads((tmp_path / "both.wav.json").read_text())
+    assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
+
+
+@pytest.mark.parametrize("method", ["diffsep", "conv-tasnet"])
+def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
+    options = QUICK if method == "diffsep" else ["--device", "cpu"]
+    code, text = run(capsys, "separate", wav(rate=22050, channels=2), tmp_path / "v", "--method",
+                     method, *options)
+    assert code == 0, text.err
+    for name in ("speaker1.wav", "speaker2.wav"):
+        wave, rate = soundfile.read(tmp_path / "v" / name)
+        assert wave.shape == (44100, 2) and rate == 22050 and wave.any()
+        entry = json.loads((tmp_path / "v" / f"{name}.json").read_text())
+        assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
+
+
+def test_the_default_is_diffsep(bundled, wav, tmp_path, capsys):
+    assert run(capsys, "separate", wav("in.wav", voice(0.5)), tmp_path / "v", *QUICK)[0] == 0
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
+    assert entry["method"] == "diffsep"
+
+
+def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
+    source, outputs = wav("in.wav", voice(0.5)), {}
+    for name, options in {"a": [], "again": [], "seed": ["--seed", 1], "steps": ["--steps", 3],
+                          "heun": ["--sampler", "heun"]}.items():
+        out = tmp_path / f"{name}.wav"
+        assert run(capsys, "enhance", source, out, *QUICK, *options)[0] == 0
+        outputs[name] = audio.load(out, 16000)
+    assert np.array_equal(outputs["a"], outputs["again"])
+    assert all(np.abs(outputs["a"] - outputs[name]).max() > 1e-4
+               for name in ("seed", "steps", "heun"))
+    entry = json.loads((tmp_path / "heun.wav.json").read_text())
+    assert (entry["sampler"], entry["steps"]) == ("heun", 2)
+    loaded = separator.load("enhance", steps=2, device="cpu")
+    np.testing.assert_allclose(loaded(audio.load(source, 16000), 16000)[0], outputs["a"], atol=1e-6)
+
+
+def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    card = json.loads((tmp_path / "diffsep_enhancement.json").read_text())
+    card["sampling"] = {"sampler": "dpmpp_2m", "steps": 3, "polarities": 2}
+    (tmp_path / "diffsep_enhancement.json").write_text(json.dumps(card))
+    source = wav("in.wav", voice(0.5))
+    for options, used in (([], ("dpmpp_2m", 3, 2)), (["--steps", 2], ("dpmpp_2m", 2, 2)),
+                          (["--sampler", "euler"], ("euler", diffsep.STEPS, 1))):
+        assert run(capsys, "enhance", source, tmp_path / "out.wav", *options, "--device", "cpu",
+                   "--overwrite")[0] == 0
+        entry = json.loads((tmp_path / "out.wav.json").read_text())
+        assert (entry["sampler"], entry["steps"], entry["polarities"]) == used
+
+
+def test_samplers_of_the_command_are_those_there_are():
+    assert get_args(cli.Sampler) == (diffsep.PAPER, *SAMPLERS)
+
+
+def test_folders_keep_their_structure_and_skip_what_is_finished(bundled, wav, tmp_path, capsys):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("in/a.wav", "in/deep/b.c.flac"):
+        wav(name, 0.1 * voice(0.3))
+    (tmp_path / "in" / "bad.wav").write_text("this is text")
+    made = {"enhance": ["a.wav", "deep/b.c.flac"],
+            "separate": ["a/speaker1.wav", "a/speaker2.wav", "deep/b.c/speaker1.wav",
+                         "deep/b.c/speaker2.wav"]}
+    for verb, outputs in made.items():
+        command = [verb, tmp_path / "in", tmp_path / verb, "--method", "diffsep", *QUICK]
+        code, text = run(capsys, *command)
+        assert code == 2 and "bad.wav" in text.err and text.err.count("\n") == 1
+        found = {str(p.relative_to(tmp_path / verb)) for p in (tmp_path / verb).rglob("*.*")
+                 if p.is_file()}
+        assert found == {*outputs, *(f"{name}.json" for name in outputs)}
+        before = {name: (tmp_path / verb / name).stat().st_mtime_ns for name in outputs}
+        text = run(capsys, *command)[1]
+        assert "2 of 3 files are finished already" in text.out
+        assert before == {n: (tmp_path / verb / n).stat().st_mtime_ns for n in outputs}
+        (tmp_path / verb / f"{outputs[-1]}.json").unlink()
+        text = run(capsys, *command, "--overwrite")[1]
+        assert "finished" not in text.out
+        assert all(before[n] < (tmp_path / verb / n).stat().st_mtime_ns for n in outputs)
+
+
+def test_voices_of_two_files_do_not_go_to_one_folder(bundled, wav, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("in/a.wav", "in/a.flac"):
+        wav(name, voice(0.3))
+    code, text = run(capsys, "separate", tmp_path / "in", tmp_path / "out", "--method", "diffsep",
+                     *QUICK)
+    assert code == 2 and "a.flac: goes to " in text.err and "as does a.wav" in text.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("voices, heard, said", [
+    ((1.0, 0.05), 1, "only 1 of 2 voices heard, speaker1: the rest is more than 13 dB below"),
+    ((0.05, -1.0), 1, "only 1 of 2 voices heard, speaker2"), ((1.0, 0.3), 2, ""),
+    ((0.0, 0.0), 0, "silence, no voice is heard")])
+def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp_path, capsys,
+                                          monkeypatch):
+    monkeypatch.setattr(diffsep, "draw", lambda model, mixture, *rest: torch.cat(
+        [gain * mixture for gain in voices], dim=1))
+    code, text = run(capsys, "separate", wav(), tmp_path / "v", "--method", "diffsep", *QUICK)
+    assert code == 0 and said in text.err and text.err.count("\n") == bool(said)
+    for name in ("speaker1.wav.json", "speaker2.wav.json"):
+        assert json.loads((tmp_path / "v" / name).read_text())["voices_heard"] == heard
+
+
+REFUSED = [
+    ("enhance", ["--weights", "diffsep"], "made to separate, not to enhance"),
+    ("separate", ["--method", "diffsep", "--weights", "diffsep_enhancement"],
+     "made to enhance, not to separate"),
+    ("enhance", ["--method", "segan", "--weights", "diffsep"], "no SEGAN; train one with recipes/"),
+    ("enhance", ["--weights", "segan"], "no DiffSep; train one"),
+    ("enhance", ["--method", "segan", "--steps", 5], "segan takes no sampler; leave out"),
+    ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
+    ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
+    ("enhance", ["--weights", "PRIOR"], "no DiffSep; train one with recipes/diffsep/diffsep.py"),
+    ("separate", ["--weights", "conv_tasnet"], "use it with voxmend separate --method conv-tasnet"),
+    ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
+    ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
+    ("separate", ["--method", "conv-tasnet", "--weights", "diffsep"], "not a separator"),
+    ("separate", ["--method", "conv-tasnet", "--steps", 5], "leave out --sampler and --steps"),
+    ("separate", ["--method", "diffsep", "--prior", "PRIOR"], "--weights instead of --prior"),
+    ("separate", ["--prior", "PRIOR"], "or --method voxmend"),
+    ("separate", ["--method", "voxmend", "--weights", "diffsep"], "leave out --weights"),
+    ("separate", ["--method", "voxmend", "--sampler", "heun"], "belong to diffsep and conv-tasnet"),
+    ("separate", ["--method", "diffsep", "--speakers", 3], "these weights separate 2"),
+    ("separate", ["--method", "voxmend", "--prior", "diffsep"],
+     "separate and enhance take it as --weights"),
+    ("enhance", ["--weights", "none.safetensors"], "no such weights; train some by recipes/"),
+    ("enhance", ["--steps", 0], "at least 1"), ("enhance", ["--seed", -1], "0 or more")]
+
+
+@pytest.mark.parametrize("verb, options, word", REFUSED)
+def test_weights_and_options_that_do_not_fit(verb, options, word, bundled, prior, wav, tmp_path,
+                                             capsys):
+    options = [prior if option == "PRIOR" else option for option in options]
+    code, text = run(capsys, verb, wav(), tmp_path / "out.wav", *options, "--device", "cpu")
+    assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
+    assert [p.name for p in tmp_path.iterdir()] == ["in.wav"]
+
+
+@pytest.mark.parametrize("verb", ["enhance", "separate"])
+def test_bad_input_is_one_line_and_leaves_nothing(verb, bundled, tmp_path, capsys):
+    for name in bad_inputs(tmp_path):
+        before = sorted(p.name for p in tmp_path.iterdir())
+        code, text = run(capsys, verb, tmp_path / name, tmp_path / "out.wav", "--method", "diffsep",
+                         *QUICK)
+        assert code == 2 and name in text.err, name
+        assert text.err.startswith("voxmend: ") and text.err.count("\n") == 1, text.err
+        assert sorted(p.name for p in tmp_path.iterdir()) == before, name
+
+
+@pytest.mark.parametrize("verb", ["enhance", "segan", "separate"])
+@pytest.mark.parametrize("wave", [np.zeros((1, 16000)), np.array([[0.5]]), np.zeros((1, 1)),
+                                  0.1 * np.ones((1, 700)), np.array([[0.1, -0.1]])],
+                         ids=["zeros", "one", "zero", "constant", "two"])
+def test_odd_but_lawful_input_passes(verb, wave, bundled, wav, tmp_path, capsys):
+    source = wav("odd.wav", wave.astype(np.float32))
+    how = (["enhance", "--method", "segan", "--device", "cpu"] if verb == "segan" else
+           [verb, "--method", "diffsep", *QUICK])
+    code, text = run(capsys, *how, source, tmp_path / "out.wav")
+    assert code == 0, text.err
+    out = tmp_path / "out.wav" / ("speaker1.wav" if verb == "separate" else "")
+    found = soundfile.read(out)[0]
+    assert len(found) == wave.shape[1] and np.isfinite(found).all()
+    assert found.any() == (wave.shape[1] == 2)
+
+
+@pytest.mark.parametrize("verb, name", [("enhance", "out.noise.wav"), ("separate", "speaker2.wav")])
+def test_existing_output_is_kept(verb, name, bundled, wav, tmp_path, capsys):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / name).write_text("mine")
+    options = ["--keep-noise"] if verb == "enhance" else ["--method", "diffsep"]
+    out = tmp_path / "o" / "out.wav" if verb == "enhance" else tmp_path / "o"
+    code, text = run(capsys, verb, wav(), out, *options, *QUICK)
+    assert code == 2 and f"{name}: exists already" in text.err and text.err.count("\n") == 1
+    assert [p.name for p in (tmp_path / "o").iterdir()] == [name]
+    assert (tmp_path / "o" / name).read_text() == "mine"

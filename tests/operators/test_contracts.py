@@ -1,0 +1,213 @@
+"""Contracts of every operator, guidance and sampler, on priors whose posterior is exact."""
+
+import pytest
+import torch
+
+from helpers.gaussian import GaussianPrior, WhitePrior, matrix, posterior
+from voxmend import guidance as G
+from voxmend import operators as O
+from voxmend.diffusion.samplers import SAMPLERS
+from voxmend.diffusion.schedules import geometric_grid
+
+LENGTH = 12
+PRESENT = torch.ones(LENGTH).index_fill(0, torch.tensor([0, 5, 6, 7]), 0)
+
+OPERATORS = {
+    "clip": O.Clip(0.6),
+    "gap": O.Gap(PRESENT),
+    "lowpass": O.Lowpass(4000.0),
+    "mixture": O.Mixture(2),
+    "noise": O.WhiteNoise(0.4),
+    "quantise": O.Quantise(0.5),
+    "noise@lowpass": O.WhiteNoise(0.3) @ O.Lowpass(4000.0, width=4000.0),
+    "gap@noise": O.Gap(PRESENT) @ O.WhiteNoise(0.3),
+    "gap@clip@lowpass": O.Gap(PRESENT.repeat(100)) @ O.Clip(0.6) @ O.Lowpass(6000.0),
+    "mel": O.Mel(),
+}
+NONLINEAR = {"clip", "quantise", "gap@clip@lowpass", "mel"}
+SENSELESS = (
+    {("mixture", name) for name in OPERATORS if name != "mixture"}
+    | {("noisy", name) for name in OPERATORS if name != "noise"}
+    | {(guidance, name) for guidance in ("proximal", "pigdm") for name in NONLINEAR})
+# Under a white Gaussian prior these give the exact posterior mean at every noise level.
+EXACT = (
+    {(g, o) for g in ("proximal", "pigdm") for o in OPERATORS if o not in NONLINEAR | {"lowpass"}}
+    | {("imputation", o) for o in ("gap", "mixture", "noise")} | {("noisy", "noise")})
+PAIRS = [(g, o) for g in G.GUIDANCES for o in OPERATORS if g != "unguided"]
+
+
+def channels(name):
+    return 2 if name == "mixture" else 1
+
+
+def length(name):
+    return {"mel": 2048, "gap@clip@lowpass": 100 * LENGTH}.get(name, LENGTH)
+
+
+def observe(name, batch, seed=0, dtype=torch.float64, samples=None):
+    """A signal of the white prior and its observation."""
+    rng = torch.Generator().manual_seed(seed)
+    shape = batch, channels(name), samples or length(name)
+    x = torch.randn(shape, generator=rng, dtype=dtype)
+    y = OPERATORS[name](x)
+    noise = OPERATORS[name].noise_std * torch.randn(y.shape, generator=rng, dtype=dtype)
+    return x, y + (OPERATORS[name].outer(noise) if name == "gap@noise" else noise)
+
+
+def seeded(seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return lambda like: torch.randn(like.shape, generator=rng, dtype=like.dtype)
+
+
+def sample(guidance, name, sampler, y, x_shape, steps, prior, seed=100):
+    noise, sigmas = seeded(seed), geometric_grid(steps, 20.0, 0.02)
+    denoise = G.GUIDANCES[guidance]()(prior, OPERATORS[name], y)
+    start = sigmas[0] * noise(torch.empty(x_shape, dtype=y.dtype))
+    return SAMPLERS[sampler](denoise, start, sigmas, noise)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operator_keeps_type_and_batch_items_apart(name):
+    operator = OPERATORS[name]
+    for dtype in (torch.float32, torch.float64):
+        x, y = observe(name, 3, dtype=dtype)
+        assert operator(x).dtype == dtype
+        alone = operator(x[1:2])
+        torch.testing.assert_close(operator(x)[1:2], alone)
+        torch.testing.assert_close(operator.project(x, y)[1:2], operator.project(x[1:2], y[1:2]))
+    assert operator.start(y).shape == x.shape
+
+
+@pytest.mark.parametrize("name, unguessed", [("clip", 0.0), ("gap", 0.0), ("noise", 1.0),
+                                             ("gap@noise", 1.0), ("lowpass", 0.5),
+                                             ("gap@clip@lowpass", 0.25)])
+def test_blank_is_the_noise_where_the_start_makes_no_guess(name, unguessed):
+    """Its share of the energy: none where gaps are filled, the lost share of the band."""
+    noise = torch.randn(2, 1, 100 * LENGTH, generator=torch.Generator().manual_seed(0))
+    share = OPERATORS[name].blank(noise).square().mean() / noise.square().mean()
+    assert share == pytest.approx(unguessed, abs=0.04)
+
+
+@pytest.mark.parametrize("name", [n for n in OPERATORS if n not in NONLINEAR])
+def test_adjoint(name):
+    operator = OPERATORS[name]
+    x, _ = observe(name, 2, seed=1)
+    r = torch.randn_like(operator(x))
+    left, right = (operator(x) * r).sum(), (x * operator.adjoint(r, x)).sum()
+    torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize("name", sorted(NONLINEAR))
+def test_nonlinear_operators_have_no_adjoint(name):
+    x, y = observe(name, 1)
+    with pytest.raises(TypeError, match="not linear"):
+        OPERATORS[name].adjoint(y, x)
+
+
+@pytest.mark.parametrize("name, tolerance", [
+    ("clip", 1e-9), ("gap", 1e-9), ("mixture", 1e-9), ("quantise", 1e-9), ("lowpass", 0.05),
+    ("mel", 0.25)])
+def test_projection_explains_the_observation(name, tolerance):
+    operator = OPERATORS[name]
+    x, y = observe(name, 2, seed=2, samples=4096 if name == "lowpass" else None)
+    guess = x + 0.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
+    projected = operator.project(guess, y)
+    residual = operator.residual(projected, y).norm() / y.norm()
+    assert residual <= tolerance
+    assert residual < 0.5 * (y - operator(guess)).norm() / y.norm()
+    assert (operator.project(x, y) - x).norm() <= tolerance * x.norm()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("guidance, name", sorted(p for p in PAIRS if p not in SENSELESS))
+def test_every_sensible_combination(guidance, name, sampler):
+    """Runs, is finite and reproducible, keeps batch items apart, and nears what it is told."""
+    prior = WhitePrior()
+    x, y = observe(name, 3, samples=100 * LENGTH if "lowpass" in name else None)
+    draw = sample(guidance, name, sampler, y, x.shape, 12, prior)
+    assert draw.shape == x.shape and draw.isfinite().all()
+    torch.testing.assert_close(draw, sample(guidance, name, sampler, y, x.shape, 12, prior))
+    louder = torch.cat([y[:1], 30 * y[1:]])
+    same = sample(guidance, name, sampler, louder, x.shape, 12, prior)
+    torch.testing.assert_close(same[:1], draw[:1])
+    unguided = sample("unguided", name, sampler, y, x.shape, 12, prior)
+    operator = OPERATORS[name]
+    assert operator.residual(draw, y).norm() < operator.residual(unguided, y).norm()
+
+
+@pytest.mark.parametrize("guidance, name", sorted(SENSELESS))
+def test_senseless_pairs_say_so(guidance, name):
+    _, y = observe(name, 1)
+    with pytest.raises(G.GuidanceError):
+        G.GUIDANCES[guidance]()(WhitePrior(), OPERATORS[name], y)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("guidance, name", sorted(EXACT))
+def test_samples_follow_the_exact_posterior(guidance, name, sampler):
+    draws, size = 2000, channels(name) * LENGTH
+    _, y = observe(name, 1, seed=4)
+    prior = WhitePrior()
+    shape = (draws, channels(name), LENGTH)
+    x = sample(guidance, name, sampler, y.expand(draws, -1, -1), shape, 60, prior).flatten(1)
+    a = matrix(OPERATORS[name], channels(name), LENGTH)
+    noise = OPERATORS[name].noise_std
+    if name == "gap@noise":  # only present samples are observed
+        seen = PRESENT.bool()
+        a, y = a[seen], y[..., seen]
+    mean, covariance = posterior(torch.eye(size, dtype=torch.float64), a, y.flatten(), noise)
+    assert (x.mean(0) - mean).abs().max() < 0.1
+    difference = torch.cov(x.T) - covariance
+    assert torch.linalg.matrix_norm(difference) < 0.15 * torch.linalg.matrix_norm(covariance) + 0.02
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_noisy_observation_is_exact_under_a_correlated_prior(sampler):
+    prior = GaussianPrior.correlated(LENGTH)
+    _, y = observe("noise", 1, seed=5)
+    shape = (3000, 1, LENGTH)
+    x = sample("noisy", "noise", sampler, y.expand(shape), shape, 60, prior).flatten(1)
+    eye = torch.eye(LENGTH, dtype=torch.float64)
+    mean, covariance = posterior(prior.covariance, eye, y.flatten(), OPERATORS["noise"].noise_std)
+    assert (x.mean(0) - mean).abs().max() < 0.1
+    assert torch.linalg.matrix_norm(torch.cov(x.T) - covariance) < 0.15 * covariance.norm()
+
+
+def test_mixture_likelihood_is_exact_for_a_wide_prior():
+    """E[x | x_σ, y] of two wide sources whose sum is known, in closed form."""
+    wide, sigma = 300.0, 1.0
+    rng = torch.Generator().manual_seed(6)
+    sources = wide * torch.randn(1, 2, LENGTH, generator=rng, dtype=torch.float64)
+    y = sources.sum(1, keepdim=True)
+    noisy = sources + sigma * torch.randn(sources.shape, generator=rng, dtype=torch.float64)
+    operator = O.Mixture(2)
+    given = G.MixtureLikelihood()(WhitePrior(wide), operator, y)(noisy, sigma)
+    size = 2 * LENGTH
+    looks = torch.cat([torch.eye(size, dtype=torch.float64) / sigma,
+                       1e4 * matrix(operator, 2, LENGTH)])
+    values = torch.cat([noisy.flatten() / sigma, 1e4 * y.flatten()])
+    exact, _ = posterior(wide**2 * torch.eye(size, dtype=torch.float64), looks, values, 1.0)
+    torch.testing.assert_close(given.flatten(), exact, rtol=1e-4, atol=2e-2)
+
+
+def test_clipped_samples_follow_the_truncated_gaussian():
+    """With independent samples the posterior beyond the clip level is a truncated Gaussian."""
+    y = torch.full((20000, 1, 1), 0.6, dtype=torch.float64)
+    prior = WhitePrior()
+    draw = sample("imputation", "clip", "ancestral", y, y.shape, 200, prior)
+    assert (draw >= 0.6 - 1e-9).all()
+    normal = torch.distributions.Normal(0.0, 1.0)
+    level = torch.tensor(0.6)
+    mean = (normal.log_prob(level).exp() / (1 - normal.cdf(level))).item()
+    assert abs(draw.mean().item() - mean) < 0.35  # projection is a rough likelihood; no unit error
+
+
+def test_conjugate_gradients_solve_and_keep_items_apart():
+    rng = torch.Generator().manual_seed(7)
+    root = torch.randn(9, 9, generator=rng, dtype=torch.float64)
+    a, b = root @ root.T + torch.eye(9), torch.randn(3, 1, 9, generator=rng, dtype=torch.float64)
+    b[0] *= 1e3
+    solved = G.conjugate_gradients(lambda u: u @ a, b, iterations=200, tolerance=1e-10)
+    torch.testing.assert_close(solved @ a, b, rtol=1e-6, atol=1e-6)
+    alone = G.conjugate_gradients(lambda u: u @ a, b[1:2], iterations=200, tolerance=1e-10)
+    torch.testing.assert_close(solved[1:2], alone)

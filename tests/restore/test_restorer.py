@@ -1,0 +1,266 @@
+"""The Restorer: rates, channels, level, silence, seeds, draws, long recordings."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import welch
+
+from helpers.gaussian import WhitePrior
+from helpers.speech import voice
+from voxmend import TASKS, Damage, Restorer, audio, restore
+from voxmend.audio.segments import ChunkedDenoiser
+from voxmend.diffusion.denoiser import Denoiser
+from voxmend.diffusion.guidance import Imputation
+from voxmend.diffusion.schedules import karras_grid
+from voxmend.dsp import degrade
+from voxmend.metrics.si_snr import si_snr
+from voxmend.operators import Gap
+from voxmend.restore import restorer as module
+from voxmend.restore.damage import analyse
+
+DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
+          "inpaint": dict(gaps=((0.5, 0.55),)), "denoise": dict(noise=0.02),
+          "mend": dict(clip_level=0.1, gaps=((0.5, 0.55),), cutoff=3000.0)}
+
+
+class Identity(Denoiser):
+    """Believes everything: D(x; σ) = x."""
+
+    receptive_field = 0
+    hop = 1
+
+    def forward(self, x, sigma):
+        return x
+
+
+def damage(task, wave):
+    return Damage(rms=float(np.sqrt(np.mean(wave**2))), **DAMAGE.get(task, {}))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("task", DAMAGE)
+def test_rate_channels_and_length_are_kept(task, rate, prior):
+    wave = voice(1.0, rate, channels=2)
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, rate, damage(task, wave))
+    expected = 2 if task == "extend" and rate == 8000 else 1
+    assert mended.shape == (2, expected * wave.shape[1])
+    assert np.isfinite(mended).all() and mended.dtype == np.float32
+
+
+def test_the_band_above_the_prior_is_kept(prior):
+    rate = 48000
+    wave = voice(1.0, rate)
+    tone = 0.05 * np.sin(2 * np.pi * 15000 * np.arange(rate) / rate).astype(np.float32)
+    told = damage("inpaint", wave)
+    restorer = Restorer("inpaint", str(prior), steps=2, device="cpu")
+    with_tone, without = restorer(wave + tone, rate, told), restorer(wave, rate, told)
+    changed = np.abs(with_tone - without - tone)[0, 2000:-2000]
+    gap = slice(round(0.495 * rate) - 2000, round(0.555 * rate) - 2000)
+    assert np.delete(changed, gap).max() < 2e-3
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+def test_a_recording_is_declipped_as_well_at_any_rate(rate):
+    """Resampling moves clipped samples off the level: they must be mended before it."""
+    time = np.arange(rate) / rate
+    clean = sum(np.sin(2 * np.pi * f * time + f) for f in (200.0, 450.0, 900.0, 1700.0))
+    clean = (0.1 * clean * np.sin(np.pi * time) ** 2).astype(np.float32)
+    level = 0.4 * np.abs(clean).max()
+    clipped = clean.clip(-level, level)
+    mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage(clip_level=level))
+    assert si_snr(clipped, clean) < 20
+    assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_a_gap_is_filled_from_the_period_before_it_at_any_rate(rate):
+    """A harmonic sound with a period of 7 ms, longer than a few formants would need."""
+    phase = 2 * np.pi * np.arange(rate // 2) / (0.007 * rate)
+    wave = torch.from_numpy(sum(np.cos(k * phase + k * k) for k in range(1, 26)))[None, None]
+    hole = Gap.between([(0.2, 0.22)], rate // 2, rate)
+    filled = hole.start(hole(wave))
+    assert (filled - wave)[..., ~hole.present].std() < 0.1 * wave.std()
+
+
+def test_a_raised_recording_may_be_clipped_too(prior):
+    """What it says of its own samples says nothing of those between them."""
+    task = replace(TASKS["extend"], finds=("clip_level", "cutoff"))
+    wave = degrade.clip(voice(0.5, 8000), 0.1)
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, 8000, Damage(clip_level=0.1))
+    assert mended.shape == (1, 8000) and np.abs(mended).max() > 0.12
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 48000])
+def test_noise_is_as_dense_at_the_priors_rate(rate):
+    """Of white noise resampling keeps the density, not the level: here, that of 1 to 3 kHz."""
+    noise = np.random.default_rng(0).normal(size=(1, 20 * rate)).astype(np.float32)
+    low = audio.resample(noise, rate, 16000)[0]
+    told = module.found_damage(
+        module.Scene(Damage(noise=1.0), 1.0, 0, len(low), 16000, rate, rate))
+    frequencies, density = welch(low, 16000)
+    in_band = density[(frequencies > 1000) & (frequencies < 3000)].mean()
+    assert in_band * 8000 == pytest.approx(told.noise_std**2, rel=0.05)
+
+
+@pytest.mark.parametrize("task", ["denoise", "mend"])
+def test_nothing_is_lost_where_nothing_is_mended(task):
+    wave = np.random.default_rng(0).normal(0, 0.1, (1, 48000)).astype(np.float32)
+    same = Restorer(task, Identity(), device="cpu")(wave, 48000, Damage(rms=0.1))
+    np.testing.assert_allclose(same, wave, atol=1e-6)
+
+
+def test_told_damage_needs_no_level(prior):
+    restorer = Restorer("declip", str(prior), steps=2, device="cpu")
+    wave = degrade.clip(voice(0.5), 0.1)
+    rms = float(np.sqrt(np.mean(wave.astype(np.float64) ** 2)))
+    np.testing.assert_allclose(restorer(wave, 16000, Damage(clip_level=0.1)),
+                               restorer(wave, 16000, Damage(clip_level=0.1, rms=rms)))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_samples_outside_the_damage_are_kept(prior, rate):
+    wave = voice(1.0, rate)
+    broken, present = degrade.gaps(wave, rate)
+    mended = Restorer("inpaint", str(prior), steps=2, device="cpu")(broken, rate)
+    np.testing.assert_allclose(mended[:, present], broken[:, present], atol=1e-6)
+    assert np.abs(mended[:, ~present]).max() > 0
+    level = degrade.clip_level_for_sdr(wave, 5)
+    clipped = degrade.clip(wave, level)
+    declipped = Restorer("declip", str(prior), steps=2, device="cpu")(
+        clipped, rate, Damage(clip_level=level, rms=0.1))
+    kept = np.abs(clipped) < 0.99 * level
+    np.testing.assert_allclose(declipped[kept], clipped[kept], atol=1e-6)
+    assert (np.abs(declipped[~kept]) >= 0.99 * level).all()
+
+
+def test_level_is_kept(prior):
+    """Mending a recording that is 30 dB softer gives the same, 30 dB softer."""
+    gain = 10 ** (-30 / 20)
+    dull = degrade.lowpass(voice(1.0), 3000, 16000)
+    told, softer = (Damage(cutoff=3000.0, rms=0.1 * g) for g in (1.0, gain))
+    restorer = Restorer("extend", str(prior), steps=2, device="cpu")
+    np.testing.assert_allclose(restorer(gain * dull, 16000, softer) / gain,
+                               restorer(dull, 16000, told), atol=2e-4)
+
+
+@pytest.mark.parametrize("task", [t for t in TASKS if t not in ("generate", "separate")])
+def test_silence_stays_silence(task, prior):
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(np.zeros((1, 5000)), 16000)
+    assert not mended.any() and mended.shape == (1, 5000)
+
+
+def test_same_seed_same_result_other_seed_other_result(prior):
+    wave, told = voice(1.0), Damage(gaps=((0.3, 0.4),), cutoff=3000.0, rms=0.1)
+    one, two, other = (Restorer("mend", str(prior), steps=3, seed=s, device="cpu")(
+        wave, 16000, told) for s in (5, 5, 6))
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 1e-4
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_draws_give_mean_and_uncertainty(prior, rate):
+    wave, told = voice(0.5, rate), Damage(gaps=((0.2, 0.3),), rms=0.1)
+    restorer = Restorer("inpaint", str(prior), steps=3, draws=3, device="cpu")
+    reader = audio.ArrayReader(wave, rate)
+    mean, std = np.concatenate(list(restorer.stream(reader, told)), axis=1)
+    start, end = round(0.2 * rate), round(0.3 * rate)
+    assert std[start:end].mean() > 1e-4 and std.min() >= 0
+    assert std[:start].max() < 1e-6 and std[end:].max() < 1e-6
+    np.testing.assert_allclose(restorer(wave, rate, told)[0], mean)
+
+
+def test_the_draws_of_a_mixture_agree_on_the_order_of_the_voices(monkeypatch):
+    voices = np.stack([voice(1.0, seed=1)[0], np.random.default_rng(0).normal(0, 0.1, 16000)])
+    voices = voices.astype(np.float32)
+
+    def restore(self, low, operator, start, guessed):
+        scaled = voices * (low[0].std() / voices.sum(0).std())
+        return np.stack([scaled, scaled[::-1], 1.5 * scaled[::-1]])
+
+    monkeypatch.setattr(Restorer, "_restore", restore)
+    restorer = Restorer("separate", Identity(), draws=3, device="cpu")
+    mean = restorer(voices.sum(0), 16000)
+    np.testing.assert_allclose(mean, voices * 3.5 / 3, rtol=1e-3, atol=1e-6)
+
+
+def test_separate_gives_voices_that_sum_to_the_mixture():
+    wave = voice(1.0) + voice(1.0, seed=1)
+    voices = Restorer("separate", Identity(), steps=4, device="cpu")(wave[0], 16000)
+    assert voices.shape == (2, wave.shape[1])
+    np.testing.assert_allclose(voices.sum(0), wave[0], atol=0.02)
+
+
+def test_mel_of_vocoded_speech_is_near_the_given_one(prior):
+    from voxmend.operators import Mel
+    wave = torch.from_numpy(voice(1.0))[None]
+    mel = Mel()(wave)[0, 0].numpy()
+    made = Restorer("vocode", Identity(), steps=4, device="cpu").from_mel(mel)
+    again = Mel()(torch.from_numpy(made)[None])[0, 0].numpy()
+    assert np.linalg.norm(again - mel) < 0.3 * np.linalg.norm(mel)
+    mean, std = Restorer("vocode", Identity(), steps=4, draws=3, device="cpu").from_mel(mel)
+    assert mean.shape == std.shape == made[0].shape and 0 < std.mean() < np.abs(mean).mean()
+
+
+def test_long_recordings_have_no_seam(prior):
+    """45 s pass in segments; near their borders the result is that of one long segment."""
+    wave = np.tile(voice(5.0), 9)
+    broken, _ = degrade.gaps(wave, 16000, 50, 400)
+    restorer = Restorer("inpaint", str(prior), steps=3, device="cpu")
+    told = analyse([broken], 16000)
+    cut = restorer(broken, 16000, told)
+    segment, module.SEGMENT_SECONDS = module.SEGMENT_SECONDS, 60
+    try:
+        whole = restorer(broken, 16000, told)
+    finally:
+        module.SEGMENT_SECONDS = segment
+    assert np.abs(cut - whole).max() < 1e-3 * np.abs(whole).max() + 1e-4
+
+
+def test_chunked_restoration_equals_whole(prior):
+    restorer = Restorer("inpaint", str(prior), device="cpu")
+    assert isinstance(restorer.prior, ChunkedDenoiser)
+    x = torch.randn(1, 1, 16000 * 25, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = restorer.prior.denoiser(x, 0.1)
+        torch.testing.assert_close(restorer.prior(x, 0.1), whole, rtol=0, atol=1e-4)
+
+
+def test_white_noise_alone_has_the_exact_posterior_unless_told_otherwise():
+    """A white prior of RMS 0.1 in noise of that RMS: the posterior mean is half of what is heard.
+
+    The other guidance, imputation at σ = 0.5, has another mean.
+    """
+    noise = np.random.default_rng(0).standard_normal((1, 16000)).astype(np.float32)
+    told = Damage(noise=0.1, rms=0.1 * 2**0.5)
+    exact, imputed = (Restorer(task, WhitePrior(0.1), device="cpu")(0.1 * noise, 16000, told)
+                      for task in (TASKS["denoise"],
+                                   replace(TASKS["denoise"], guidance=Imputation())))
+    assert np.abs(exact - 0.05 * noise).max() < 0.02 < np.abs(imputed - 0.05 * noise).max()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_noise_scale_raises_the_variance_of_samples(scale):
+    """On x ~ N(0, v), where D(x; σ) = s x with s = v/(v + σ²), DDPM's step has a closed form.
+
+    x' = s x_σ + r (1 − s) x_σ + scale σ'√(1 − r) z with r = σ'²/σ².
+    """
+    v, levels = 0.01, karras_grid(16, 2.0, 0.05).tolist()
+    variance = levels[0] ** 2
+    for sigma, lower in pairwise(levels):
+        s, r = v / (v + sigma**2), (lower / sigma) ** 2
+        variance = (s + r * (1 - s)) ** 2 * variance + scale**2 * lower**2 * (1 - r)
+    task = replace(TASKS["generate"], noise_scale=scale, steps=16, sigma_min=0.05)
+    made = Restorer(task, WhitePrior(0.1), device="cpu").generate(10.0)
+    assert made.var() == pytest.approx(variance, rel=0.02)
+
+
+def test_errors_are_plain():
+    with pytest.raises(ValueError, match="unknown task"):
+        Restorer("polish")
+    with pytest.raises(ValueError, match="no such prior"):
+        Restorer("declip", prior="none")
+    with pytest.raises(ValueError, match="NaN|infinite"):
+        restore(np.full(2000, np.nan, np.float32), 16000, "declip", prior=Identity())

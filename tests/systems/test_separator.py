@@ -1,0 +1,227 @@
+"""Separation and enhancement of whole recordings: order, seams, level, channels, odd signals."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import lfilter
+
+from helpers.diffsep import exact_model
+from helpers.speech import voice
+from voxmend import audio
+from voxmend.audio.segments import NoiseStream
+from voxmend.models import hub
+from voxmend.networks.conv_tasnet import ConvTasNet
+from voxmend.systems import conv_tasnet, diffsep, separator
+from voxmend.systems.separator import Separator, by_diffsep, by_network
+
+RATE = 8000
+
+
+def talk(seconds, seed):
+    """A voice that pauses now and then."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    return voice(seconds, RATE, seed=seed)[0] * (np.sin(2 * np.pi * time / (3.3 + seed)) > -0.5)
+
+
+def low_and_high(wave):
+    """A signal in two by a filter of 0.1 ms."""
+    low = lfilter([0.5, 0.5], [1], wave).astype(np.float32)
+    return np.stack([low, wave - low], axis=-2)
+
+
+@pytest.mark.parametrize("speakers, channels", [(2, 1), (2, 2), (3, 1)])
+def test_voices_are_consistent_to_the_end(speakers, channels):
+    """Of a model that gives them in another order in every segment and channel, with leaks."""
+    voices = np.stack([talk(45, seed) for seed in range(1, speakers + 1)])
+    loud = np.linspace(1, 0.2, channels)[:, None]
+    rng, orders, scale = np.random.default_rng(0), [], None
+
+    def apart(mixture, start, callback):
+        nonlocal scale
+        mixture = mixture.numpy()
+        part = voices[:, start:start + mixture.shape[-1]]
+        part = 0.9 * part + 0.1 * part.mean(0)
+        scale = scale or np.std(mixture[0]) / np.std(part.sum(0))
+        orders.extend(rng.permutation(speakers) for _ in mixture)
+        return torch.from_numpy(np.stack([scale * gain * part[order] for gain, order in
+                                          zip(loud, orders[-len(mixture):])])).float()
+
+    mixture = voices.sum(0) * loud
+    found = Separator(apart, speakers, RATE)(mixture, RATE)
+    assert found.shape == (speakers, channels, voices.shape[1])
+    assert len({tuple(order) for order in orders}) > 1 and len(orders) > 4
+    rows = [np.argmax([abs(np.corrcoef(v, f)[0, 1]) for v in voices]) for f in found[:, 0]]
+    assert sorted(rows) == list(range(speakers))
+    for row, source in zip(rows, found):
+        for channel, gain in zip(source, loud):
+            expected = gain * (0.9 * voices[row] + 0.1 * voices.mean(0))
+            np.testing.assert_allclose(channel, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate, channels", [(8000, 1), (8000, 2), (12000, 1)])
+def test_segments_equal_the_whole(rate, channels):
+    """Of a local model, whatever the segments, and up to the resampling filter."""
+    wave = audio.resample(np.stack([talk(30, c + 1) for c in range(channels)]), RATE, rate)
+
+    def apart(mixture, start, callback):
+        return torch.from_numpy(low_and_high(mixture.numpy()[:, 0]))
+
+    low = audio.resample(wave - wave.mean(1, keepdims=True), rate, RATE)
+    expected = audio.resample(low_and_high(low).transpose(1, 0, 2).reshape(-1, low.shape[1]), RATE,
+                              rate).reshape(2, channels, -1)
+    found = Separator(apart, 2, RATE)(wave, rate)
+    assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("polarities", [1, 2])
+@pytest.mark.parametrize("sampler", ["predictor_corrector", "heun", "ancestral"])
+def test_diffsep_draws_the_same_in_segments_as_whole(sampler, polarities):
+    """Noise and normalisation belong to the recording; the exact score sees single samples."""
+    model, wave = exact_model(), np.tile(talk(1, 1), 27) + 0.1
+    run = Separator(by_diffsep(model, sampler, 6, 3, polarities), 2, RATE)
+    whole = torch.from_numpy((wave - wave.mean()) / wave.std()).float()[None, None]
+    with torch.no_grad():
+        drawn = diffsep.draw(model, whole, sampler, 6, NoiseStream(3, shared=False),
+                             polarities=polarities)[0]
+    found = run(wave, RATE)
+    np.testing.assert_allclose(found, wave.std() * drawn.numpy(), atol=1e-4)
+    np.testing.assert_array_equal(found, run(wave, RATE))
+    other = Separator(by_diffsep(model, sampler, 6, 4, polarities), 2, RATE)(wave, RATE)
+    assert np.abs(found - other).max() > 0.01
+
+
+def test_one_segment_is_what_the_paper_does():
+    """Zero mean and unit variance of the whole mixture, then the voices at its level."""
+    model, wave, seen = exact_model(), talk(3, 1) + 0.1, []
+    model.network.register_forward_hook(lambda module, inputs, out: seen.append(inputs[0]))
+    Separator(by_diffsep(model, "heun", 2), 2, RATE)(wave, RATE)
+    diffsep.separate(model, wave, "heun", 2)
+    ours, theirs = seen[0][:, 2], seen[len(seen) // 2][:, 2]
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_the_level_is_kept_and_pauses_do_not_change_it():
+    """What `apart` hears has about unit variance where something is heard."""
+    heard = []
+
+    def apart(mixture, start, callback):
+        heard.append(mixture.std().item())
+        return torch.cat([0.5 * mixture, 0.5 * mixture], dim=1)
+
+    wave, pause = talk(10, 1), 1e-4 * np.random.default_rng(0).normal(size=80 * RATE)
+    long = np.concatenate([wave, pause.astype(np.float32)])
+    run = Separator(apart, 2, RATE)
+    np.testing.assert_allclose(run(long, RATE)[1], 0.5 * long, atol=2e-5)
+    assert len(heard) > 5 and 0.9 < heard[0] < 1.1
+    loud, soft = run(100 * wave, RATE), run(wave, RATE)
+    np.testing.assert_allclose(loud, 100 * soft, rtol=1e-3, atol=1e-3)
+
+
+def quiet(mixture, start, callback):
+    """Half of the mixture, and hiss."""
+    hiss = 0.1 * torch.from_numpy(np.random.default_rng(start).normal(size=mixture.shape)).float()
+    return torch.cat([0.5 * mixture + hiss, 0.5 * mixture - hiss], dim=1)
+
+
+@pytest.mark.parametrize("enhances", [False, True])
+def test_silence_stays_silent(enhances):
+    """All of it, in one channel, and for the length of a segment."""
+    run = Separator(quiet, 2, RATE, enhances)
+    assert not run(np.zeros(5000), 16000).any()
+    stereo = np.stack([talk(3, 1), np.zeros(3 * RATE)])
+    found = run(stereo, RATE)
+    assert found[0, 0].any() and not found[0, 1].any() and not found[1, 1].any()
+    long = np.concatenate([talk(5, 1), np.zeros(40 * RATE), talk(5, 2)])
+    found = run(long, RATE)[0]
+    assert found[:RATE].any() and found[-RATE:].any() and not found[20 * RATE:30 * RATE].any()
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 16000, 44100, 384000])
+@pytest.mark.parametrize("samples", [1, 2, 7, 700])
+def test_any_rate_and_length(rate, samples):
+    wave = 0.1 * np.random.default_rng(0).normal(size=(1, samples)).astype(np.float32)
+    found = Separator(quiet, 2, RATE)(wave, rate)
+    assert found.shape == (2, 1, samples) and np.isfinite(found).all()
+
+
+def test_above_the_model_s_band_nothing_is_left():
+    time = np.arange(3 * 44100) / 44100
+    low, high = np.sin(2 * np.pi * 500 * time), np.sin(2 * np.pi * 9000 * time)
+    run = Separator(lambda mixture, start, callback: torch.cat([0.5 * mixture] * 2, 1), 2, RATE)
+    found = run((low + high).astype(np.float32), 44100).sum(0)
+    np.testing.assert_allclose(found[1000:-1000], low[1000:-1000], atol=2e-3)
+
+
+def test_speech_and_noise_add_up_to_the_recording():
+    """Above the band of the model, too, and whatever the model says of the noise."""
+    wave = voice(25, 44100, channels=2) + 0.2
+    run = Separator(lambda mixture, start, callback: torch.cat([0.7 * mixture] * 2, 1), 2, RATE,
+                    enhances=True)
+    speech, noise = run(wave, 44100)
+    np.testing.assert_allclose(speech + noise, wave, atol=1e-6)
+    assert abs(speech.mean()) < 1e-3 and noise.mean() == pytest.approx(wave.mean(), abs=1e-3)
+
+
+def test_channels_share_their_noise():
+    wave = talk(2, 1)
+    found = Separator(by_diffsep(exact_model(), "heun", 3), 2, RATE)(np.stack([wave, wave]), RATE)
+    np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-6)
+
+
+def test_conv_tasnet_s_voices_are_as_loud_as_in_the_mixture():
+    torch.manual_seed(0)
+    network = ConvTasNet(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1).requires_grad_(False)
+    wave = talk(3, 1)
+    wave -= wave.mean()
+    found = Separator(by_network(network), 2, RATE)(wave, RATE)
+    np.testing.assert_allclose(found, conv_tasnet.separate(network, wave), atol=1e-4)
+
+
+@pytest.mark.parametrize("wave", [np.zeros((1, 0)), np.array([[0.1, np.nan]]),
+                                  np.array([[0.1, np.inf]]), np.zeros((20, 30))])
+def test_what_is_no_recording_is_refused(wave):
+    with pytest.raises(audio.AudioError):
+        Separator(quiet, 2, RATE)(wave, RATE)
+
+
+def test_memory_does_not_grow_with_length():
+    class Hum:
+        path, sample_rate, channels = "hum", 1000, 1
+
+        def __init__(self, seconds):
+            self.frames = 1000 * seconds
+
+        def blocks(self):
+            for second in range(self.frames // 1000):
+                yield np.sin(np.arange(1000, dtype=np.float32) + second)[None]
+
+    def peak(seconds):
+        tracemalloc.start()
+        for _ in Separator(quiet, 2, 1000).stream(Hum(seconds)):
+            pass
+        return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
+
+    assert peak(2000)[0] < 1.2 * peak(100)[0]
+
+
+def test_progress_rises_to_the_end():
+    seen, reader = [], audio.ArrayReader(talk(25, 1)[None], RATE)
+    run = Separator(by_diffsep(exact_model(), "euler", 2, polarities=2), 2, RATE, steps=4)
+    for _ in run.stream(reader, seen.append):
+        pass
+    assert seen[-1] == reader.frames and max(seen) == seen[-1] and len(set(seen)) > 8
+
+
+def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    for task, recipe, release in (("separate", "diffsep", "diffsep"),
+                                  ("enhance", "diffsep_enhancement", "diffsep-enhancement")):
+        with pytest.raises(hub.PriorError, match=f"{recipe}: no such weights.*"
+                           f"recipes/diffsep/{recipe}.py .*`voxmend import {release}`.*--weights"):
+            separator.find_weights(task, "diffsep")
+        (tmp_path / f"{recipe}.safetensors").touch()
+        assert separator.find_weights(task, "diffsep") == tmp_path / f"{recipe}.safetensors"
+        with pytest.raises(hub.PriorError, match="mine: no such weights"):
+            separator.find_weights(task, "diffsep", "mine")
