@@ -4,7 +4,7 @@ The bundled weights had two courses of the learning rate, to step 7600 and from 
 train them further, on a voice of your own for instance, set begin="speech16k" and a lower rate.
 """
 
-from voxmend.training.loop import PriorRecipe
+from voxmend.training.recipes import PriorRecipe
 
 recipe = PriorRecipe(
     name="speech16k",

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from voxmend.benchmarks.restoration import markdown
-from voxmend.benchmarks.scoring import COLUMNS, table
+from voxmend.metrics import COLUMNS, table
 
 TASKS = ("declip", "extend", "inpaint", "denoise", "vocode", "separate", "mend")
 README = {  # case: its title, and the rows beside ours

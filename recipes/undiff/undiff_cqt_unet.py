@@ -5,7 +5,7 @@ taken to be one segment of each of VCTK's 41 000 training utterances.
 """
 
 from voxmend.networks.cqt_unet import CQTUNet
-from voxmend.training.loop import EpsilonRecipe
+from voxmend.training.recipes import EpsilonRecipe
 
 recipe = EpsilonRecipe(
     name="undiff_cqt_unet",

@@ -1,7 +1,7 @@
 """UnDiff's CQT-UNet at a size that a CPU can train."""
 
 from voxmend.networks.cqt_unet import CQTUNet
-from voxmend.training.loop import EpsilonRecipe
+from voxmend.training.recipes import EpsilonRecipe
 
 recipe = EpsilonRecipe(
     name="undiff_cqt_unet_small",

@@ -1,7 +1,7 @@
 """UnDiff's DiffWave at a size that a CPU can train."""
 
 from voxmend.networks.diffwave import DiffWave
-from voxmend.training.loop import EpsilonRecipe
+from voxmend.training.recipes import EpsilonRecipe
 
 recipe = EpsilonRecipe(
     name="undiff_diffwave_small",

@@ -1,7 +1,7 @@
 """UnDiff's FFC-AE at a size that a CPU can train."""
 
 from voxmend.networks.ffc_ae import FFCAE
-from voxmend.training.loop import EpsilonRecipe
+from voxmend.training.recipes import EpsilonRecipe
 
 recipe = EpsilonRecipe(
     name="undiff_ffc_ae_small",

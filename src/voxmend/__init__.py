@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 __version__ = version("voxmend")
 
-_HOMES = {"Restorer": "restore.restorer", "Task": "restore.restorer", "TASKS": "restore.restorer",
+_HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "restore.tasks",
           "Damage": "restore.damage", "analyse": "restore.damage",
           "Denoiser": "diffusion.denoiser", "load_prior": "models.hub"}
 _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",

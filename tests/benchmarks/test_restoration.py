@@ -10,7 +10,7 @@ from helpers.speech import voice
 from voxmend import audio
 from voxmend.benchmarks import diffsep, restoration, undiff
 from voxmend.cli.main import main
-from voxmend.restore.restorer import TASKS
+from voxmend.restore.tasks import TASKS
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.benchmarks import restoration, undiff
-from voxmend.cli.main import UNDIFF_TABLES, main
+from voxmend.cli.bench import UNDIFF_TABLES
+from voxmend.cli.main import main
 from voxmend.metrics import METRICS
 from voxmend.models import hub
 

@@ -78,7 +78,7 @@ def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
         (tmp_path / "speech" / split).mkdir(parents=True)
         audio.save(tmp_path / "speech" / split / "a.wav", voice(seed=seed), 16000)
     recipe = tmp_path / "tiny.py"
-    recipe.write_text("from voxmend.training.loop import PriorRecipe\n"
+    recipe.write_text("from voxmend.training.recipes import PriorRecipe\n"
                       "recipe = PriorRecipe(name='tiny', network='FrameConvNeXt', steps=2, batch=2,"
                       " seconds=0.25, config=dict(channels=8, blocks=1))\n")
     command = ["train", recipe, "--data", tmp_path / "speech", "--out", tmp_path / "run",

@@ -10,7 +10,7 @@ import soundfile
 from helpers.commands import bad_inputs, run
 from helpers.speech import voice
 from voxmend import audio
-from voxmend.cli import main as cli
+from voxmend.cli import enhance
 from voxmend.models import hub
 from voxmend.systems import diffiner
 
@@ -73,7 +73,7 @@ def test_methods_seeds_and_steps_differ(files, tmp_path, capsys):
 
 
 def test_methods_of_the_command_are_those_there_are():
-    assert get_args(get_type_hints(cli.refine)["method"]) == tuple(diffiner.METHODS)
+    assert get_args(get_type_hints(enhance.refine)["method"]) == tuple(diffiner.METHODS)
 
 
 def test_folders_belong_together_by_name(files, tmp_path, capsys, prior):

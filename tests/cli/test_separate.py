@@ -14,7 +14,7 @@ from helpers.commands import bad_inputs, run
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.audio.pair import Pair
-from voxmend.cli import main as cli
+from voxmend.cli import enhance
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.models import hub
 from voxmend.systems import diffiner, diffsep, separator
@@ -168,7 +168,7 @@ def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, cap
 
 
 def test_samplers_of_the_command_are_those_there_are():
-    assert get_args(cli.Sampler) == (diffsep.PAPER, *SAMPLERS)
+    assert get_args(enhance.Sampler) == (diffsep.PAPER, *SAMPLERS)
 
 
 def test_folders_keep_their_structure_and_skip_what_is_finished(bundled, wav, tmp_path, capsys):

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from helpers.speech import voice
-from voxmend.audio.segments import ChunkedDenoiser
 from voxmend.cli import main as cli
+from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import EDMDenoiser, EpsilonDenoiser
 from voxmend.diffusion.schedules import linear_betas
 from voxmend.dsp import degrade

@@ -11,7 +11,7 @@ from scipy.signal import welch
 from helpers.gaussian import WhitePrior
 from helpers.speech import voice
 from voxmend import TASKS, Damage, Restorer, audio, restore
-from voxmend.audio.segments import ChunkedDenoiser
+from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import Denoiser
 from voxmend.diffusion.guidance import Imputation
 from voxmend.diffusion.schedules import karras_grid
@@ -19,6 +19,7 @@ from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
 from voxmend.operators import Gap
 from voxmend.restore import restorer as module
+from voxmend.restore import tasks
 from voxmend.restore.damage import analyse
 
 DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
@@ -98,8 +99,8 @@ def test_noise_is_as_dense_at_the_priors_rate(rate):
     """Of white noise resampling keeps the density, not the level: here, that of 1 to 3 kHz."""
     noise = np.random.default_rng(0).normal(size=(1, 20 * rate)).astype(np.float32)
     low = audio.resample(noise, rate, 16000)[0]
-    told = module.found_damage(
-        module.Scene(Damage(noise=1.0), 1.0, 0, len(low), 16000, rate, rate))
+    told = tasks.found_damage(
+        tasks.Scene(Damage(noise=1.0), 1.0, 0, len(low), 16000, rate, rate))
     frequencies, density = welch(low, 16000)
     in_band = density[(frequencies > 1000) & (frequencies < 3000)].mean()
     assert in_band * 8000 == pytest.approx(told.noise_std**2, rel=0.05)

@@ -18,7 +18,7 @@ from voxmend.systems.bins import (
     WaveformPrior,
     load_prior,
 )
-from voxmend.training import loop
+from voxmend.training import loop, recipes
 from voxmend.training.corpus import Corpus
 
 TINY = dict(channels=4, multiples=(1, 2, 2, 2), blocks=1, attention=(), heads=1, groups=2, hop=128,
@@ -179,7 +179,7 @@ def test_trained_prior_denoises_and_loads(corpus, tmp_path):
 @pytest.mark.parametrize("name, steps", [("compact", 50), ("paper", 4000)])
 def test_recipes_have_256_rows_and_frames(name, steps):
     folder = Path(__file__).parents[2] / "recipes" / "diffiner"
-    recipe = loop.load_recipe(folder / f"diffiner_{name}.py")
+    recipe = recipes.load_recipe(folder / f"diffiner_{name}.py")
     wave = torch.zeros(1, round(recipe.seconds * 16000))
     assert recipe.bins.analyse(wave).shape == (1, 2, 256, 256)
     assert recipe.betas["steps"] == steps

@@ -14,7 +14,7 @@ from voxmend.models import hub
 from voxmend.networks.segan import KERNEL, SEGAN, Discriminator
 from voxmend.systems import segan
 from voxmend.systems.segan import SEGANRecipe, deemphasise, emphasise
-from voxmend.training import loop
+from voxmend.training import loop, recipes
 
 TINY = (4, 8, 8)
 
@@ -200,7 +200,7 @@ def test_other_weights_are_refused(prior):
 
 @pytest.mark.parametrize("name", ["segan", "segan_paper"])
 def test_recipes(name):
-    plan = loop.load_recipe(f"recipes/diffiner/{name}.py")
+    plan = recipes.load_recipe(f"recipes/diffiner/{name}.py")
     with torch.device("meta"):
         model = plan.build()
         noisy = torch.zeros(1, 1, round(plan.seconds * plan.sample_rate))

@@ -10,7 +10,7 @@ from scipy.signal import lfilter
 from helpers.diffsep import exact_model
 from helpers.speech import voice
 from voxmend import audio
-from voxmend.audio.segments import NoiseStream
+from voxmend.diffusion.chunked import NoiseStream
 from voxmend.models import hub
 from voxmend.networks.conv_tasnet import ConvTasNet
 from voxmend.systems import conv_tasnet, diffsep, separator

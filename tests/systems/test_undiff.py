@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from helpers.gaussian import GaussianPrior
 from helpers.speech import voice
 from voxmend import Restorer, undiff
-from voxmend.audio.segments import ChunkedDenoiser
+from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import EpsilonDenoiser, Wrapper
 from voxmend.diffusion.samplers import ancestral
 from voxmend.diffusion.schedules import cosine_betas, ddpm_grid, linear_betas

@@ -18,11 +18,11 @@ from voxmend import audio
 from voxmend.diffusion.schedules import linear_betas
 from voxmend.models import hub
 from voxmend.systems.diffsep import EnhancementRecipe
-from voxmend.training import loop
+from voxmend.training import loop, recipes
 from voxmend.training.corpus import Corpus
 
 RECIPE = '''
-from voxmend.training import PriorRecipe
+from voxmend.training.recipes import PriorRecipe
 recipe = PriorRecipe(name="tiny", network="FrameConvNeXt", steps={steps}, batch=2, seconds=0.25,
     warmup=3, config=dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2))
 '''
@@ -50,11 +50,12 @@ def losses(folder):
 
 def test_killed_and_resumed_equals_unbroken(tmp_path, corpus):
     """SIGKILL in mid-run, then --resume: the same steps and losses as a run left alone."""
-    recipe = loop.load_recipe(recipe_file(tmp_path, 60))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 60))
     loop.train(recipe, corpus, tmp_path / "whole")
-    script = ("import sys; from pathlib import Path; from voxmend import training as t; "
-              "t.train(t.load_recipe(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), "
-              "resume=True, save_every=0.0)")
+    script = ("import sys; from pathlib import Path; from voxmend.training.loop import train; "
+              "from voxmend.training.recipes import load_recipe; "
+              "train(load_recipe(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), resume=True, "
+              "save_every=0.0)")
     command = [sys.executable, "-c", script, str(tmp_path / "tiny.py"), str(corpus),
                str(tmp_path / "killed")]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -74,7 +75,7 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, corpus):
 
 
 def test_training_learns_and_logs_its_gains(tmp_path, corpus):
-    recipe = loop.load_recipe(recipe_file(tmp_path, 120))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 120))
     run = loop.train(recipe, corpus, tmp_path / "run", validate_every=60)
     entries = [json.loads(line) for line in run.log.read_text().splitlines()]
     gains = [(e["step"], e["gain_db"]) for e in entries if "gain_db" in e]
@@ -90,34 +91,34 @@ def test_training_learns_and_logs_its_gains(tmp_path, corpus):
 
 def test_validation_gain_of_the_identity_is_zero(tmp_path):
     """A denoiser that returns its input has MSE = σ², a gain of 0 dB, in closed form."""
-    recipe = loop.load_recipe(recipe_file(tmp_path, 1))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 1))
     gains = recipe.validate(lambda x, sigma: x, torch.zeros(64, 1, 4000))
     assert all(abs(gain) < 0.05 for gain in gains.values())
 
 
 def test_rate_rises_stays_and_falls(tmp_path):
-    recipe = loop.load_recipe(recipe_file(tmp_path, 100))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 100))
     assert recipe.rate(0) == pytest.approx(1 / 3) and recipe.rate(30) == 1.0
     assert recipe.rate(80) == pytest.approx(0.5)
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path, corpus):
-    recipe = loop.load_recipe(recipe_file(tmp_path, 2))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 2))
     loop.train(recipe, corpus, tmp_path / "run")
     with pytest.raises(FileExistsError, match="--resume"):
         loop.train(recipe, corpus, tmp_path / "run")
 
 
 def test_minutes_end_a_run(tmp_path, corpus):
-    recipe = loop.load_recipe(recipe_file(tmp_path, 10**6))
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 10**6))
     assert loop.train(recipe, corpus, tmp_path / "run", minutes=0.02).step < 10**5
     assert math.isfinite(losses(tmp_path / "run")[-1][1])
 
 
 def test_epsilon_loss_is_the_variational_one(corpus, tmp_path):
     """A network that answers x_t/√(1 − ᾱ) errs by √ᾱ/(1 − ᾱ)^½·x, and describe() rebuilds it."""
-    recipe = loop.EpsilonRecipe(name="tiny", network="DiffWave", steps=4, batch=4, seconds=0.25,
-                                config=dict(layers=2, channels=16, dilation_cycle=2))
+    recipe = recipes.EpsilonRecipe(name="tiny", network="DiffWave", steps=4, batch=4, seconds=0.25,
+                                   config=dict(layers=2, channels=16, dilation_cycle=2))
     denoiser = recipe.build()
     clean, t, noise = recipe.examples(Corpus(corpus / "train", tmp_path / "cache"), 0)
     assert ((0 <= t) & (t < 200)).all() and len(set(t.tolist())) == 4
@@ -136,8 +137,8 @@ def test_epsilon_loss_is_the_variational_one(corpus, tmp_path):
 
 
 def test_trained_epsilon_prior_loads_with_its_buffers(corpus, tmp_path):
-    recipe = loop.EpsilonRecipe(name="tiny", network="DiffWave", steps=2, batch=2, seconds=0.25,
-                                config=dict(layers=2, channels=16, dilation_cycle=2))
+    recipe = recipes.EpsilonRecipe(name="tiny", network="DiffWave", steps=2, batch=2, seconds=0.25,
+                                   config=dict(layers=2, channels=16, dilation_cycle=2))
     run = loop.train(recipe, corpus, tmp_path / "run")
     prior = hub.load_prior(tmp_path / "run" / "prior.safetensors")
     x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
@@ -206,7 +207,7 @@ def test_training_varies_what_it_hears_and_validation_does_not(corpus, tmp_path,
     audio.save(corpus / "hum" / "a.flac", voice(3.0, seed=9), 16000)
     options = dict(name="tiny", network="FrameConvNeXt", steps=1, batch=2, seconds=0.25,
                    balance=0.5, speed_range=(0.9, 1.1))
-    loop.train(loop.PriorRecipe(**options, config=CONFIG), corpus, tmp_path / "prior")
+    loop.train(recipes.PriorRecipe(**options, config=CONFIG), corpus, tmp_path / "prior")
     assert heard == {"train": {((0.9, 1.1), 0.5)}, "val": {((1.0, 1.0), 1.0)}}
     recipe = EnhancementRecipe(**options, config={**CONFIG, "inputs": 2}, prediction="differences")
     loop.train(recipe, corpus, tmp_path / "enhancer", noise=corpus / "hum")
@@ -214,8 +215,8 @@ def test_training_varies_what_it_hears_and_validation_does_not(corpus, tmp_path,
 
 
 def test_validation_leaves_running_statistics_alone(corpus, tmp_path):
-    recipe = loop.EpsilonRecipe(name="tiny", network="FFCAE", steps=2, batch=2, seconds=0.25,
-                                config=dict(channels=8, blocks=1))
+    recipe = recipes.EpsilonRecipe(name="tiny", network="FFCAE", steps=2, batch=2, seconds=0.25,
+                                   config=dict(channels=8, blocks=1))
     run = loop.train(recipe, corpus, tmp_path / "run")
     before = {n: b.clone() for n, b in run.denoiser.named_buffers()}
     run.validate(torch.randn(2, 1, 4000))
@@ -233,7 +234,7 @@ def test_bundled_weights_fit_their_cards(path):
         assert all(p.isfinite().all() and p.dtype == torch.float32 for p in model.parameters())
 
 
-@pytest.mark.parametrize("kind", [loop.PriorRecipe, loop.EpsilonRecipe])
+@pytest.mark.parametrize("kind", [recipes.PriorRecipe, recipes.EpsilonRecipe])
 def test_a_prior_is_trained_further(kind, prior, corpus, tmp_path):
     """After a step of no length it is what it began with; a resumed run does not begin again."""
     recipe = kind(name="tiny", network="FrameConvNeXt", steps=1, batch=2, seconds=0.25,

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from voxmend.cli import main as cli
+from voxmend.cli.train import Corpus
 from voxmend.training import corpus, splits
 
 SPEAKERS = ("p225", "p226", "s5", *splits.VCTK_SPEAKERS)
@@ -166,7 +167,7 @@ def test_links_tell_the_speaker(tmp_path):
 
 
 def test_corpora_of_the_command_are_those_there_are(tmp_path, capsys):
-    assert get_args(cli.Corpus) == tuple(splits.CORPORA)
+    assert get_args(Corpus) == tuple(splits.CORPORA)
     small_voicebank(tmp_path / "corpus")
     assert cli.main(["dataset", "voicebank-demand", str(tmp_path / "corpus"),
                      str(tmp_path / "out")]) == 0

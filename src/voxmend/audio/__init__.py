@@ -7,11 +7,12 @@ from .files import (
     Reader,
     Writer,
     atomic_path,
+    check_free,
     fit,
     load,
     resample,
     save,
 )
 
-__all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Writer", "atomic_path", "fit",
-           "load", "resample", "save"]
+__all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Writer", "atomic_path",
+           "check_free", "fit", "load", "resample", "save"]

@@ -202,6 +202,16 @@ class ArrayReader:
             yield block
 
 
+def check_free(target: Path, overwrite: bool) -> None:
+    """Raises AudioError at once, before minutes of work, where an output cannot be put."""
+    if target.is_dir():
+        raise AudioError(f"{target}: a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise AudioError(f"{target}: no such folder as {target.parent}; make it first")
+    if target.exists() and not overwrite:
+        raise AudioError(f"{target}: exists already; add --overwrite or use another name")
+
+
 @contextmanager
 def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any exception.

@@ -1,8 +1,7 @@
-"""Long signals: exact chunked denoising, segments in constant memory, and noise by position.
+"""Long signals in constant memory: overlapping segments, cross-fades, and the order of voices.
 
-A long recording is mended segment by segment; neighbours share an overlap, in which both see the
-same noise (`NoiseStream`) and are cross-faded. Within a segment the prior runs chunk by chunk,
-which changes nothing in its result (`ChunkedDenoiser`).
+A long recording is mended segment by segment; neighbours share an overlap, in which both are
+cross-faded.
 
     segment 0   ├──────────────┤
     segment 1             ├──────────────┤
@@ -11,48 +10,11 @@ which changes nothing in its result (`ChunkedDenoiser`).
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from ..diffusion.denoiser import Denoiser, Wrapper
-
-
-class ChunkedDenoiser(Wrapper):
-    """A denoiser of finite reach, evaluated in chunks with the same result as in one piece.
-
-    Each chunk is denoised with a halo of the receptive field, rounded up to a multiple of the
-    hop, on either side, which is then cut off: D(x)[s:e] = D(x[s−h : e+h])[h : h+e−s].
-
-    Args:
-        denoiser: any with a `receptive_field` (samples) and the `hop` of its frames (samples).
-        seconds: length of a chunk without its halo.
-
-    Shape: as `Denoiser`. Raises ValueError if the receptive field is unbounded.
-    """
-
-    def __init__(self, denoiser: Denoiser, seconds: float = 10.0):
-        super().__init__(denoiser)
-        if denoiser.receptive_field is None:
-            raise ValueError(f"{type(denoiser).__name__} has no finite receptive field: "
-                             "denoise the signal in one piece")
-        self.halo = math.ceil(self.receptive_field / self.hop) * self.hop
-        self.chunk = max(1, round(seconds * self.sample_rate / self.hop)) * self.hop
-
-    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        if x.shape[-1] <= self.chunk + self.halo:
-            return self.denoiser(x, sigma)
-        pieces = []
-        for start in range(0, x.shape[-1], self.chunk):
-            first = max(0, start - self.halo)
-            window = x[..., first:start + self.chunk + self.halo]
-            denoised = self.denoiser(window, sigma)
-            pieces.append(denoised[..., start - first:start - first + self.chunk])
-        return torch.cat(pieces, dim=-1)
 
 
 def segments(blocks: Iterable[np.ndarray], segment: int,
@@ -173,45 +135,3 @@ class Aligner:
         order = order.flatten().tolist()
         self.tail = out[order][:, -self.overlap:]
         return order
-
-
-class NoiseStream:
-    """Gaussian noise that belongs to a position in a recording, not to a segment of it.
-
-    The k-th call returns draw k at the samples `start … start + T`: whoever asks for the same
-    samples of the same draw gets the same noise, whatever its segment, batch or device.
-
-    Args:
-        seeds: one number per batch item, or one number for a batch of one.
-        start: position of the first sample.
-        shared: give all channels of an item the same noise, which keeps a stereo image.
-
-    Shape: `stream(like)` takes `[B, C, T]` and returns noise of its shape, dtype and device.
-    Raises ValueError if B is not the number of seeds.
-
-    >>> x = torch.zeros(1, 1, 100)
-    >>> torch.equal(NoiseStream(7)(x)[..., 40:], NoiseStream(7, start=40)(x)[..., :60])
-    True
-    """
-
-    def __init__(self, seeds: int | Sequence[int], start: int = 0, shared: bool = True):
-        self.seeds = np.ravel(seeds).tolist()
-        self.start, self.shared, self.calls = start, shared, 0
-
-    def __call__(self, like: Tensor) -> Tensor:
-        if like.shape[0] != len(self.seeds):
-            raise ValueError(f"{len(self.seeds)} seeds for a batch of {like.shape[0]}")
-        channels = range(1 if self.shared else like.shape[1])
-        noise = np.stack([[self._draw(seed, channel, like.shape[-1]) for channel in channels]
-                          for seed in self.seeds])
-        self.calls += 1
-        return torch.from_numpy(noise).to(like).expand(like.shape)
-
-    def _draw(self, seed: int, channel: int, length: int, block: int = 1 << 14) -> np.ndarray:
-        numbers = range(self.start // block, (self.start + length - 1) // block + 1)
-        keys = (np.random.SeedSequence(seed, spawn_key=(self.calls, channel, number))
-                for number in numbers)
-        noise = [np.random.Generator(np.random.SFC64(key)).standard_normal(block, np.float32)
-                 for key in keys]
-        offset = self.start % block
-        return np.concatenate(noise)[offset:offset + length]

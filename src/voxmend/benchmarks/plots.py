@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import stft
 
 from .. import audio
-from .scoring import COLUMNS
+from ..metrics import COLUMNS
 
 try:
     from matplotlib.figure import Figure

@@ -14,11 +14,13 @@ from torch import nn
 
 from .. import __version__, audio, classical
 from ..dsp import degrade
+from ..metrics import table
 from ..models import hub
 from ..restore.damage import Damage, analyse
-from ..restore.restorer import TASKS, Restorer
+from ..restore.restorer import Restorer
+from ..restore.tasks import TASKS
 from ..training.corpus import audio_files, speaker
-from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms, table
+from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms
 
 SECONDS = 4
 

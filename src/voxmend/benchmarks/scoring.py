@@ -22,12 +22,6 @@ RATE = 16000
 # columns that need no reference: a metric of `QUALITY` and which of its scores
 JUDGES = {"dnsmos_sig": ("dnsmos", "sig"), "dnsmos_bak": ("dnsmos", "bak"),
           "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos")}
-COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
-           "dnsmos": ("DNSMOS OVRL", 2), "wvmos": ("WV-MOS", 2),
-           "frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2),
-           "si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
-           "pesq_wb": ("PESQ-WB", 2), "pesq_nb": ("PESQ-NB", 2), "swap_rate": ("swap rate", 2),
-           "calls": ("calls", 0), "real_time_factor": ("real-time factor", 2)}
 
 
 def rms(wave: np.ndarray) -> float:
@@ -161,15 +155,3 @@ def machine() -> str:
     """What the figures were taken on."""
     return (f"{os.cpu_count()} CPU cores ({platform.machine()}), "
             f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-
-
-def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:
-    """Lines of a Markdown table of those columns that any row has; None becomes a dash."""
-    def cell(value, digits):
-        return "–" if value is None else f"{value:.{digits}f}"
-
-    used = {key: column for key, column in columns.items() if any(key in row for row in rows)}
-    lines = ["| method | " + " | ".join(title for title, _ in used.values()) + " |",
-             "|---" * (len(used) + 1) + "|"]
-    return lines + [f"| {row['method']} | " + " | ".join(
-        cell(row.get(key), digits) for key, (_, digits) in used.items()) + " |" for row in rows]

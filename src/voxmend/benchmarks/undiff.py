@@ -15,11 +15,12 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from .. import __version__, audio
+from .. import __version__, audio, metrics
 from ..metrics import DISTRIBUTION
 from ..metrics.swap_rate import best_order
 from ..models import hub
-from ..restore.restorer import TASKS, Restorer
+from ..restore.restorer import Restorer
+from ..restore.tasks import TASKS
 from ..systems import undiff
 from ..systems.conv_tasnet import load_separator, separate
 from ..training.corpus import audio_files
@@ -233,7 +234,7 @@ def markdown(result: dict) -> str:
         title, keys, figures = PAPER[name]
         paper = [{"method": f"*paper, other data: {method}*", **dict(zip(keys, values))}
                  for method, values in figures.items()]
-        lines += ["", f"**{title}**", "", *scoring.table(rows + paper)]
+        lines += ["", f"**{title}**", "", *metrics.table(rows + paper)]
     for note in result.get("notes", []):
         lines += ["", note]
     return "\n".join(lines)

@@ -33,16 +33,6 @@ def sidecar(target: Path) -> Path:
     return target.with_name(target.name + ".json")
 
 
-def check_free(target: Path, overwrite: bool) -> None:
-    """Raises AudioError at once, before minutes of work, where an output cannot be put."""
-    if target.is_dir():
-        raise audio.AudioError(f"{target}: a folder; name a file in it")
-    if not target.parent.is_dir():
-        raise audio.AudioError(f"{target}: no such folder as {target.parent}; make it first")
-    if target.exists() and not overwrite:
-        raise audio.AudioError(f"{target}: exists already; add --overwrite or use another name")
-
-
 def make_folder(folder: Path) -> None:
     """Makes a folder for outputs, and those above it; raises AudioError where there is a file."""
     if folder.exists() and not folder.is_dir():
@@ -73,7 +63,7 @@ def pairs(source: Path, target: Path, overwrite: bool) -> Iterator[tuple[Path, P
     if source.is_dir():
         yield from unfinished(source, target, overwrite)
         return
-    check_free(target, overwrite)
+    audio.check_free(target, overwrite)
     yield source, target
 
 
@@ -277,7 +267,7 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
     """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
     targets = [target, uncertainty(target)][:restorer.draws]
     for path in targets:
-        check_free(path, overwrite)
+        audio.check_free(path, overwrite)
     begun = time.monotonic()
     if not source.is_file():
         raise audio.AudioError(f"{source}: no such file: check the name")
@@ -313,7 +303,7 @@ def separate_file(source: Path, outdir: Path, separator: Restorer | Separator, s
         blocks = separator.stream(reader, progress=progress)
         make_folder(outdir)
         for target in targets:
-            check_free(target, overwrite)
+            audio.check_free(target, overwrite)
         energies = write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype,
                          overwrite)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
@@ -341,7 +331,7 @@ def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: b
     reader = audio.Reader(source)
     targets = [target, removed(target)][:1 + keep_noise]
     for path in targets:
-        check_free(path, overwrite)
+        audio.check_free(path, overwrite)
     entry = separator.entry
     with progress_bar(reader, "enhance") as progress, tempfile.TemporaryDirectory() as folder:
         blocks = separator.stream(reader, progress)
@@ -372,7 +362,7 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
                 overwrite: bool) -> None:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
-    check_free(target, overwrite)
+    audio.check_free(target, overwrite)
     begun = time.monotonic()
     reader, other = audio.Reader(noisy), audio.Reader(enhanced)
     pair = Pair(reader, other)
@@ -392,7 +382,7 @@ def generate_files(outdir: Path, count: int, seconds: float, restorer: Restorer,
     targets = [outdir / f"{i + 1:04d}.wav" for i in range(count)]
     make_folder(outdir)
     for target in targets:
-        check_free(target, overwrite)
+        audio.check_free(target, overwrite)
     for number, target in enumerate(targets):
         begun = time.monotonic()
         wave = restorer.generate(seconds, number)

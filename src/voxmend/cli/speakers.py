@@ -19,14 +19,14 @@ them. Start with: voxmend speakers generate -o new.npz"""
 
 def _check_npz(out: Path, overwrite: bool, npy: Path | None = None) -> None:
     """Raises at once, before minutes of work, when outputs cannot be written."""
-    from . import files
+    from .. import audio
 
     for path, suffix in ((out, ".npz"), (npy, ".npy")):
         if path is None:
             continue
         if path.suffix.lower() != suffix:
             raise ValueError(f"{path}: give a name that ends in {suffix}")
-        files.check_free(path, overwrite)
+        audio.check_free(path, overwrite)
 
 
 def _write(found, out: Path, npy: Path | None, overwrite: bool) -> None:
@@ -103,16 +103,16 @@ def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"
         seed: Same seed, same model.
         overwrite: Replace an output that exists already.
     """
+    from .. import audio
     from ..speakers import embeddings
     from ..speakers import voices as speakers
-    from . import files
 
     if steps < 2 or (iterations is not None and iterations < 1) or seed < 0:
         raise ValueError("--steps must be at least 2, --iterations at least 1, --seed at least 0")
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: give a name that ends in .safetensors")
     for path in (out, out.with_suffix(".json")):
-        files.check_free(path, overwrite)
+        audio.check_free(path, overwrite)
     found = embeddings.load(source)
     if len(found) < 10:
         raise ValueError(f"{source}: {len(found)} embeddings say too little; give 10 or more")
@@ -174,6 +174,7 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
         seed: Same seed, same figures.
         overwrite: Replace outputs that exist already.
     """
+    from .. import audio
     from ..speakers import embeddings, page
     from ..speakers import voices as speakers
     from . import files
@@ -185,7 +186,7 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     others = embeddings.join([sets[path] for path in held_out]) if held_out else None
     files.make_folder(out)
     for name in ("index.html", "report.json"):
-        files.check_free(out / name, overwrite)
+        audio.check_free(out / name, overwrite)
     curve = speakers.load(model).card["loss_curve"] if model else None
     result = page.write(out, sets[originals], sets[drawn], others, curve, seed,
                         overwrite, lambda what: print(f"{what} ...", file=sys.stderr))

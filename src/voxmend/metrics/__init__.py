@@ -36,3 +36,23 @@ METRICS = _Metrics("si_snr", "lsd", "estoi", "pesq_wb", "pesq_nb")
 SEPARATION = _Metrics("swap_rate")
 QUALITY = _Metrics("dnsmos", "wvmos")
 DISTRIBUTION = _Metrics("frechet_logmel", "fdsd")
+
+# Titles of columns, and how many digits their figures have.
+COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
+           "dnsmos": ("DNSMOS OVRL", 2), "wvmos": ("WV-MOS", 2),
+           "frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2),
+           "si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
+           "pesq_wb": ("PESQ-WB", 2), "pesq_nb": ("PESQ-NB", 2), "swap_rate": ("swap rate", 2),
+           "calls": ("calls", 0), "real_time_factor": ("real-time factor", 2)}
+
+
+def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:
+    """Lines of a Markdown table of those columns that any row has; None becomes a dash."""
+    def cell(value, digits):
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    used = {key: column for key, column in columns.items() if any(key in row for row in rows)}
+    lines = ["| method | " + " | ".join(title for title, _ in used.values()) + " |",
+             "|---" * (len(used) + 1) + "|"]
+    return lines + [f"| {row['method']} | " + " | ".join(
+        cell(row.get(key), digits) for key, (_, digits) in used.items()) + " |" for row in rows]

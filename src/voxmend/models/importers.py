@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..cli.files import check_free
+from ..audio import check_free
 from . import hub
 from .checkpoints import CheckpointError, read_checkpoint
 

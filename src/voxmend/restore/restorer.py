@@ -9,159 +9,34 @@ first guess is made at the recording's; above the prior's band that guess, else 
 kept: what the prior changed is resampled and added to it.
 """
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import audio
-from ..audio.segments import Aligner, ChunkedDenoiser, NoiseStream, process
+from ..audio.segments import Aligner, process
 from ..classical.griffin_lim import mel_griffin_lim
+from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import (
-    Imputation,
-    MixtureLikelihood,
     NoisyObservation,
-    Reconstruction,
-    Unguided,
 )
-from ..diffusion.samplers import ancestral, euler
-from ..diffusion.schedules import karras_grid
 from ..models import hub
-from ..operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
+from ..operators import Mel, Mixture, Operator, WhiteNoise
 from .damage import Damage, analyse
+from .tasks import TASKS, Scene, Task, found_damage
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What an operator is built from.
-
-    Attributes:
-        damage: what was found or told, in the recording's own units.
-        scale: factor that brings the recording to the prior's level.
-        start: first sample of the segment, at the prior's rate.
-        length: samples of the segment, at the prior's rate.
-        sample_rate: of the prior, Hz.
-        recorded_rate, output_rate: of the recording and of what is made of it, Hz.
-    """
-
-    damage: Damage
-    scale: float
-    start: int
-    length: int
-    sample_rate: int
-    recorded_rate: int
-    output_rate: int
-
-
-def lost_bandwidth(scene: Scene) -> Lowpass | None:
-    """The low-pass of a found cut-off, or of a recording whose rate is to be raised."""
-    cutoff = scene.damage.cutoff or np.inf
-    if scene.recorded_rate < min(scene.output_rate, scene.sample_rate):
-        cutoff = min(cutoff, 0.47 * scene.recorded_rate)
-    lost = cutoff < scene.sample_rate / 2 - 100  # half of the filter's transition band
-    return Lowpass(float(cutoff), scene.sample_rate) if lost else None
-
-
-def found_gaps(scene: Scene) -> Gap | None:
-    """The gaps that touch the segment."""
-    begin = scene.start / scene.sample_rate
-    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps], scene.length,
-                       scene.sample_rate)
-    return None if gaps.present.all() else gaps
 
 
 def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
     """A function of signals `[C, 1, T]` to a recording `[C, T]`."""
     return function(torch.from_numpy(wave)[:, None])[:, 0].numpy()
-
-
-def compose(*operators: Operator | None) -> Operator | None:
-    """The composition of those that are not None, the last applied first; None if none is left."""
-    result = None
-    for operator in operators:
-        if operator is not None:
-            result = operator if result is None else result @ operator
-    return result
-
-
-def found_damage(scene: Scene) -> Operator | None:
-    """Everything in `scene.damage`, in the order in which it happens to a recording:
-    band-limited by the room or the line, noise added, clipped by the converter, cut in transit."""
-    damage = scene.damage
-    band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
-    return compose(found_gaps(scene),
-                   Clip(damage.clip_level * scene.scale, sample_rate=scene.sample_rate)
-                   if damage.clip_level else None,
-                   WhiteNoise(damage.noise * scene.scale * band) if damage.noise else None,
-                   lost_bandwidth(scene))
-
-
-def karras_levels(task: "Task", prior: Denoiser) -> Tensor:
-    """The Karras grid of the task's steps, sigma_max, sigma_min and rho."""
-    return karras_grid(task.steps, task.sigma_max, task.sigma_min, task.rho)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A kind of mending: which damage, under which guidance, by which sampler.
-
-    Attributes:
-        operator: from a Scene to the operator; None means nothing to mend in this segment.
-        finds: the fields of `Damage` that the task mends and, if not told, estimates.
-        steps: of the sampler.
-        sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
-            step is one call of the denoiser, so a larger sigma_min gives results nearer to the
-            posterior mean (higher SI-SNR, smoother) and a smaller one nearer to a sample (sharper).
-            `NoisyObservation` of white noise has levels of its own, 10 and 1.5 times the noise's.
-        rho: of the Karras grid.
-        start: `noisy` adds noise of level sigma_max to the operator's first guess. With `guess`
-            noise, here and in the sampler, is only where there is no guess, as in a lost band: a
-            single draw descends from the guess itself, which is nearer to the posterior mean
-            (several draws must differ and are noisy). `noise` makes no use of a guess:
-            x ~ N(0, 1 + sigma_max²), as in DDPM.
-        levels: from task and prior to the sampler's noise levels, `[steps + 1]`.
-        noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
-            denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
-    """
-
-    name: str
-    operator: Callable[[Scene], Operator | None]
-    finds: tuple[str, ...] = ()
-    guidance: Callable = Imputation()
-    sampler: Callable = ancestral
-    steps: int = 16
-    sigma_max: float = 0.5
-    sigma_min: float = 0.01
-    rho: float = 7.0
-    start: Literal["noisy", "guess", "noise"] = "noisy"
-    levels: Callable = karras_levels
-    noise_scale: float = 1.0
-
-
-TASKS = {task.name: task for task in (
-    Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, start="guess"),
-    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06),
-    Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
-         sigma_min=0.03, start="guess"),
-    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
-         steps=1),  # the posterior mean in one call
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
-         NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08),
-    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001),
-    Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
-    Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
-)}
 
 
 class Restorer:

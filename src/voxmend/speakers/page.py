@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import audio
-from ..benchmarks import scoring
+from .. import audio, metrics
 from ..metrics._common import extra
 from .embeddings import Embeddings
 from .figures import figures, one_each
@@ -101,7 +100,7 @@ def summary(result: dict) -> list[str]:
 
 def markdown(result: dict) -> list[str]:
     """Lines of a Markdown table of the figures."""
-    return scoring.table(result["rows"], {key: column[:2] for key, column in COLUMNS.items()})
+    return metrics.table(result["rows"], {key: column[:2] for key, column in COLUMNS.items()})
 
 
 def page(result: dict, pictures: dict[str, bytes]) -> str:

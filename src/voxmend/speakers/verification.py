@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ..models import hub
 from ..training.corpus import Corpus, draw_noise
-from ..training.loop import trapezoid
+from ..training.recipes import trapezoid
 from .encoders import SILENCE
 
 

@@ -32,7 +32,7 @@ from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.samplers import ancestral
 from ..diffusion.schedules import betas_to_sigmas, build_betas, ddpm_grid
 from ..models import hub
-from ..training.loop import trapezoid
+from ..training.recipes import trapezoid
 from .embeddings import Embeddings
 from .space import VoiceSpace
 

@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from ..audio.segments import ChunkedDenoiser, NoiseStream
+from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser, EpsilonDenoiser, broadcast
 from ..diffusion.schedules import betas_to_sigmas, build_betas, karras_grid
 from ..dsp.stft import STFT
 from ..models import hub
 from ..training.corpus import Corpus
-from ..training.loop import EpsilonRecipe
+from ..training.recipes import EpsilonRecipe
 
 
 class Bins:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures
-from ..training.loop import trapezoid
+from ..training.recipes import trapezoid
 
 
 def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:

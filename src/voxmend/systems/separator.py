@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import audio
-from ..audio.segments import Aligner, NoiseStream, process, segments
+from ..audio.segments import Aligner, process, segments
+from ..diffusion.chunked import NoiseStream
 from ..models import hub
 from . import conv_tasnet, diffsep, segan
 from .diffsep import PAPER, STEPS, ScoreModel

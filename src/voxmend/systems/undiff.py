@@ -31,7 +31,7 @@ from ..diffusion.guidance import (
 from ..diffusion.samplers import ancestral
 from ..diffusion.schedules import ddpm_grid, linear_betas
 from ..operators import Operator
-from ..restore.restorer import TASKS, Task
+from ..restore.tasks import TASKS, Task
 
 
 def training_levels(task: Task, prior: Denoiser) -> Tensor:

@@ -1,0 +1,134 @@
+"""The verbs that take recordings apart: voices, and speech from noise."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from .options import (
+    Common,
+    Count,
+    Drawing,
+    File,
+    In,
+    Method,
+    Out,
+    OutDir,
+    Plain,
+    Running,
+    check_seed,
+    load_restorer,
+    load_separator,
+)
+
+Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
+
+
+def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
+             method: Literal["diffsep", "conv-tasnet"] | Method = "diffsep",
+             weights: File = None, sampler: Sampler | None = None) -> int:
+    """Separate the voices of a mixture.
+
+    Each channel of a recording is separated by itself, and a voice's channels are put together
+    again. Each output has the input's rate; above the band of prior or weights it holds nothing.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
+        speakers: How many voices there are; by default as many as the weights separate, or 2.
+        method: A network trained to separate: DiffSep (diffsep) or Conv-TasNet (conv-tasnet). Or
+            the prior, which was not: voxmend, or UnDiff as its paper states the task (undiff) or
+            as its release runs it (undiff-release), both by every step of the prior's schedule, or
+            200 where it has none.
+        weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
+            bundled one of the method's name.
+        sampler: Of diffsep, for a single draw, in 30 steps unless told. By default what suits the
+            weights: the bundled ones hear the recording once in either polarity, imported ones are
+            sampled as in their paper, with two network calls in each of 30 steps.
+    """
+    from . import files
+
+    if method in ("diffsep", "conv-tasnet"):
+        separator = load_separator("separate", method, weights, sampler, common)
+        if speakers not in (None, separator.sources):
+            raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}; "
+                             "--method voxmend takes 2 to 4")
+        speakers = separator.sources
+    else:
+        speakers = speakers or 2
+        if not 2 <= speakers <= 4:
+            raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
+        if weights or sampler:
+            raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
+                             "--sampler, which belong to diffsep and conv-tasnet")
+        separator = load_restorer("separate", common, method, speakers=speakers)
+    items = [(source, outdir)]
+    if source.is_dir():
+        items = files.unfinished(source, outdir, common.overwrite, speakers)
+    return files.each(source, items, lambda file, folder: files.separate_file(
+        file, folder, separator, speakers, common.overwrite))
+
+
+def enhance(source: In, target: Out, common: Plain = Running(),
+            method: Literal["diffsep", "segan", "diffsep+refine", "segan+refine"] = "diffsep",
+            weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
+    """Free speech from noise of any kind; above 8 kHz nothing is kept.
+
+    The network was trained on noisy speech, and half its sample rate is the limit. Each channel of
+    a recording is enhanced by itself, all with the same random numbers.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a folder if the input is one.
+        method: DiffSep (diffsep) or SEGAN (segan); with +refine what it makes is refined, as
+            voxmend refine does.
+        weights: A bundled name or a .safetensors; by default the method's bundled ones.
+        sampler: Of DiffSep, for a single draw, in 30 steps unless told. By default what suits the
+            weights: the bundled ones hear the recording once in either polarity, imported ones are
+            sampled as in their paper, with two network calls in each of 30 steps.
+        keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
+    """
+    from ..systems.diffiner import Refiner
+    from . import files
+
+    enhancer, _, refines = method.partition("+")
+    separator = load_separator("enhance", enhancer, weights, sampler, common)
+    refiner = Refiner(seed=common.seed, device=common.device) if refines else None
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
+                                                           common.overwrite, refiner))
+
+
+def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
+           enhanced: Annotated[Path, Positional, arg(metavar="ENHANCED")], target: Out,
+           common: Drawing = Common(),
+           method: Literal["voxmend", "diffiner", "diffiner+", "diffiner-release",
+                           "diffiner+-release"] = "voxmend") -> int:
+    """Refine what an enhancer, any one, made of noisy speech, by a prior (Diffiner).
+
+    What the enhancer took away tells how much noise there is at every time and frequency. Above 8
+    kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
+    OUT has the rate, channels and length of NOISY.
+
+    Args:
+        noisy: A recording, or a folder of recordings.
+        enhanced: What became of it; for a folder, one with files of the same names.
+        target: Where the result goes; a folder if the input is one.
+        method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
+            steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
+    """
+    from ..systems.diffiner import Refiner
+    from . import files
+
+    if common.steps is not None and common.steps < 1:
+        raise ValueError("--steps must be at least 1")
+    check_seed(common.seed)
+    if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
+        raise ValueError(f"{enhanced}: name two recordings or two folders")
+    refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
+
+    def work(file, out):
+        other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
+        files.refine_file(file, other, out, refiner, common.overwrite)
+
+    return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)

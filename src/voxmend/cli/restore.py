@@ -1,0 +1,189 @@
+"""The verbs that mend a recording, draw one, and damage one."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from .options import (
+    Common,
+    Drawing,
+    In,
+    Mending,
+    Method,
+    Options,
+    Out,
+    OutDir,
+    check_plot,
+    check_seed,
+    load_restorer,
+    parse_gaps,
+    parse_number,
+)
+
+
+def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
+          **told) -> int:
+    from . import files
+
+    if common.plot and source.is_dir():
+        raise ValueError("--plot draws one file: name a file as IN, not a folder")
+    if common.plot:
+        check_plot(common.plot, common.overwrite)
+    restorer = load_restorer(task, common, method)
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.mend_file(file, out, restorer, told,
+                                                        common.overwrite, common.plot))
+
+
+def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = False) -> int:
+    """Find what is wrong (clipping, lost bandwidth, gaps, noise) and mend it in one pass.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a folder if the input is one.
+        dry_run: Only say what is wrong; nothing is written.
+    """
+    if dry_run:
+        from ..restore.tasks import TASKS
+        from . import files
+
+        return files.examine(source, TASKS["mend"].finds)
+    return _mend("mend", source, target, common)
+
+
+def declip(source: In, target: Out, common: Options = Mending(), level: str = "auto",
+           method: Method = "voxmend") -> int:
+    """Mend clipping.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a wav is written in float, since peaks may pass full scale.
+        level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
+        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
+            (undiff-release), both by every step of the prior's schedule, or 200 where it
+            has none.
+    """
+    told = {} if level == "auto" else {"clip_level": parse_number("level", level, 0, 1)}
+    return _mend("declip", source, target, common, method, **told)
+
+
+def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "auto",
+           method: Literal["voxmend", "undiff"] = "voxmend") -> int:
+    """Restore lost bandwidth up to 8 kHz; recordings below 16 kHz come out at 16 kHz.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        cutoff: Frequency in Hz above which everything is lost; auto finds it.
+        method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
+            schedule, or 200 where it has none.
+    """
+    told = {} if cutoff == "auto" else {"cutoff": parse_number("cutoff", cutoff, 0, 8000)}
+    return _mend("extend", source, target, common, method, **told)
+
+
+def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "auto") -> int:
+    """Fill gaps.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
+    """
+    told = {} if gaps == "auto" else {"gaps": parse_gaps(gaps)}
+    return _mend("inpaint", source, target, common, **told)
+
+
+def denoise(source: In, target: Out, common: Options = Mending(), noise: str = "auto") -> int:
+    """Remove white or stationary noise; above 8 kHz nothing is kept.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes.
+        noise: RMS of the noise as a share of full scale; auto measures it in the pauses.
+    """
+    told = {} if noise == "auto" else {"noise": parse_number("noise", noise, 0, 1)}
+    return _mend("denoise", source, target, common, **told)
+
+
+def vocode(source: In, target: Out, common: Options = Mending(),
+           method: Method = "voxmend") -> int:
+    """Make speech from a mel-spectrogram; the output has 16 kHz.
+
+    Args:
+        source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
+        target: Where the result goes.
+        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
+            (undiff-release), both by every step of the prior's schedule, or 200 where it
+            has none.
+    """
+    if source.suffix.lower() != ".npy":
+        return _mend("vocode", source, target, common, method)
+    if common.plot:
+        raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
+    from . import files
+
+    files.vocode_file(source, target, load_restorer("vocode", common, method), common.overwrite)
+    return 0
+
+
+def generate(outdir: OutDir, common: Drawing = Common(),
+             n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
+             seconds: float = 4.0,
+             method: Literal["voxmend", "undiff"] = "voxmend") -> int:
+    """Make up speech-like sound: draw from the prior alone.
+
+    Args:
+        outdir: Folder for 0001.wav, 0002.wav, ...
+        n: How many files.
+        seconds: Length of each.
+        method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule, or 200
+            where it has none.
+    """
+    from . import files
+
+    if n < 1 or not 0.1 <= seconds <= 600:
+        raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
+    files.generate_files(outdir, n, seconds, load_restorer("generate", common, method),
+                         common.overwrite)
+    return 0
+
+
+def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], source: In,
+            target: Out, sdr: float = 3.0, cutoff: float = 4000.0, milliseconds: float = 50.0,
+            every: float = 500.0, snr: float = 10.0, bits: int = 6, seed: int = 0,
+            overwrite: bool = False) -> int:
+    """Make damage, for trying and testing.
+
+    Args:
+        kind: The damage; each has options of its own.
+        source: A clean recording.
+        target: Where the damaged one goes.
+        sdr: For clip: signal-to-distortion ratio, dB.
+        cutoff: For lowpass: frequency above which everything is lost, Hz.
+        milliseconds: For gaps: length of each.
+        every: For gaps: milliseconds from one to the next.
+        snr: For noise: signal-to-noise ratio, dB.
+        bits: For quantise: bits of a sample.
+        seed: For noise: another seed, other noise.
+        overwrite: Replace an output that exists already.
+    """
+    import numpy as np
+
+    from .. import audio
+    from ..dsp import degrade as damage
+
+    check_seed(seed)
+    reader = audio.Reader(source)
+    wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
+    make = {"clip": lambda: damage.clip(wave, damage.clip_level_for_sdr(wave, sdr)),
+            "lowpass": lambda: damage.lowpass(wave, cutoff, rate),
+            "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
+            "noise": lambda: damage.white_noise(wave, snr, seed),
+            "quantise": lambda: damage.quantise(wave, bits)}
+    if audio.save(target, make[kind](), rate, reader.subtype, overwrite):
+        print(f"voxmend: {target}: some samples went beyond full scale and were limited",
+              file=sys.stderr)
+    return 0

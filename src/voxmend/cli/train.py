@@ -1,0 +1,144 @@
+"""The verbs around networks: data to train on, training, import, what there is."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from .options import Count, File, Folder, OutDir
+
+Corpus = Literal["vctk", "ljspeech", "wsj0-2mix", "libri2mix", "voicebank-demand"]
+
+
+def dataset(corpus: Positional[Corpus],
+            root: Annotated[Path, Positional, arg(metavar="FOLDER")], out: OutDir) -> int:
+    """Split a corpus as the papers do, into a folder of links to train and measure on.
+
+    Args:
+        corpus: Speech (vctk, ljspeech), mixtures of voices (wsj0-2mix, libri2mix) or noisy speech
+            (voicebank-demand).
+        root: The corpus as unpacked: holds wav48 or wav48_silence_trimmed (VCTK), wavs (LJ Speech),
+            wav8k/min (WSJ0-2mix, Libri2Mix; or name a folder such as wav16k/min itself),
+            noisy_trainset_28spk_wav (VoiceBank-DEMAND).
+        out: New folder for train/, val/ and test/, for the --data of train and, of speech, of
+            bench. Of mixtures each holds mix/, s1/ and s2/, or noisy/ and clean/, whose test/
+            is for the --voicebank of bench enhance.
+    """
+    from ..training import splits
+
+    split = splits.CORPORA[corpus](root)
+    splits.link_split(split, out)
+    train, validation, test = map(splits.count, (split.train, split.validation, split.test))
+    print(f"{out}: {train} files to train on, {validation} for validation, {test} to test")
+    return 0
+
+
+def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Folder,
+          minutes: float = float("inf"), steps: Count = None, resume: bool = False,
+          out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+          device: str = "auto", compile: bool = False, threads: Count = None,
+          noise: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+          ) -> int:
+    """Train a prior, a separator, an enhancer or an encoder; a killed run goes on with --resume.
+
+    Args:
+        recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
+        data: Folder that holds train/ and val/ with recordings of clean speech. A separator or
+            enhancer takes ready mixtures, too: s1/ and s2/, or noisy/ and clean/, in each.
+        minutes: Stop after so long; what is trained by then is saved.
+        steps: Train so many steps; by default the recipe's number.
+        resume: Go on from the checkpoint, if there is one.
+        out: Folder for checkpoint, log and weights; default runs/NAME.
+        device: auto, cpu, cuda or mps.
+        compile: Compile the network, which takes minutes and a C++ compiler: pays on a GPU, and
+            for the Conv-TasNets on a CPU.
+        threads: CPU threads; by default all.
+        noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
+            train/, only that is heard, and val/ in validation.
+    """
+    import torch
+
+    from ..models import hub
+    from ..training import loop, recipes
+
+    if (steps is not None and steps < 1) or (threads is not None and threads < 1):
+        raise ValueError("--steps and --threads must be at least 1")
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = recipes.load_recipe(recipe)
+    folder = out or Path("runs") / loaded.name
+    run = loop.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
+                     compile=compile, noise=noise)
+    print(f"{run.product}: use it with {loaded.use}")
+    return 0
+
+
+def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancement", "diffiner",
+                                        "speechbrain-ecapa", "speechbrain-xvector"]],
+            path: Annotated[Path, Positional, arg(metavar="CHECKPOINT")],
+            out: File = None, ema: bool = False, overwrite: bool = False) -> int:
+    """Make weights of ours of a published checkpoint, of which nothing but weights is read.
+
+    Args:
+        release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement,
+            SpeechBrain encoders of speakers.
+        path: The file as downloaded; of undiff, diffwave.ckpt or ffc_ae.ckpt (16 kHz), of diffsep,
+            checkpoint.pt (8 kHz to separate, 16 kHz to enhance), of diffiner,
+            pretrained_diffiner_onVB.pt (16 kHz), of speechbrain, embedding_model.ckpt (16 kHz).
+        out: The weights, NAME.safetensors; by default beside the checkpoint.
+        ema: Take the averaged weights of undiff, where the checkpoint has them; diffsep's are
+            always taken, as its release does.
+        overwrite: Replace weights that exist already.
+    """
+    from ..models import importers, macs
+
+    out = out or path.with_suffix(".safetensors")
+    if release == "undiff":
+        card = importers.import_undiff(path, out, ema, overwrite)
+        use = f"use it with --prior {out}"
+    elif release.startswith("speechbrain-"):
+        card = importers.import_speechbrain(path, out, release.removeprefix("speechbrain-"),
+                                            overwrite)
+        use = f"use it with voxmend speakers extract --encoder {out}"
+    elif release == "diffiner":
+        card = importers.import_diffiner(path, out, overwrite)
+        use = f"use it with voxmend refine --prior {out}"
+    else:
+        task = "enhance" if release == "diffsep-enhancement" else "separate"
+        card = importers.import_diffsep(path, out, task, overwrite)
+        use = f"use it with voxmend {task} --method diffsep --weights {out}"
+    size = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in card["config"].items())
+    print(f"{card['network']} ({size}): "
+          f"{macs.cost(card['network'], card['config'], card['sample_rate'])}")
+    print(f"{out}: {use}")
+    return 0
+
+
+def info(name: Annotated[str | None, Positional,
+                         arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
+    """Show priors, networks, what they cost, licences and devices.
+
+    Args:
+        name: A prior's name or .safetensors file; without it, all bundled ones and all networks.
+    """
+    import torch
+
+    from .. import __version__
+    from ..models import hub, macs
+
+    print(f"voxmend {__version__}, torch {torch.__version__}, device {hub.pick_device()}, "
+          f"{torch.get_num_threads()} threads")
+    for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
+        card = hub.read_card(path)
+        size = path.stat().st_size / 1e6
+        print(f"\n{path.stem}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
+        rate = card.get("sample_rate", 16000)
+        print(f"  {macs.cost(card.get('network'), card.get('config', {}), rate)}")
+        for key, value in card.items():
+            print(f"  {key.replace('_', ' ')}: {value}")
+    if not name:
+        print("\nnetworks and their presets")
+        for kind, network in hub.networks().items():
+            for preset, config in network.PRESETS.items():
+                print(f"  {kind} {preset}: {macs.cost(kind, config)}")
+    return 0

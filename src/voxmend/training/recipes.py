@@ -1,0 +1,188 @@
+"""Recipes: how a prior is trained, and what the recipes of other systems share.
+
+A recipe says what a step sees and what its loss is; `loop.train` runs it.
+"""
+
+import math
+import runpy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..diffusion.denoiser import EDMDenoiser, EpsilonDenoiser, broadcast
+from ..diffusion.schedules import build_betas
+from ..models import hub
+from .corpus import Corpus
+
+VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
+    """Rises to 1 over `warmup` steps, stays, and falls to 0 over the last `decay` of `steps`."""
+    rise = (step + 1) / warmup
+    fall = (steps - step) / max(1.0, decay * steps)
+    return min(1.0, rise, fall)
+
+
+@dataclass
+class PriorRecipe:
+    """How to train a prior: a denoiser of clean speech in white noise.
+
+    Loss, with σ log-uniform: E ‖F(c_in·x_σ, ln σ/4) − (x − c_skip·x_σ)/c_out‖², which is the
+    denoising error under EDM's weight (σ² + σ_d²)/(σσ_d)². Source: Karras et al. 2022, eq. 8.
+
+    The learning rate rises over `warmup` steps, stays, and falls linearly to zero over the last
+    `decay` of `steps`; a run may be stopped earlier at any time, since the EMA is what ships.
+
+    Args:
+        balance, speed_range: how `train` has crops drawn, as in `Corpus.vary`.
+        begin: weights that a run begins with, as in `hub.begin_with`.
+    """
+
+    name: str
+    network: str
+    config: dict
+    steps: int
+    batch: int = 16
+    seconds: float = 1.0
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 300
+    decay: float = 0.4
+    ema: float = 0.999
+    clip_norm: float = 1.0
+    gain_db: float = 3.0
+    balance: float = 1.0
+    speed_range: tuple[float, float] = (1.0, 1.0)
+    sample_rate: int = 16000
+    sigma_min: float = 0.002
+    sigma_max: float = 2.0
+    sigma_data: float = 0.1
+    seed: int = 0
+    begin: str = ""
+    card: dict = field(default_factory=dict)
+
+    product: ClassVar[str] = "prior"
+    use: ClassVar[str] = "--prior"
+    ready: ClassVar[tuple[str, ...]] = ()
+    needs_noise: ClassVar[bool] = False
+    measure: ClassVar[str] = "denoising gain in dB at σ"
+    validation: ClassVar[str] = "gain_db"
+    sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
+
+    def build(self) -> EDMDenoiser:
+        torch.manual_seed(self.seed)
+        return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
+                           self.sigma_min, self.sigma_max, self.sigma_data)
+
+    def describe(self) -> dict:
+        """What a card says of the use of the weights."""
+        return {"sigma_min": self.sigma_min, "sigma_max": self.sigma_max,
+                "sigma_data": self.sigma_data}
+
+    def rate(self, step: int) -> float:
+        """Factor on the learning rates at a step."""
+        return trapezoid(step, self.steps, self.warmup, self.decay)
+
+    def held_out(self, corpus: Corpus) -> Tensor:
+        """The signals that `validate` sees: 32 fixed crops of 2 s."""
+        return corpus.crops(32, 2 * self.sample_rate, self.sigma_data, 0.0,
+                            np.random.default_rng(1))
+
+    def _draws(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, a number of 0…1 for each (stratified over the batch) and noise of a step."""
+        numpy_rng = np.random.default_rng([self.seed, step])
+        torch_rng = torch.Generator().manual_seed(self.seed + (step << 20))
+        clean = corpus.crops(self.batch, round(self.seconds * self.sample_rate), self.sigma_data,
+                             self.gain_db, numpy_rng)
+        position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
+        return clean, position / self.batch, torch.randn(clean.shape, generator=torch_rng)
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, noise levels and noise of a step."""
+        clean, position, noise = self._draws(corpus, step)
+        span = math.log(self.sigma_max / self.sigma_min)
+        sigma = self.sigma_min * torch.exp(position * span)
+        return clean, sigma.view(-1, 1, 1), noise
+
+    def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+        noisy = clean + sigma * noise
+        c_skip, c_out, c_in = denoiser.coefficients(sigma)
+        predicted = denoiser.network(c_in * noisy, sigma.flatten().log() / 4)
+        return (predicted - (clean - c_skip * noisy) / c_out).square().mean()
+
+    @torch.no_grad()
+    def validate(self, denoiser: EDMDenoiser, clean: Tensor) -> dict[str, float]:
+        """Denoising gain 10 log10(σ²/MSE) in dB at each of `sigmas`."""
+        rng = torch.Generator().manual_seed(1)
+        noise = torch.randn(clean.shape, generator=rng).to(clean.device)
+        gains = {}
+        for sigma in self.sigmas:
+            pairs = zip(clean.split(16), noise.split(16))
+            error = sum((denoiser(x + sigma * z, sigma) - x).square().sum() for x, z in pairs)
+            gains[f"{sigma:g}"] = round(10 * math.log10(sigma**2 * clean.numel() / error.item()), 3)
+        return gains
+
+    def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.AdamW(denoiser.parameters(), lr=self.learning_rate, betas=(0.9, 0.99),
+                                  weight_decay=self.weight_decay)]
+
+
+@dataclass
+class EpsilonRecipe(PriorRecipe):
+    """How to train the ε-network of a DDPM.
+
+    Loss: E ‖ε − ε_θ(√ᾱ_t x + √(1 − ᾱ_t) ε, β_t)‖² with t uniform, by Adam. Schedule, batch, length
+    and learning rate are UnDiff's; its course, the averaging and the clipping are `PriorRecipe`'s.
+    Source: Ho et al. 2020, eq. 14; UnDiff, eq. 3 with λ = 1 and section 4.3.
+
+    `betas` names the schedule: a key of `schedules.BETAS` and its arguments.
+    """
+
+    batch: int = 8
+    seconds: float = 2.048
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.0
+    betas: dict = field(default_factory=lambda: {"schedule": "linear", "steps": 200,
+                                                 "start": 1e-4, "end": 0.02})
+
+    def build(self) -> EpsilonDenoiser:
+        torch.manual_seed(self.seed)
+        network = hub.build_network(self.network, self.config)
+        return EpsilonDenoiser(network, build_betas(self.betas), self.sample_rate, self.sigma_data)
+
+    def describe(self) -> dict:
+        return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
+
+    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean crops, steps of the schedule (from 0) and noise of a step."""
+        clean, position, noise = self._draws(corpus, step)
+        t = (position * self.betas["steps"]).long().clamp(max=self.betas["steps"] - 1)
+        return clean, t, noise
+
+    def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        sigma = broadcast(denoiser.log_sigmas[t].exp(), clean)
+        x_t = (clean + sigma * noise) / (1 + sigma.square()).sqrt()
+        condition = denoiser.condition(t, denoiser.betas[t])
+        return (denoiser.network(x_t, condition) - noise).square().mean()
+
+    def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.Adam(denoiser.parameters(), lr=self.learning_rate,
+                                 weight_decay=self.weight_decay)]
+
+
+def load_recipe(path: Path):
+    """The object named `recipe` of a Python file; raises ValueError if it has none or fails."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such recipe file")
+    try:
+        found = runpy.run_path(str(path)).get("recipe")
+    except Exception as error:  # whatever a user's file may raise
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+    if found is None:
+        raise ValueError(f"{path}: defines no `recipe`")
+    return found
