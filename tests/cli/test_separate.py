@@ -84,7 +84,7 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     scale = 0.1 / wave.std()
     noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
     path = hub.find_prior("segan")
-    network = hub.load_model(path, hub.read_card(path))
+    network = hub.load_network(path, hub.read_card(path))
     expected = lfilter([1], [1, -0.95], network(noisy[None])[0].numpy()) / scale
     np.testing.assert_allclose(audio.load(tmp_path / "out.wav", 16000), expected, atol=1e-5)
     entry = json.loads((tmp_path / "out.wav.json").read_text())

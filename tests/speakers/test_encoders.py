@@ -151,7 +151,7 @@ def test_import_reads_size_and_weights(kind, tmp_path):
     card = hub.read_card(path)
     assert card["config"] == TINY[kind][1] and card["dim"] == network.dim
     signal = torch.from_numpy(wave())[None, None]
-    torch.testing.assert_close(hub.load_model(path, card)(signal), network(signal))
+    torch.testing.assert_close(hub.load_network(path, card)(signal), network(signal))
     assert load_encoder(path, "cpu").dim == network.dim
 
 
@@ -259,7 +259,7 @@ def test_imported_encoder_computes_what_the_release_does(kind, tmp_path):
     v = load_file(folder / f"speechbrain_{kind}_small.safetensors")
     path = imported(tmp_path, kind, {k.removeprefix("weights/"): t for k, t in v.items()
                                      if k.startswith("weights/")})
-    network = hub.load_model(path, hub.read_card(path))
+    network = hub.load_network(path, hub.read_card(path))
     for lengths, name in ((None, "embedding"), (v["in/lengths"], "embedding_with_lengths")):
         ours, theirs = network.embed(v["in/features"], lengths), v[f"out/{name}"][:, 0]
         assert (ours - theirs).norm() < 1e-5 * theirs.norm()

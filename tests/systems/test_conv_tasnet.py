@@ -158,7 +158,7 @@ def test_snr_is_that_of_the_best_order_down_to_its_floor():
 def test_levels_are_matched_only_where_the_loss_leaves_them_open(alone, tmp_path, speech):
     run = loop.train(tiny_recipe(2, alone=alone), speech, tmp_path / "run")
     network, bare = (conv_tasnet.load_separator(run.product),
-                     hub.load_model(run.product, hub.read_card(run.product)))
+                     hub.load_network(run.product, hub.read_card(run.product)))
     mixture = torch.randn(1, 1, 4000)
     with torch.no_grad():
         voices, own = network(mixture), bare(mixture)

@@ -230,7 +230,7 @@ def test_bundled_weights_fit_their_cards(path):
     card = hub.read_card(path)
     assert {"training", "data", "licence"} <= card.keys()
     if card.get("prediction") != "voices":
-        model = hub.load_model(path, card)
+        model = hub.load_network(path, card)
         assert all(p.isfinite().all() and p.dtype == torch.float32 for p in model.parameters())
 
 

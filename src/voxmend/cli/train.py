@@ -125,6 +125,7 @@ def info(name: Annotated[str | None, Positional,
 
     from .. import __version__
     from ..models import hub, macs
+    from ..networks import networks
 
     print(f"voxmend {__version__}, torch {torch.__version__}, device {hub.pick_device()}, "
           f"{torch.get_num_threads()} threads")
@@ -138,7 +139,7 @@ def info(name: Annotated[str | None, Positional,
             print(f"  {key.replace('_', ' ')}: {value}")
     if not name:
         print("\nnetworks and their presets")
-        for kind, network in hub.networks().items():
-            for preset, config in network.PRESETS.items():
+        for kind, network in networks().items():
+            for preset, config in getattr(network, "PRESETS", {}).items():
                 print(f"  {kind} {preset}: {macs.cost(kind, config)}")
     return 0

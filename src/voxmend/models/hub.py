@@ -1,8 +1,13 @@
-"""Priors on disk: safetensors with a JSON card beside them, found by name or path, and devices."""
+"""Networks on disk: safetensors with a JSON card beside them, found by name or path, and devices.
+
+Systems make models of the bare networks; of priors of waveforms, which all share, it is done here.
+"""
 
 import hashlib
 import json
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,10 +18,10 @@ from torch import Tensor, nn
 from ..audio import atomic_path
 from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
+from ..networks import NetworkError, find_network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT = "speech16k"
-SEPARATORS = ("sources", "score", "differences", "speech")  # predictions that are no priors
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -33,34 +38,11 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def networks() -> dict[str, type[nn.Module]]:
-    """The networks by the names that cards and recipes use; `PRESETS` has a class's sizes."""
-    from ..networks.conv_tasnet import ConvTasNet
-    from ..networks.convnext import FrameConvNeXt
-    from ..networks.cqt_unet import CQTUNet
-    from ..networks.diffwave import DiffWave
-    from ..networks.ecapa import ECAPATDNN
-    from ..networks.ffc_ae import FFCAE
-    from ..networks.ncsnpp import NCSNpp
-    from ..networks.residual_mlp import ResidualMLP
-    from ..networks.score_tasnet import ScoreTasNet
-    from ..networks.segan import SEGAN
-    from ..networks.speakemb import SpeakEMB
-    from ..networks.unet import DDPMUNet
-    from ..networks.xvector import XVector
-
-    return {n.__name__: n for n in (FrameConvNeXt, DiffWave, FFCAE, CQTUNet, ConvTasNet, NCSNpp,
-                                    ECAPATDNN, XVector, SpeakEMB, ResidualMLP, DDPMUNet, SEGAN,
-                                    ScoreTasNet)}
-
-
-def build_network(name: str, config: dict) -> nn.Module:
-    """A network by its name in `networks()`; raises ValueError for an unknown one."""
-    known = networks()
-    if name not in known:
-        raise ValueError(f"unknown network {name!r}; known: {', '.join(known)}")
+def build_network(name: str, config: dict, imports: bool = False) -> nn.Module:
+    """A network by its name, as in `find_network`; raises ValueError for an unknown one."""
+    network = find_network(name, imports)
     try:
-        return known[name](**config)
+        return network(**config)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -110,27 +92,19 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _model(network: nn.Module, card: dict) -> nn.Module:
-    """What a card's `prediction` asks for: `"sources"`, `"speech"` or `"embedding"` the network
-    itself, `"score"` or `"differences"` a model of `diffsep`, `"spectrogram"` a prior of `bins`,
-    `"epsilon"` the adapter for its `"betas"`, else EDM's."""
-    prediction = card.get("prediction")
-    if prediction in ("sources", "speech", "embedding"):
-        return network
-    if prediction in SEPARATORS:
-        from ..systems.diffsep import model_of
-
-        return model_of(network, card)
-    if prediction == "spectrogram":
-        from ..systems.bins import SpectrogramPrior
-
-        return SpectrogramPrior(network, build_betas(card["betas"]), card["sample_rate"],
-                                card["sigma_data"])
-    if prediction == "epsilon":
-        return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
-                               card["sigma_data"])
-    return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
-                       card["sigma_data"])
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Where a model is made of weights and card: what goes wrong there is a PriorError."""
+    try:
+        yield
+    except PriorError:
+        raise
+    except NetworkError as error:
+        raise PriorError(f"{path}: {error}") from None
+    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
+                         "train or fetch them again") from None
 
 
 def begin_with(network: nn.Module, name_or_path: str) -> None:
@@ -152,30 +126,39 @@ def begin_with(network: nn.Module, name_or_path: str) -> None:
         raise PriorError(f"{path}: {type(network).__name__} cannot begin with it ({reason})")
 
 
-def load_model(path: Path, card: dict, device: str = "cpu") -> nn.Module:
-    """The model of a card, in float32, ready for inference; raises PriorError."""
-    try:
+def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
+    """The bare network of a card, in float32, ready for inference; raises PriorError."""
+    with fitting(path):
         network = build_network(card["network"], card["config"])
         network.load_state_dict(load_file(str(path)))
-        model = _model(network, card)
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
-                         "train or fetch them again") from None
-    return model.requires_grad_(False).eval().to(device)
+    return network.requires_grad_(False).eval().to(device)
+
+
+def _edm(network: nn.Module, card: dict) -> EDMDenoiser:
+    return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
+                       card["sigma_data"])
+
+
+def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
+    return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
+                           card["sigma_data"])
+
+
+# Priors of waveforms, and what other weights are for, by what their cards call `prediction`.
+PRIORS = {None: _edm, "epsilon": _epsilon}
+OTHERS = {**dict.fromkeys(("sources", "score", "differences", "speech"),
+                          "a separator, not a prior; separate and enhance take it as --weights"),
+          "embedding": "an encoder of speakers, not a prior; give it as --encoder",
+          "voices": "a model of voices, not a prior; voxmend speakers takes it",
+          "spectrogram": "a prior of spectrograms; only refine takes it"}
 
 
 def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
-    """A prior by name or path; raises PriorError."""
+    """A prior of waveforms by name or path; raises PriorError."""
     path = find_prior(name_or_path)
     card = read_card(path)
-    if card.get("prediction") in SEPARATORS:
-        raise PriorError(f"{path}: a separator, not a prior; separate and enhance take it as "
-                         "--weights")
-    if card.get("prediction") == "embedding":
-        raise PriorError(f"{path}: an encoder of speakers, not a prior; give it as --encoder")
-    if card.get("prediction") == "voices":
-        raise PriorError(f"{path}: a model of voices, not a prior; voxmend speakers takes it")
-    if card.get("prediction") == "spectrogram":
-        raise PriorError(f"{path}: a prior of spectrograms; only refine takes it")
-    return load_model(path, card, device)
+    prediction = card.get("prediction")
+    if prediction not in PRIORS:
+        raise PriorError(f"{path}: {OTHERS.get(prediction, f'predicts {prediction}, no prior')}")
+    with fitting(path):
+        return PRIORS[prediction](load_network(path, card, device), card).eval().to(device)

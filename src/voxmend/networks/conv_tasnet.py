@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
 from ..dsp.stft import overlap_add
+from . import register
 
 MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 
@@ -116,6 +117,7 @@ def decoder(filters: int, length: int) -> nn.Linear:
     return layer
 
 
+@register
 class ConvTasNet(nn.Module):
     """Conv-TasNet; by default the best one of table II, which is for 8 kHz.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp.stft import STFT
+from . import register
 from .embedding import FourierFeatures
 
 LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of unit variance
@@ -46,6 +47,7 @@ class Block(nn.Module):
         return x + self.scale * self.contract(h)
 
 
+@register
 class FrameConvNeXt(nn.Module):
     """Frame-wise ConvNeXt on a linear and a power-compressed STFT, and its log magnitude if asked.
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, gelu, group_norm, interpolate, pad
 
 from ..dsp.cqt import CQT
+from . import register
 from .embedding import NoiseEmbedding, RandomFourierFeatures
 
 
@@ -59,6 +60,7 @@ class Block(nn.Module):
         return (h + self.bypass(x)) / 2**0.5
 
 
+@register
 class CQTUNet(nn.Module):
     """UnDiff's CQT-UNet, 27.9 M parameters at the defaults.
 

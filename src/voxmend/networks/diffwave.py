@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from . import register
 from .embedding import NoiseEmbedding
 from .recompute import recomputed
 
@@ -55,6 +56,7 @@ class ResidualLayer(nn.Module):
         return (x + residual) / math.sqrt(2), self.se_skip(skip)
 
 
+@register
 class DiffWave(nn.Module):
     """Unconditional DiffWave as in UnDiff, or the original one without squeeze-excitation.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp.stft import fbank
+from . import register
 
 
 class TDNN(nn.Module):
@@ -96,6 +97,7 @@ class AttentivePooling(nn.Module):
         return torch.cat(_statistics(x, energy.softmax(-1)), dim=1)
 
 
+@register
 class ECAPATDNN(nn.Module):
     """ECAPA-TDNN; by default the published one of SpeechBrain.
 

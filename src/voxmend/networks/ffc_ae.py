@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from . import register
 from .embedding import NoiseEmbedding
 from .recompute import recomputed
 
@@ -101,6 +102,7 @@ class Block(nn.Module):
         return x + torch.cat(self.ffc2(*self.ffc1(*x.split(self.split, dim=1))), dim=1)
 
 
+@register
 class FFCAE(nn.Module):
     """UnDiff's FFC-AE.
 

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad, scaled_dot_product_attention, silu
 
+from . import register
+
 
 def _taps(x: Tensor) -> Tensor:
     """The binomial filter [1, 3, 3, 1] ⊗ [1, 3, 3, 1] of unit sum, for every channel of x."""
@@ -204,6 +206,7 @@ class UNet(nn.Module):
         return self.leave(out / t[:, None, None, None])
 
 
+@register
 class NCSNpp(nn.Module):
     """NCSN++ between an STFT with compressed magnitudes and its exact inverse.
 

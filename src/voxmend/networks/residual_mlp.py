@@ -8,6 +8,7 @@
 
 from torch import Tensor, nn
 
+from . import register
 from .embedding import RandomFourierFeatures
 from .speakemb import FREQUENCIES
 
@@ -29,6 +30,7 @@ class ResidualBlock(nn.Module):
         return h + self.contract(nn.functional.silu(wide))
 
 
+@register
 class ResidualMLP(nn.Module):
     """Fully connected layers with residual connections, conditioned on the noise level.
 

@@ -16,10 +16,12 @@ import torch
 from scipy.linalg import helmert
 from torch import Tensor, nn
 
+from . import register
 from .conv_tasnet import ConvTasNet, decoder
 from .embedding import FourierFeatures
 
 
+@register
 class ScoreTasNet(ConvTasNet):
     """A Conv-TasNet told noisy differences and their noise level.
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 
+from . import register
+
 KERNEL = 31
 SLOPE = 0.25  # of PReLU at the start
 PRESETS = {"paper": {"channels": (16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 1024)},
@@ -27,6 +29,7 @@ def _double(inputs: int, outputs: int) -> nn.ConvTranspose1d:
                               output_padding=1)
 
 
+@register
 class SEGAN(nn.Module):
     """The generator; its decoder sees, at every rate, what the encoder made of the signal there.
 

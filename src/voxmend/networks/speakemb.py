@@ -7,6 +7,7 @@
 
 from torch import Tensor, nn
 
+from . import register
 from .embedding import RandomFourierFeatures
 
 FREQUENCIES = 32
@@ -27,6 +28,7 @@ class ConditionedLinear(nn.Module):
         return nn.functional.softplus((1 + self.gain(features)) * self.linear(x))
 
 
+@register
 class SpeakEMB(nn.Module):
     """Three fully connected layers, the first two conditioned on the noise level.
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
+from . import register
+
 ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
@@ -134,6 +136,7 @@ def sinusoids(step: Tensor, channels: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
+@register
 class DDPMUNet(nn.Module):
     """The noise in complex spectra, of which each part is a channel.
 

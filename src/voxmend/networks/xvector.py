@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp.stft import fbank
+from . import register
 
 
+@register
 class XVector(nn.Module):
     """x-vector; by default the published one of SpeechBrain.
 

@@ -94,6 +94,6 @@ def load_encoder(name: str | Path | Sequence[str | Path] = PRESETS[704],
         if card.get("prediction") != "embedding" or card.get("sample_rate") != 16000:
             raise hub.PriorError(f"{path}: no encoder of speakers at 16 kHz; train one by "
                                  "recipes/speakemb/ecapa.py, or import one of SpeechBrain's")
-        networks.append(hub.load_model(path, card, place))
+        networks.append(hub.load_network(path, card, place))
     return Encoder(tuple(networks), "+".join(path.stem for path in paths),
                    "+".join(hub.file_hash(path) for path in paths))

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ..models import hub
 from ..training.corpus import Corpus, draw_noise
-from ..training.recipes import trapezoid
+from ..training.recipes import fresh_network, trapezoid
 from .encoders import SILENCE
 
 
@@ -158,20 +158,18 @@ class SpeakerRecipe:
     validation: ClassVar[str] = "equal_error_rate_percent"
 
     def build(self) -> Classifier:
-        torch.manual_seed(self.seed)
-        network, classes = (hub.build_network(self.network, self.config),
-                            self.speakers * len(self.speeds))
+        network, classes = fresh_network(self), self.speakers * len(self.speeds)
         if self.start is None:
             return Classifier(network, classes)
         path = hub.find_prior(self.start)
-        trained = hub.load_model(path, hub.read_card(path)).state_dict()
+        trained = hub.load_network(path, hub.read_card(path)).state_dict()
         network.load_state_dict({name: t if name.startswith("fc.") else trained[name]
                                  for name, t in network.state_dict().items()})
         return HeadClassifier(network, classes)
 
     def describe(self) -> dict:
         return {"prediction": "embedding",
-                "dim": hub.build_network(self.network, self.config).dim}
+                "dim": hub.build_network(self.network, self.config, imports=True).dim}
 
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)

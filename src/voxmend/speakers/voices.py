@@ -15,7 +15,6 @@ Source: SpeakEMB, "Denoising diffusion on speaker embeddings" (Gupta 2023).
 """
 
 import math
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -193,10 +191,7 @@ def load(name_or_path: str | Path = DEFAULT) -> Voices:
     card = hub.read_card(path)
     if card.get("prediction") != "voices":
         raise hub.PriorError(f"{path}: no model of voices; voxmend speakers train makes one")
-    try:
+    with hub.fitting(path):
         model = Voices(card)
         model.load_state_dict({n: t.float() for n, t in load_file(str(path)).items()})
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        raise hub.PriorError(f"{path}: the weights are damaged or do not fit their card "
-                             f"({textwrap.shorten(str(error), 200)}); train them again") from None
     return model.requires_grad_(False).eval()

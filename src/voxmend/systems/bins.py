@@ -31,7 +31,7 @@ from ..diffusion.schedules import betas_to_sigmas, build_betas, karras_grid
 from ..dsp.stft import STFT
 from ..models import hub
 from ..training.corpus import Corpus
-from ..training.recipes import EpsilonRecipe
+from ..training.recipes import EpsilonRecipe, fresh_network
 
 
 class Bins:
@@ -154,9 +154,12 @@ def load_prior(name_or_path: str = hub.DEFAULT,
                device: str = "cpu") -> WaveformPrior | SpectrogramPrior:
     """A prior of bins by name or path, of spectra or of waveforms; raises `hub.PriorError`."""
     path = hub.find_prior(name_or_path)
-    if hub.read_card(path).get("prediction") == "spectrogram":
-        return hub.load_model(path, hub.read_card(path), device)
-    return WaveformPrior(hub.load_prior(str(path), device)).to(device)
+    card = hub.read_card(path)
+    if card.get("prediction") != "spectrogram":
+        return WaveformPrior(hub.load_prior(str(path), device)).to(device)
+    with hub.fitting(path):
+        return SpectrogramPrior(hub.load_network(path, card, device), build_betas(card["betas"]),
+                                card["sample_rate"], card["sigma_data"]).eval().to(device)
 
 
 @dataclass
@@ -179,9 +182,7 @@ class SpectrogramRecipe(EpsilonRecipe):
     sigmas: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
     def build(self) -> SpectrogramPrior:
-        torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config)
-        return SpectrogramPrior(network, build_betas(self.betas), self.sample_rate,
+        return SpectrogramPrior(fresh_network(self), build_betas(self.betas), self.sample_rate,
                                 self.sigma_data)
 
     def describe(self) -> dict:
@@ -191,7 +192,7 @@ class SpectrogramRecipe(EpsilonRecipe):
     def bins(self) -> Bins:
         """Those of the prior."""
         with torch.device("meta"):
-            network = hub.build_network(self.network, self.config)
+            network = hub.build_network(self.network, self.config, imports=True)
         return bins_of(network, self.sample_rate)
 
     def held_out(self, corpus: Corpus) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures
-from ..training.recipes import trapezoid
+from ..training.recipes import fresh_network, trapezoid
 
 
 def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
@@ -174,8 +174,7 @@ class SeparationRecipe:
         return self.config.get("sources", 2)
 
     def build(self) -> nn.Module:
-        torch.manual_seed(self.seed)
-        return hub.build_network(self.network, self.config)
+        return fresh_network(self)
 
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": not self.alone}
@@ -252,7 +251,7 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     if card.get("prediction") != "sources":
         raise hub.PriorError(f"{path}: not a separator; train one with "
                              "recipes/diffsep/conv_tasnet.py")
-    network = hub.load_model(path, card, device)
+    network = hub.load_network(path, card, device)
     return MatchedLevels(network) if card.get("open_levels", True) else network
 
 

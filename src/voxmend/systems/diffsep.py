@@ -121,7 +121,8 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
     if card.get("prediction") not in MODELS:
         raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep/diffsep.py or "
                              "recipes/diffsep/diffsep_enhancement.py")
-    model = hub.load_model(path, card, device)
+    with hub.fitting(path):
+        model = model_of(hub.load_network(path, card, device), card).eval()
     if task not in (None, model.task):
         raise hub.PriorError(f"{path}: made to {model.task}, not to {task}; use it with voxmend "
                              f"{model.task}")

@@ -153,4 +153,4 @@ def load_enhancer(path: Path, device: str = "cpu") -> Enhancer:
     card = hub.read_card(path)
     if card.get("prediction") != "speech":
         raise hub.PriorError(f"{path}: no SEGAN; train one with recipes/diffiner/segan.py")
-    return Enhancer(hub.load_model(path, card, device))
+    return Enhancer(hub.load_network(path, card, device)).eval()

@@ -28,6 +28,12 @@ def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
     return min(1.0, rise, fall)
 
 
+def fresh_network(recipe) -> nn.Module:
+    """The network that a recipe names, `package.module:Class` included, drawn from its seed."""
+    torch.manual_seed(recipe.seed)
+    return hub.build_network(recipe.network, recipe.config, imports=True)
+
+
 @dataclass
 class PriorRecipe:
     """How to train a prior: a denoiser of clean speech in white noise.
@@ -75,9 +81,8 @@ class PriorRecipe:
     sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
 
     def build(self) -> EDMDenoiser:
-        torch.manual_seed(self.seed)
-        return EDMDenoiser(hub.build_network(self.network, self.config), self.sample_rate,
-                           self.sigma_min, self.sigma_max, self.sigma_data)
+        return EDMDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
+                           self.sigma_data)
 
     def describe(self) -> dict:
         """What a card says of the use of the weights."""
@@ -151,9 +156,8 @@ class EpsilonRecipe(PriorRecipe):
                                                  "start": 1e-4, "end": 0.02})
 
     def build(self) -> EpsilonDenoiser:
-        torch.manual_seed(self.seed)
-        network = hub.build_network(self.network, self.config)
-        return EpsilonDenoiser(network, build_betas(self.betas), self.sample_rate, self.sigma_data)
+        return EpsilonDenoiser(fresh_network(self), build_betas(self.betas), self.sample_rate,
+                               self.sigma_data)
 
     def describe(self) -> dict:
         return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
