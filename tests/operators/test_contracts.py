@@ -24,6 +24,17 @@ OPERATORS = {
     "gap@clip@lowpass": O.Gap(PRESENT.repeat(100)) @ O.Clip(0.6) @ O.Lowpass(6000.0),
     "mel": O.Mel(),
 }
+
+
+class Squared(O.Operator):
+    """An operator of one's own that declares nothing."""
+
+    def forward(self, x):
+        return x.square()
+
+
+UNPROJECTED = {"squared": Squared(), "squared@gap": Squared() @ O.Gap(PRESENT),
+               "gap@squared": O.Gap(PRESENT) @ Squared()}
 NONLINEAR = {"clip", "quantise", "gap@clip@lowpass", "mel"}
 SENSELESS = (
     {("mixture", name) for name in OPERATORS if name != "mixture"}
@@ -76,6 +87,48 @@ def test_operator_keeps_type_and_batch_items_apart(name):
         torch.testing.assert_close(operator(x)[1:2], alone)
         torch.testing.assert_close(operator.project(x, y)[1:2], operator.project(x[1:2], y[1:2]))
     assert operator.start(y).shape == x.shape
+
+
+def test_every_operator_is_under_contract():
+    tried = {type(operator).__name__ for operator in OPERATORS.values()}
+    assert tried == set(O.__all__) - {"Operator"}
+
+
+@pytest.mark.parametrize("name", OPERATORS | UNPROJECTED)
+def test_declared_capabilities_are_true(name):
+    """And those that are not declared are not there."""
+    operator = (OPERATORS | UNPROJECTED)[name]
+    rng = torch.Generator().manual_seed(1)
+    shape = 2, channels(name), 4096 if "lowpass" in name else length(name)
+    if name == "gap@clip@lowpass":
+        shape = 2, 1, length(name)
+    x, other = torch.randn((2, *shape), generator=rng, dtype=torch.float64)
+    y, sum_ = operator(x), x.sum(1, keepdim=True)
+
+    def equal(a, b):
+        return a.shape == b.shape and torch.allclose(a, b)
+
+    assert operator.linear == equal(operator(2 * x - other), 2 * y - operator(other))
+    assert operator.identity == (equal(y, x) and operator.noise_std > 0)
+    assert operator.sums_sources == (equal(y, sum_) and channels(name) > 1)
+    if operator.projects:
+        left = (operator(operator.project(other, y)) - y).norm()
+        assert left < 0.3 * (operator(other) - y).norm()
+    else:
+        with pytest.raises(NotImplementedError, match="Squared has no projection"):
+            operator.project(other, y)
+
+
+@pytest.mark.parametrize("name", UNPROJECTED)
+def test_guidance_asks_before_it_projects(name):
+    operator, prior = UNPROJECTED[name], WhitePrior()
+    rng = torch.Generator().manual_seed(2)
+    x, start = torch.randn(2, 1, 1, LENGTH, generator=rng, dtype=torch.float64)
+    y = operator(x)
+    with pytest.raises(G.GuidanceError, match=r"projection, which .* lacks .`projects`."):
+        G.Imputation()(prior, operator, y)
+    moved = G.Reconstruction(xi=0.01)(prior, operator, y)(start, 0.1)
+    assert operator.residual(moved, y).norm() < operator.residual(prior(start, 0.1), y).norm()
 
 
 @pytest.mark.parametrize("name, unguessed", [("clip", 0.0), ("gap", 0.0), ("noise", 1.0),

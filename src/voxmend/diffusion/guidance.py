@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..operators import Mixture, Operator, WhiteNoise
+from ..operators import Operator
 from .denoiser import Denoiser, broadcast
 from .samplers import Denoise
 
@@ -59,9 +59,9 @@ class Imputation:
     """
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        if type(operator).project is Operator.project:
-            raise GuidanceError(f"imputation needs a projection, which {operator!r} lacks; "
-                                "use Reconstruction")
+        if not operator.projects:
+            raise GuidanceError(f"imputation needs a projection, which {operator!r} lacks "
+                                "(`projects`); use Reconstruction")
 
         def denoise(x, sigma):
             x0 = denoiser(x, sigma)
@@ -88,8 +88,6 @@ class Reconstruction:
     impute: bool = True
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        projects = type(operator).project is not Operator.project
-
         def denoise(x, sigma):
             def loss(x0):
                 residual = operator.residual(x0, y)
@@ -98,7 +96,7 @@ class Reconstruction:
             x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
             step = self.xi * broadcast(sigma, x) / (_rms(gradient) + 1e-8)
             x0 = x0 - step * gradient
-            if self.impute and projects:
+            if self.impute and operator.projects:
                 variance = _variance(denoiser, sigma, x)
                 weight = variance / (variance + operator.noise_std**2)
                 x0 = x0 + weight * (operator.project(x0, y) - x0)
@@ -116,7 +114,7 @@ class MixtureLikelihood:
     """
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        if not isinstance(operator, Mixture):
+        if not operator.sums_sources:
             raise GuidanceError(f"the mixture likelihood needs a Mixture, not {operator!r}")
 
         def denoise(x, sigma):
@@ -217,8 +215,12 @@ class NoisyObservation:
 
     otherwise: Callable | None = None
 
+    def serves(self, operator: Operator) -> bool:
+        """Whether what is observed is a whole signal in white noise."""
+        return operator.identity and operator.noise_std > 0
+
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        if not isinstance(operator, WhiteNoise):
+        if not self.serves(operator):
             if self.otherwise:
                 return self.otherwise(denoiser, operator, y)
             raise GuidanceError(f"NoisyObservation needs WhiteNoise alone, not {operator!r}; "

@@ -21,7 +21,12 @@ class Operator:
 
     Attributes:
         linear: whether A is linear; then `adjoint` and least squares make sense.
+        projects: whether there is a `project`; guidance asks this before it calls it.
+        identity: whether A(x) = x, so that y is the whole signal in white noise.
+        sums_sources: whether A(x) = Σ_k x_k over the channels, without weights or noise.
         noise_std: standard deviation of the white noise in y, 0 for an exact observation.
+
+    Guidance goes by these, never by the class: a subclass declares what is true of it.
 
     Shape: `forward` takes x `[B, C, T]`; y has the shape that the operator gives it.
 
@@ -30,6 +35,9 @@ class Operator:
     """
 
     linear: bool = False
+    projects: bool = False
+    identity: bool = False
+    sums_sources: bool = False
     noise_std: float = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,6 +50,8 @@ class Operator:
         """The signal nearest to x0, exactly or nearly, that explains y: A(project(x0, y)) = y.
 
         Where y is noisy it is the signal that explains y as if it were exact.
+
+        Raises: NotImplementedError unless the operator `projects`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no projection")
 
@@ -87,11 +97,14 @@ class Compose(Operator):
 
     The projection finds the inner observation that explains y and then the signal that explains
     that one. Where clipping or gaps hide part of the inner observation, the hidden part is free.
+    It takes both projections; it is linear, or the identity, if both operators are.
     """
 
     def __init__(self, outer: Operator, inner: Operator):
         self.outer, self.inner = outer, inner
         self.linear = outer.linear and inner.linear
+        self.projects = outer.projects and inner.projects
+        self.identity = outer.identity and inner.identity
         self.noise_std = (outer.noise_std**2 + inner.noise_std**2) ** 0.5
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +114,10 @@ class Compose(Operator):
         return self.inner.project(x0, self.outer.project(self.inner.forward(x0), y))
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
-        """The inner operator's residual against the inner observation that explains y."""
+        """The inner operator's residual against the inner observation that explains y; without an
+        outer projection to find that, y − A(x0)."""
+        if not self.outer.projects:
+            return super().residual(x0, y)
         return self.inner.residual(x0, self.outer.project(self.inner.forward(x0), y))
 
     def start(self, y: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ class Clip(Operator):
     tensor([[[-0.5000,  0.2500,  0.5000]]])
     """
 
+    projects = True
+
     def __init__(self, level: float, tolerance: float = 0.005, sample_rate: int = 16000):
         if not level > 0:
             raise ValueError(f"clip level must be positive, not {level}")

@@ -18,7 +18,7 @@ class Gap(Operator):
     tensor([[[1., 0.]]])
     """
 
-    linear = True
+    linear = projects = True
 
     def __init__(self, present: Tensor, sample_rate: int = 16000):
         self.present, self.sample_rate = present.bool(), sample_rate

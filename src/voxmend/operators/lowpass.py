@@ -19,7 +19,7 @@ class Lowpass(Operator):
     The filter is symmetric, so Aᵀ = A; stop band under −60 dB.
     """
 
-    linear = True
+    linear = projects = True
 
     def __init__(self, cutoff: float, sample_rate: int = 16000, width: float = 200.0):
         if not 0 < cutoff < sample_rate / 2:

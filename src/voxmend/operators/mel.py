@@ -22,6 +22,7 @@ class Mel(Operator):
     Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 3.2 (vocoding).
     """
 
+    projects = True
     n_fft, hop, mels = 1024, 256, 80
 
     def __init__(self, length: int | None = None, iterations: int = 4):

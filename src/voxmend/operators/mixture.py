@@ -11,7 +11,7 @@ class Mixture(Operator):
     Shape: x `[B, K, T]` to y `[B, 1, T]`.
     """
 
-    linear = True
+    linear = projects = sums_sources = True
 
     def __init__(self, sources: int = 2):
         self.sources = sources

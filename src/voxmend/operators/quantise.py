@@ -16,6 +16,8 @@ class Quantise(Operator):
     tensor([[[ 0.5000, -0.5000]]])
     """
 
+    projects = True
+
     def __init__(self, step: float):
         if not step > 0:
             raise ValueError(f"quantisation step must be positive, not {step}")
