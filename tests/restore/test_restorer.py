@@ -22,9 +22,9 @@ from voxmend.restore import restorer as module
 from voxmend.restore import tasks
 from voxmend.restore.damage import analyse
 
-DAMAGE = {"declip": dict(clip_level=0.1), "extend": dict(cutoff=3000.0),
-          "inpaint": dict(gaps=((0.5, 0.55),)), "denoise": dict(noise=0.02),
-          "mend": dict(clip_level=0.1, gaps=((0.5, 0.55),), cutoff=3000.0)}
+DAMAGE = {"declip": {"clip_level": 0.1}, "extend": {"cutoff": 3000.0},
+          "inpaint": {"gaps": ((0.5, 0.55),)}, "denoise": {"noise": 0.02},
+          "mend": {"clip_level": 0.1, "gaps": ((0.5, 0.55),), "cutoff": 3000.0}}
 
 
 class Identity(Denoiser):

@@ -23,13 +23,11 @@ from ..audio.segments import Aligner, process
 from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
-from ..diffusion.guidance import (
-    NoisyObservation,
-)
+from ..diffusion.guidance import NoisyObservation
 from ..models import hub
-from ..operators import Mel, Mixture, Operator, WhiteNoise
+from ..operators import Mel, Operator
 from .damage import Damage, analyse
-from .tasks import TASKS, Scene, Task, found_damage
+from .tasks import TASKS, Scene, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
 
@@ -48,18 +46,19 @@ class Restorer:
         steps: the task's number of steps, replaced.
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
-        speakers: of a mixture.
+        speakers: of a mixture; the task's `sources`, replaced.
     """
 
     def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
                  steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
-                 speakers: int = 2):
+                 speakers: int | None = None):
         if isinstance(task, str):
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
             task = TASKS[task]
-        if task.operator is TASKS["separate"].operator:
-            task = replace(task, operator=lambda scene: Mixture(speakers))
+        if speakers is not None and task.sources is None:
+            raise ValueError(f"task {task.name!r} separates no speakers: leave out speakers")
+        task = replace(task, sources=speakers) if speakers is not None else task
         self.task = replace(task, steps=steps) if steps else task
         self.device = hub.pick_device(device)
         self.prior_name = None if isinstance(prior, Denoiser) else prior
@@ -67,33 +66,33 @@ class Restorer:
             prior = hub.load_prior(str(prior), str(self.device))
         prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
-        self.seed, self.draws, self.speakers = seed, draws, speakers
+        self.seed, self.draws = seed, draws
         self.sample_rate = prior.sample_rate
 
     def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
         """Mends a whole recording in memory; estimates the damage if it is not told.
 
-        Shape: `[T]` or `[C, T]` float to the same; `extend` raises lower rates to the prior's;
-        `separate` returns `[speakers, T]` or `[speakers, C, T]`.
+        Shape: `[T]` or `[C, T]` float to the same, or to `[K, T]` or `[K, C, T]` by a task with K
+        `sources`; T is longer where the task raises the rate.
         """
         wave = np.asarray(wave, dtype=np.float32)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
         if damage is not None and not damage.rms:
             damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
-        if self.task.name == "separate":
-            mended = mended.reshape(self.speakers, *np.atleast_2d(wave).shape[:1], -1)
+        if self.task.sources is not None:
+            mended = mended.reshape(self.task.sources, *np.atleast_2d(wave).shape[:1], -1)
             return mended[:, 0] if wave.ndim == 1 else mended
         return mended[0] if wave.ndim == 1 else mended
 
     def outputs(self, reader) -> int:
         """Channels of the mean; with several draws as many more, the uncertainty, follow them."""
-        return reader.channels * (self.speakers if self.task.name == "separate" else 1)
+        return reader.channels * (self.task.sources or 1)
 
     def output_rate(self, reader) -> int:
-        """Hz: the recording's own rate, but at least the prior's after `extend` and `vocode`."""
-        raises = self.task.name in ("extend", "vocode")
-        return max(reader.sample_rate, self.sample_rate) if raises else reader.sample_rate
+        """Hz: the recording's own rate, but at least the prior's if the task raises it."""
+        lowest = self.sample_rate if self.task.raises_rate else 0
+        return max(reader.sample_rate, lowest)
 
     def relevant(self, damage: Damage) -> Damage:
         """The damage that this task mends, without the rest."""
@@ -121,7 +120,8 @@ class Restorer:
         damage = self.relevant(damage)
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
-        align = Aligner(self.speakers, reader.channels, OVERLAP_SECONDS * rate)
+        sources, channels = self.task.sources, reader.channels
+        align = Aligner(sources or 1, channels, OVERLAP_SECONDS * rate)
 
         def silence(chunk, start):
             outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
@@ -130,26 +130,12 @@ class Restorer:
 
         def mend(chunk, start):
             scale = self.prior.sigma_data / speech
-            begin = start * self.sample_rate // rate
-            native = self._native(damage, rate, start, chunk.shape[1])
-            guess = chunk if native is None else apply(native.start, chunk)
-            low = audio.resample(guess, rate, self.sample_rate)
-            if low.shape[1] < 1024:  # shorter than any frame
-                low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
-            operator = self.task.operator(Scene(damage, scale, begin, low.shape[1],
-                                                self.sample_rate, rate, out_rate))
-            keeps = operator is None or self.task.name not in ("separate", "vocode", "denoise")
-            draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
-                     for draw in self._restore(low * scale, operator, begin, native is not None)]
-            exact = rate == out_rate and not (damage.noise or damage.cutoff)
-            if native is not None and exact:
-                told = torch.from_numpy(chunk)[:, None]
-                draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
-            if self.task.name == "separate":  # each draw may have its voices in another order
-                same = Aligner(self.speakers, reader.channels, chunk.shape[1])
+            draws = self._mend(chunk, start, damage, scale, rate, out_rate)
+            if sources:  # each draw may have its sources in another order
+                same = Aligner(sources, channels, chunk.shape[1])
                 draws = [draw[same(draw)] for draw in draws]
             back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
-            if self.task.name == "separate":
+            if sources:
                 order = align(back[0])
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
@@ -158,15 +144,40 @@ class Restorer:
                        SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
                        multiple=rate, progress=progress)
 
-    def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
-        """What was done to a recording at a rate that is not the prior's, at that rate.
+    def _mend(self, chunk: np.ndarray, start: int, damage: Damage, scale: float, rate: int,
+              out_rate: int) -> list[np.ndarray]:
+        """The draws of one segment, each `[outputs, n]` at the output's rate.
 
-        Resampling would move clipped samples off their level and make the edges of gaps ring, so
-        the recording is resampled as the operator's first guess has it.
+        Args:
+            start: of the segment, in samples of the recording.
+            scale: factor to the prior's level.
         """
-        if rate == self.sample_rate or self.task.operator is not found_damage:
+        native = self._native(damage, rate, start, chunk.shape[1])
+        guess = chunk if native is None else apply(native.start, chunk)
+        low = audio.resample(guess, rate, self.sample_rate)
+        if low.shape[1] < 1024:  # shorter than any frame
+            low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
+        begin = start * self.sample_rate // rate
+        operator = self._operator(Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
+                                        out_rate, self.task.sources or 1))
+        keeps = operator is None or self.task.keeps_band
+        draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
+                 for draw in self._restore(low * scale, operator, begin, native is not None)]
+        exact = rate == out_rate and not damage.cutoff
+        if native is not None and native.projects and not native.noise_std and exact:
+            told = torch.from_numpy(chunk)[:, None]
+            draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
+        return draws
+
+    def _operator(self, scene: Scene) -> Operator | None:
+        return None if self.task.operator is None else self.task.operator(scene)
+
+    def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
+        """What was done to a recording at a rate that is not the prior's, at that rate, if the task
+        has it so: the recording is then resampled as the operator's first guess has it."""
+        if rate == self.sample_rate or not self.task.native_rate:
             return None
-        return found_damage(Scene(damage, 1.0, start, length, rate, rate, rate))
+        return self._operator(Scene(damage, 1.0, start, length, rate, rate, rate))
 
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram.
@@ -209,14 +220,21 @@ class Restorer:
         Args:
             guessed: the segment is a first guess already.
         """
-        if operator is None and self.task.name != "generate":
-            return low[None]
+        if operator is None and self.task.operator is not None:
+            return self._checked(low[None, None])
         y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
         first = y if guessed else None
-        if guessed or self.task.name == "vocode":
+        if operator is not None and (guessed or self.task.simulates):
             y = operator(y)
         draws = torch.stack([self.draw(y, operator, start, d, first) for d in range(self.draws)])
-        return draws.transpose(1, 2).flatten(1, 2).cpu().numpy()
+        return self._checked(draws.transpose(1, 2).cpu().numpy())
+
+    def _checked(self, draws: np.ndarray) -> np.ndarray:
+        """Draws `[draws, K, C, n]` as `[draws, K·C, n]`, if K is what the task declares."""
+        if draws.shape[1] != (self.task.sources or 1):
+            raise ValueError(f"task {self.task.name!r}: its operator's signals have "
+                             f"{draws.shape[1]} channels, but sources={self.task.sources}")
+        return draws.reshape(len(draws), -1, draws.shape[-1])
 
     @torch.no_grad()
     def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
@@ -233,12 +251,13 @@ class Restorer:
         task = self.task
         if first is None:
             first = y if operator is None else operator.start(y)
-        if isinstance(task.guidance, NoisyObservation) and isinstance(operator, WhiteNoise):
+        noisy = isinstance(task.guidance, NoisyObservation)
+        if noisy and operator is not None and task.guidance.serves(operator):
             task = replace(task, sigma_max=10 * operator.noise_std,
                            sigma_min=1.5 * operator.noise_std)
         sigmas = task.levels(task, self.prior)
-        shared = not isinstance(operator, Mixture)
-        noise = NoiseStream([self.seed + (number << 32)] * len(first), start, shared)
+        noise = NoiseStream([self.seed + (number << 32)] * len(first), start,
+                            shared=task.sources is None)
         guessed = operator and task.start == "guess" and self.draws == 1
 
         def fresh(like):

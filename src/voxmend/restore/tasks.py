@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -31,8 +31,10 @@ class Scene:
         scale: factor that brings the recording to the prior's level.
         start: first sample of the segment, at the prior's rate.
         length: samples of the segment, at the prior's rate.
-        sample_rate: of the prior, Hz.
+        sample_rate: of the prior, Hz; for a task with `native_rate` also the recording's, where
+            `start` and `length` are at that rate.
         recorded_rate, output_rate: of the recording and of what is made of it, Hz.
+        sources: that the recording is a mixture of.
     """
 
     damage: Damage
@@ -42,6 +44,7 @@ class Scene:
     sample_rate: int
     recorded_rate: int
     output_rate: int
+    sources: int = 1
 
 
 def lost_bandwidth(scene: Scene) -> Lowpass | None:
@@ -91,8 +94,13 @@ def karras_levels(task: "Task", prior: Denoiser) -> Tensor:
 class Task:
     """A kind of mending: which damage, under which guidance, by which sampler.
 
+    The Restorer knows a task by these fields alone, never by its name.
+
     Attributes:
-        operator: from a Scene to the operator; None means nothing to mend in this segment.
+        name: what progress bars and sidecars call it.
+        operator: from a Scene to the operator, or to None if there is nothing to mend in the
+            segment, which is then passed on. None instead of a function: nothing is observed, and
+            the result is a draw of the prior alone.
         finds: the fields of `Damage` that the task mends and, if not told, estimates.
         steps: of the sampler.
         sigma_max, sigma_min: first and last noise level, for signals of RMS `sigma_data`; the last
@@ -108,12 +116,27 @@ class Task:
         levels: from task and prior to the sampler's noise levels, `[steps + 1]`.
         noise_scale: factor on the noise that the sampler adds, over 1 against the energy that a
             denoiser that leans to the mean takes away (S_noise of Karras et al. 2022, algorithm 2).
+        keeps_band: keep what the recording has above the prior's band, unless the rate is raised;
+            else a mended segment holds nothing there.
+        raises_rate: bring a recording of a lower rate than the prior's to the prior's rate
+            (bandwidth extension); else the output has the recording's rate.
+        sources: K for a task that separates a recording into K signals, `[K, T]` or `[K, C, T]`,
+            as its operator does; their order is arbitrary, but the same from segment to segment,
+            channel to channel and draw to draw. None: the output is the recording, restored.
+        simulates: the observation is what the operator makes of the recording, as in copy synthesis
+            by a vocoder; else the recording is the observation.
+        native_rate: a recording at another rate than the prior's is mended first, by the operator's
+            `start`, at its own rate, since resampling moves clipped samples off their level and
+            makes the edges of gaps ring. Its operator is then built at both rates.
+
+    Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
+    neither they nor a simulated observation a first guess at the recording's rate.
     """
 
     name: str
-    operator: Callable[[Scene], Operator | None]
+    operator: Callable[[Scene], Operator | None] | None
     finds: tuple[str, ...] = ()
-    guidance: Callable = Imputation()
+    guidance: Callable = field(default_factory=Imputation)
     sampler: Callable = ancestral
     steps: int = 16
     sigma_max: float = 0.5
@@ -122,20 +145,39 @@ class Task:
     start: Literal["noisy", "guess", "noise"] = "noisy"
     levels: Callable = karras_levels
     noise_scale: float = 1.0
+    keeps_band: bool = True
+    raises_rate: bool = False
+    sources: int | None = None
+    simulates: bool = False
+    native_rate: bool = False
+
+    def __post_init__(self):
+        if self.sources is not None and self.sources < 1:
+            raise ValueError(f"task {self.name!r}: give at least 1 source, not {self.sources}")
+        if self.sources is not None and self.keeps_band:
+            raise ValueError(f"task {self.name!r}: sources have no band of the recording's to "
+                             "keep; set keeps_band=False")
+        if self.native_rate and (self.sources is not None or self.simulates):
+            raise ValueError(f"task {self.name!r}: native_rate needs a first guess of the "
+                             "recording itself, so neither sources nor simulates")
 
 
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, start="guess"),
-    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06),
+         sigma_min=0.015, start="guess", native_rate=True),
+    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06,
+         raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
-         sigma_min=0.03, start="guess"),
+         sigma_min=0.03, start="guess", native_rate=True),
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
-         steps=1),  # the posterior mean in one call
+         steps=1,  # the posterior mean in one call
+         keeps_band=False, native_rate=True),
     Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08),
-    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001),
-    Task("separate", lambda scene: Mixture(2), (), MixtureLikelihood(), sigma_max=1.0, steps=32),
-    Task("generate", lambda scene: None, (), Unguided(), sigma_max=2.0, steps=32),
+         start="guess", noise_scale=1.08, native_rate=True),
+    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
+         keeps_band=False, raises_rate=True, simulates=True),
+    Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,
+         steps=32, keeps_band=False, sources=2),
+    Task("generate", None, (), Unguided(), sigma_max=2.0, steps=32),
 )}
