@@ -121,7 +121,7 @@ class Restorer:
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
         sources, channels = self.task.sources, reader.channels
-        align = Aligner(sources or 1, channels, OVERLAP_SECONDS * rate)
+        align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def silence(chunk, start):
             outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
@@ -132,7 +132,7 @@ class Restorer:
             scale = self.prior.sigma_data / speech
             draws = self._mend(chunk, start, damage, scale, rate, out_rate)
             if sources:  # each draw may have its sources in another order
-                same = Aligner(sources, channels, chunk.shape[1])
+                same = Aligner(sources, channels, draws[0].shape[1])
                 draws = [draw[same(draw)] for draw in draws]
             back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
             if sources:
