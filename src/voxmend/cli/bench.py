@@ -17,6 +17,7 @@ from .options import (
     check_least,
     check_plot,
 )
+from .pages import Page
 
 Task = Literal["all", "declip", "extend", "inpaint", "denoise", "vocode", "mend"]
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
@@ -222,3 +223,9 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
 
 VERBS = {verb.__name__.removeprefix("bench_"): verb for verb in (
     bench_separate, bench_enhance, bench_refine, bench_undiff, bench_speakers, bench_embeddings)}
+PAGE = Page(
+    "voxmend bench", "[-h] TASK|VERB ...",
+    "Benchmark restoration, separation, enhancement, encoders.",
+    "voxmend bench declip --data speech/", {"": {"TASK": bench, **VERBS}},
+    "All print Markdown tables. voxmend bench TASK --help shows what a task takes,\n"
+    "voxmend bench VERB --help what a verb does.", other=bench)

@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from .options import Count, File, check_least, check_seed
+from .pages import Page
 
 Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
 Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
 Model = Annotated[str, Positional, arg(metavar="MODEL")]
 Number = Annotated[int, arg(name="number", aliases=["-n"])]
 DEFAULT = "speakers704"
-DESCRIPTION = """Voices as embeddings: vectors that say who speaks, as text-to-speech systems take
-them. Start with: voxmend speakers generate -o new.npz"""
 
 
 @dataclass(frozen=True)
@@ -269,3 +268,8 @@ def axes(model: Model = DEFAULT, n: Number = 10) -> int:
 
 
 VERBS = {verb.__name__: verb for verb in (extract, train, generate, compare, steer, axes)}
+PAGE = Page(
+    "voxmend speakers", "[-h] VERB ...", "Speaker embeddings: extract, learn, generate, steer.",
+    "voxmend speakers generate -o new.npz", {"": VERBS},
+    "An embedding is a vector that says who speaks, for text-to-speech for instance.\n"
+    "voxmend speakers VERB --help shows what a verb takes.")
