@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from .options import (
-    Common,
     Count,
     Drawing,
     File,
@@ -15,8 +14,6 @@ from .options import (
     Out,
     OutDir,
     Plain,
-    Running,
-    check_seed,
     load_restorer,
     load_separator,
 )
@@ -24,10 +21,10 @@ from .options import (
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
 
 
-def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: Count = None,
+def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None,
              method: Literal["diffsep", "conv-tasnet"] | Method = "diffsep",
              weights: File = None, sampler: Sampler | None = None) -> int:
-    """Separate the voices of a mixture.
+    """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
     again. Each output has the input's rate; above the band of prior or weights it holds nothing.
@@ -69,12 +66,13 @@ def separate(source: In, outdir: OutDir, common: Drawing = Common(), speakers: C
         file, folder, separator, speakers, common.overwrite))
 
 
-def enhance(source: In, target: Out, common: Plain = Running(),
+def enhance(source: In, target: Out, common: Plain,
             method: Literal["diffsep", "segan", "diffsep+refine", "segan+refine"] = "diffsep",
             weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
-    """Free speech from noise of any kind; above 8 kHz nothing is kept.
+    """Speech enhancement: remove any noise (DiffSep, SEGAN).
 
-    The network was trained on noisy speech, and half its sample rate is the limit. Each channel of
+    Above 8 kHz nothing is kept: the network was trained on noisy speech, and half its sample rate
+    is the limit. Each channel of
     a recording is enhanced by itself, all with the same random numbers.
 
     Args:
@@ -101,13 +99,13 @@ def enhance(source: In, target: Out, common: Plain = Running(),
 
 def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
            enhanced: Annotated[Path, Positional, arg(metavar="ENHANCED")], target: Out,
-           common: Drawing = Common(),
+           common: Drawing,
            method: Literal["voxmend", "diffiner", "diffiner+", "diffiner-release",
                            "diffiner+-release"] = "voxmend") -> int:
-    """Refine what an enhancer, any one, made of noisy speech, by a prior (Diffiner).
+    """Refine any enhancer's output by a prior (Diffiner).
 
-    What the enhancer took away tells how much noise there is at every time and frequency. Above 8
-    kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
+    What the enhancer took away tells how much noise there is at every time and frequency. Above
+    8 kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
     OUT has the rate, channels and length of NOISY.
 
     Args:
@@ -120,9 +118,7 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
     from ..systems.diffiner import Refiner
     from . import files
 
-    if common.steps is not None and common.steps < 1:
-        raise ValueError("--steps must be at least 1")
-    check_seed(common.seed)
+    common.check()
     if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
         raise ValueError(f"{enhanced}: name two recordings or two folders")
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
@@ -132,3 +128,6 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
         files.refine_file(file, other, out, refiner, common.overwrite)
 
     return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
+
+
+VERBS = {verb.__name__: verb for verb in (enhance, refine, separate)}

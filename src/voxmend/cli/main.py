@@ -3,45 +3,50 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 
 import tyro
 
+from .. import __version__
 from . import bench, enhance, restore, speakers, train
+from .pages import HELP, Page, join_lines, wrapped
 
-
-def speakers_() -> int:
-    """Make, learn, draw, compare and steer embeddings of speakers; has verbs of its own."""
-    return main(["speakers", "--help"])
-
-
-VERBS = {verb.__name__.rstrip("_").replace("_", "-"): verb for verb in (
-    restore.mend, restore.declip, restore.extend, restore.inpaint, restore.denoise,
-    enhance.enhance, enhance.refine, restore.vocode, enhance.separate, restore.generate,
-    restore.degrade, train.dataset, train.train, train.import_, bench.bench, bench.bench_separate,
-    bench.bench_enhance, bench.bench_refine, bench.bench_undiff, bench.bench_speakers,
-    bench.bench_embeddings, speakers_, train.info)}
+HOME = Page(
+    "voxmend", "[-h] [--version] VERB ...", "Speech restoration by diffusion models.",
+    "voxmend mend IN OUT", {
+        "Restore": restore.VERBS,
+        "Enhance, separate": enhance.VERBS,
+        "Speakers": {"speakers": speakers.PAGE},
+        "Train, models": train.VERBS,
+        "Measure": {"bench": bench.PAGE, "degrade": restore.degrade}},
+    "IN may be a folder. voxmend VERB --help shows what a verb takes.")
+VERBS = HOME.verbs
 
 
 def _terminate(signum, frame):
     raise KeyboardInterrupt
 
 
+def _run(args: list[str]) -> int:
+    if args[:1] == ["--version"]:
+        print(f"voxmend {__version__}")
+        return 0
+    page, args = HOME.choose(args)
+    if args and args[0] in HELP:
+        return page.show()
+    for verb in page.verbs.values():
+        join_lines(verb)
+    with wrapped() if set(HELP) & set(args) else nullcontext():
+        return tyro.extras.subcommand_cli_from_dict(
+            page.verbs, prog=page.prog, args=args, description=page.about,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+
+
 def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
     signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
-    args = sys.argv[1:] if args is None else args
-    if args[:1] == ["bench"] and "-".join(args[:2]) in VERBS:  # a verb with options of its own
-        args = ["-".join(args[:2]), *args[2:]]
-    verbs, prog, description = VERBS, "voxmend", (
-        "Mend damaged speech with a diffusion prior, a network trained on clean speech. Start "
-        "with: voxmend mend IN OUT")
-    if args[:1] == ["speakers"] and args[1:]:
-        verbs, prog, args = speakers.VERBS, "voxmend speakers", args[1:]
-        description = speakers.DESCRIPTION
     try:
-        status = tyro.extras.subcommand_cli_from_dict(
-            verbs, prog=prog, args=args, description=description,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+        status = _run(sys.argv[1:] if args is None else args)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader, head for instance, has seen enough

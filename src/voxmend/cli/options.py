@@ -1,5 +1,6 @@
 """Options that verbs share, their checks, and what they build. Heavy imports wait."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +10,33 @@ from tyro.conf import Positional, arg
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
+MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
+
+
+
+def check_least(low: int, **options: int | None) -> None:
+    """Raises ValueError for a number below `low`; None stands for an option that was not given."""
+    for name, value in options.items():
+        if value is not None and value < low:
+            raise ValueError(f"--{name} must be at least {low}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises ValueError for a seed that no generator of random numbers takes."""
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: give 0 or more")
+
+
+def check_plot(path: Path | None, overwrite: bool) -> None:
+    """Raises ValueError, OSError or ImportError for a picture that cannot be drawn."""
+    if not path:
+        return
+    from .. import audio
+    from ..benchmarks import plots  # noqa: F401, whose import says if a package is missing
+
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--plot {path}: give a name that ends in .png")
+    audio.check_free(path, overwrite)
 
 
 @dataclass(frozen=True)
@@ -23,6 +51,11 @@ class Running:
     """auto, cpu, cuda or mps."""
     overwrite: bool = False
     """Replace outputs that exist already."""
+
+    def check(self) -> None:
+        """Raises ValueError, before minutes of work, for what no verb can do."""
+        check_least(1, steps=self.steps)
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -42,6 +75,92 @@ class Mending(Common):
     plot: File = None
     """Write a before-and-after picture to this PNG."""
 
+    def check(self) -> None:
+        """Raises ValueError, too, for no draws and for a picture that cannot be drawn."""
+        check_least(1, draws=self.draws)
+        super().check()
+        check_plot(self.plot, self.overwrite)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Options of every verb that measures."""
+
+    out: File = None
+    """Write all figures to this JSON file, and the tables to the same name with .md."""
+    seed: int = 0
+    """Same seed, same figures."""
+    overwrite: bool = False
+    """Replace outputs that exist already."""
+
+    def check(self) -> None:
+        """Raises ValueError, before minutes of work, when a report cannot be written."""
+        from .. import audio
+
+        check_seed(self.seed)
+        if not self.out:
+            return
+        if self.out.suffix != ".json":
+            raise ValueError(f"--out {self.out}: give a name that ends in .json")
+        for path in (self.out, self.out.with_suffix(".md")):
+            audio.check_free(path, self.overwrite)
+
+    def saver(self, markdown: Callable[[dict], str]) -> Callable[[dict], None]:
+        """What writes a result, as far as it has come, to `out` and its tables beside it."""
+        import json
+
+        from .. import audio
+
+        out = self.out
+        if not out:
+            return lambda result: None
+
+        def save(result: dict) -> None:
+            texts = {out: json.dumps(result, indent=2), out.with_suffix(".md"): markdown(result)}
+            for path, text in texts.items():
+                with audio.atomic_path(path, overwrite=True) as partial:
+                    partial.write_text(text + "\n")
+
+        return save
+
+
+@dataclass(frozen=True)
+class Measuring(Report):
+    """Options of every verb that measures networks on recordings."""
+
+    clips: Count = None
+    """Take only the first so many files; by default all."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+
+    def check(self, fewest: int = 1) -> None:
+        """Raises ValueError, too, for less than the fewest clips."""
+        check_least(fewest, clips=self.clips)
+        super().check()
+
+    def pick_device(self) -> str:
+        """The device that the networks run on."""
+        from ..models import hub
+
+        return str(hub.pick_device(self.device))
+
+
+@dataclass(frozen=True)
+class Comparing(Measuring):
+    """Options of the verbs that compare DiffSeps with a prior."""
+
+    weights: Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")] = ()
+    """DiffSeps (.safetensors), each with seven rows; by default the bundled one."""
+    prior: str = "speech16k"
+    """A bundled prior's name (see voxmend info) or a .safetensors file."""
+    plot: File = None
+    """Draw curves of quality against network calls into this PNG."""
+
+    def check(self, fewest: int = 1) -> None:
+        """Raises ValueError, too, for a picture that cannot be drawn."""
+        super().check(fewest)
+        check_plot(self.plot, self.overwrite)
+
 
 Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
@@ -53,6 +172,7 @@ OutDir = Annotated[Path, Positional, arg(metavar="OUTDIR")]
 
 
 def parse_number(name: str, text: str, low: float, high: float) -> float:
+    """The number of an option that also takes auto: above `low`, at most `high`."""
     try:
         value = float(text)
     except ValueError:
@@ -63,6 +183,7 @@ def parse_number(name: str, text: str, low: float, high: float) -> float:
 
 
 def parse_gaps(text: str) -> tuple[tuple[float, float], ...]:
+    """The gaps of --gaps START-END,... in seconds."""
     try:
         gaps = tuple(tuple(float(t) for t in part.split("-")) for part in text.split(","))
         if all(len(gap) == 2 and 0 <= gap[0] < gap[1] < float("inf") for gap in gaps):
@@ -72,45 +193,28 @@ def parse_gaps(text: str) -> tuple[tuple[float, float], ...]:
     raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
 
 
-def check_seed(seed: int) -> None:
-    if seed < 0:
-        raise ValueError(f"--seed {seed}: give 0 or more")
-
-
-def check_plot(path: Path, overwrite: bool) -> None:
-    from .. import audio
-    from ..benchmarks import plots  # noqa: F401, whose import says if a package is missing
-
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"--plot {path}: give a name that ends in .png")
-    audio.check_free(path, overwrite)
-
-
 def load_restorer(task: str, common: Common, method: str = "voxmend", **options):
+    """The Restorer of a task, by a method of its own or a paper's."""
     from ..restore.restorer import Restorer
     from ..restore.tasks import TASKS
     from ..systems import undiff
 
-    draws = getattr(common, "draws", 1)
-    if draws < 1 or (common.steps is not None and common.steps < 1):
-        raise ValueError("--draws and --steps must be at least 1")
-    check_seed(common.seed)
+    common.check()
     tasks = {"voxmend": TASKS, "undiff": undiff.PAPER, "undiff-release": undiff.RELEASE}[method]
     if common.steps and method != "voxmend":
         raise ValueError(f"--method {method}: takes every step of the prior's schedule; leave out "
                          "--steps")
-    return Restorer(tasks[task], common.prior, common.steps, common.seed, draws, common.device,
-                    **options)
+    return Restorer(tasks[task], common.prior, common.steps, common.seed,
+                    getattr(common, "draws", 1), common.device, **options)
 
 
 def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
                    common: Running):
+    """The network trained for a task, to separate or to enhance, as the options say."""
     from ..systems import separator
 
     if getattr(common, "prior", Common.prior) != Common.prior:
         raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior, "
                          "or --method voxmend")
-    if common.steps is not None and common.steps < 1:
-        raise ValueError("--steps must be at least 1")
-    check_seed(common.seed)
+    common.check()
     return separator.load(task, method, weights, sampler, common.steps, common.seed, common.device)

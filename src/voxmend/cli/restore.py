@@ -1,4 +1,4 @@
-"""The verbs that mend a recording, draw one, and damage one."""
+"""The verbs that restore a recording, draw one, and damage one."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from .options import (
-    Common,
     Drawing,
     In,
     Mending,
@@ -15,7 +14,6 @@ from .options import (
     Options,
     Out,
     OutDir,
-    check_plot,
     check_seed,
     load_restorer,
     parse_gaps,
@@ -29,16 +27,14 @@ def _mend(task: str, source: Path, target: Path, common: Mending, method: str = 
 
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
-    if common.plot:
-        check_plot(common.plot, common.overwrite)
     restorer = load_restorer(task, common, method)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.mend_file(file, out, restorer, told,
                                                         common.overwrite, common.plot))
 
 
-def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = False) -> int:
-    """Find what is wrong (clipping, lost bandwidth, gaps, noise) and mend it in one pass.
+def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int:
+    """Find clipping, lost bandwidth, gaps, noise; restore all.
 
     Args:
         source: A recording, or a folder of recordings.
@@ -53,25 +49,27 @@ def mend(source: In, target: Out, common: Options = Mending(), dry_run: bool = F
     return _mend("mend", source, target, common)
 
 
-def declip(source: In, target: Out, common: Options = Mending(), level: str = "auto",
+def declip(source: In, target: Out, common: Options, level: str = "auto",
            method: Method = "voxmend") -> int:
-    """Mend clipping.
+    """Declip: restore the peaks that clipping cut off.
 
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
         level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
-        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule, or 200 where it
-            has none.
+        method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
+            it (undiff-release), both by every step of the prior's schedule, or 200 where it has
+            none.
     """
     told = {} if level == "auto" else {"clip_level": parse_number("level", level, 0, 1)}
     return _mend("declip", source, target, common, method, **told)
 
 
-def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "auto",
+def extend(source: In, target: Out, common: Options, cutoff: str = "auto",
            method: Literal["voxmend", "undiff"] = "voxmend") -> int:
-    """Restore lost bandwidth up to 8 kHz; recordings below 16 kHz come out at 16 kHz.
+    """Bandwidth extension (audio super-resolution), up to 8 kHz.
+
+    Recordings below 16 kHz come out at 16 kHz.
 
     Args:
         source: A recording, or a folder of recordings.
@@ -84,8 +82,8 @@ def extend(source: In, target: Out, common: Options = Mending(), cutoff: str = "
     return _mend("extend", source, target, common, method, **told)
 
 
-def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "auto") -> int:
-    """Fill gaps.
+def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int:
+    """Inpainting: fill gaps, as of packet loss and dropouts.
 
     Args:
         source: A recording, or a folder of recordings.
@@ -96,8 +94,10 @@ def inpaint(source: In, target: Out, common: Options = Mending(), gaps: str = "a
     return _mend("inpaint", source, target, common, **told)
 
 
-def denoise(source: In, target: Out, common: Options = Mending(), noise: str = "auto") -> int:
-    """Remove white or stationary noise; above 8 kHz nothing is kept.
+def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> int:
+    """Denoise: remove white or stationary noise.
+
+    Above 8 kHz nothing is kept. For noise of other kinds see voxmend enhance.
 
     Args:
         source: A recording, or a folder of recordings.
@@ -108,16 +108,18 @@ def denoise(source: In, target: Out, common: Options = Mending(), noise: str = "
     return _mend("denoise", source, target, common, **told)
 
 
-def vocode(source: In, target: Out, common: Options = Mending(),
+def vocode(source: In, target: Out, common: Options,
            method: Method = "voxmend") -> int:
-    """Make speech from a mel-spectrogram; the output has 16 kHz.
+    """Vocoder: make speech from a mel-spectrogram.
+
+    The output has 16 kHz.
 
     Args:
         source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
         target: Where the result goes.
-        method: voxmend, or UnDiff: as its paper states the task (undiff) or as its release runs it
-            (undiff-release), both by every step of the prior's schedule, or 200 where it
-            has none.
+        method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
+            it (undiff-release), both by every step of the prior's schedule, or 200 where it has
+            none.
     """
     if source.suffix.lower() != ".npy":
         return _mend("vocode", source, target, common, method)
@@ -129,11 +131,11 @@ def vocode(source: In, target: Out, common: Options = Mending(),
     return 0
 
 
-def generate(outdir: OutDir, common: Drawing = Common(),
+def generate(outdir: OutDir, common: Drawing,
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
-    """Make up speech-like sound: draw from the prior alone.
+    """Unconditional generation: speech-like sound from the prior.
 
     Args:
         outdir: Folder for 0001.wav, 0002.wav, ...
@@ -155,7 +157,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
             target: Out, sdr: float = 3.0, cutoff: float = 4000.0, milliseconds: float = 50.0,
             every: float = 500.0, snr: float = 10.0, bits: int = 6, seed: int = 0,
             overwrite: bool = False) -> int:
-    """Make damage, for trying and testing.
+    """Damage clean speech: clip, lowpass, gaps, noise, quantise.
 
     Args:
         kind: The damage; each has options of its own.
@@ -187,3 +189,6 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
         print(f"voxmend: {target}: some samples went beyond full scale and were limited",
               file=sys.stderr)
     return 0
+
+
+VERBS = {verb.__name__: verb for verb in (mend, declip, extend, inpaint, denoise, vocode, generate)}

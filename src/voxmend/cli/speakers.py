@@ -1,56 +1,74 @@
 """The verbs of `voxmend speakers`: voices as embeddings. Heavy imports wait until a verb runs."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
-Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+from .options import Count, File, check_least, check_seed
+from .pages import Page
+
 Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
 Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
 Model = Annotated[str, Positional, arg(metavar="MODEL")]
 Number = Annotated[int, arg(name="number", aliases=["-n"])]
 DEFAULT = "speakers704"
-DESCRIPTION = """Voices as embeddings: vectors that say who speaks, as text-to-speech systems take
-them. Start with: voxmend speakers generate -o new.npz"""
 
 
-def _check_npz(out: Path, overwrite: bool, npy: Path | None = None) -> None:
-    """Raises at once, before minutes of work, when outputs cannot be written."""
+@dataclass(frozen=True)
+class Drawn:
+    """Options of the verbs that make voices."""
+
+    out: Npz
+    """Where their embeddings go: .npz."""
+    n: Number = 100
+    """How many voices to draw."""
+    seed: int = 0
+    """Same seed, same voices."""
+    npy: File = None
+    """Write the first voice alone, too, for a text-to-speech system: .npy, [dimensions]."""
+    overwrite: bool = False
+    """Replace outputs that exist already."""
+
+    def check(self) -> None:
+        """Raises ValueError, before minutes of work, for what no verb can do."""
+        check_least(1, number=self.n)
+        check_seed(self.seed)
+        _check_free(self.out, ".npz", self.overwrite)
+        if self.npy:
+            _check_free(self.npy, ".npy", self.overwrite)
+
+    def write(self, found) -> None:
+        """Writes embeddings, and the first alone where that is asked for."""
+        import numpy as np
+
+        from .. import audio
+
+        found.save(self.out, self.overwrite)
+        if self.npy:
+            with audio.atomic_path(self.npy, self.overwrite) as partial:
+                np.save(partial, found.vectors[0])
+            print(f"{self.npy}: {found.names[0]}, [{found.dim}]")
+
+
+Drawing = Annotated[Drawn, arg(name="")]
+
+
+def _check_free(path: Path, suffix: str, overwrite: bool) -> None:
     from .. import audio
 
-    for path, suffix in ((out, ".npz"), (npy, ".npy")):
-        if path is None:
-            continue
-        if path.suffix.lower() != suffix:
-            raise ValueError(f"{path}: give a name that ends in {suffix}")
-        audio.check_free(path, overwrite)
-
-
-def _write(found, out: Path, npy: Path | None, overwrite: bool) -> None:
-    import numpy as np
-
-    from .. import audio
-
-    found.save(out, overwrite)
-    if npy:
-        with audio.atomic_path(npy, overwrite) as partial:
-            np.save(partial, found.vectors[0])
-        print(f"{npy}: {found.names[0]}, [{found.dim}]")
-
-
-def _check_number(n: int, seed: int) -> None:
-    if n < 1 or seed < 0:
-        raise ValueError("--number must be at least 1 and --seed at least 0")
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"{path}: give a name that ends in {suffix}")
+    audio.check_free(path, overwrite)
 
 
 def extract(folder: Annotated[Path, Positional, arg(metavar="FOLDER")], out: Npz,
             dim: Literal[64, 128, 704] = 704,
             encoder: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
             labels: File = None, device: str = "auto", overwrite: bool = False) -> int:
-    """Make an embedding of every recording of a folder: who speaks, as a vector.
+    """Speaker embeddings of a folder's recordings: who speaks.
 
     Args:
         folder: Recordings, each of one speaker.
@@ -66,7 +84,7 @@ def extract(folder: Annotated[Path, Positional, arg(metavar="FOLDER")], out: Npz
     """
     from ..speakers import embeddings, encoders
 
-    _check_npz(out, overwrite)
+    _check_free(out, ".npz", overwrite)
     known = embeddings.read_labels(labels) if labels else {}
     found, failed = embeddings.extract(
         folder, encoders.load_encoder(encoder or encoders.PRESETS[dim], device), known)
@@ -87,7 +105,9 @@ def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"
           steps: int = 500, method: Literal["voxmend", "speakemb"] = "voxmend",
           loss: Literal["l1", "l2"] = "l1", iterations: Count = None, seed: int = 0,
           overwrite: bool = False) -> int:
-    """Learn the distribution of embeddings by a diffusion model, all speakers counting the same.
+    """Learn the distribution of embeddings by a diffusion model.
+
+    All speakers count the same.
 
     Args:
         source: Embeddings: .npz.
@@ -107,8 +127,9 @@ def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"
     from ..speakers import embeddings
     from ..speakers import voices as speakers
 
-    if steps < 2 or (iterations is not None and iterations < 1) or seed < 0:
-        raise ValueError("--steps must be at least 2, --iterations at least 1, --seed at least 0")
+    check_least(2, steps=steps)
+    check_least(1, iterations=iterations)
+    check_seed(seed)
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: give a name that ends in .safetensors")
     for path in (out, out.with_suffix(".json")):
@@ -133,26 +154,19 @@ def _tell_start(model) -> None:
               file=sys.stderr)
 
 
-def generate(model: Model = DEFAULT, *, out: Npz, n: Number = 100, seed: int = 0,
-             npy: File = None, overwrite: bool = False) -> int:
-    """Draw voices that nobody has.
+def generate(model: Model = DEFAULT, *, common: Drawing) -> int:
+    """Generate embeddings of new speakers, voices that nobody has.
 
     Args:
         model: A bundled model's name or a .safetensors.
-        out: Where their embeddings go: .npz.
-        n: How many voices.
-        seed: Same seed, same voices.
-        npy: Write the first voice alone, too, for a text-to-speech system: .npy, [dimensions].
-        overwrite: Replace outputs that exist already.
     """
     from ..speakers import voices as speakers
 
-    _check_number(n, seed)
-    _check_npz(out, overwrite, npy)
+    common.check()
     loaded = speakers.load(model)
     _tell_start(loaded)
-    _write(speakers.generate(loaded, n, seed), out, npy, overwrite)
-    print(f"{out}: {n} voices, {loaded.space.dim} dimensions")
+    common.write(speakers.generate(loaded, common.n, common.seed))
+    print(f"{common.out}: {common.n} voices, {loaded.space.dim} dimensions")
     return 0
 
 
@@ -162,7 +176,9 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
                                 arg(metavar="EMBEDDINGS ...", help_behavior_hint="")] = (),
             model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
             seed: int = 0, overwrite: bool = False) -> int:
-    """Show and measure how good drawn voices are, beside Gaussians; writes a page and JSON.
+    """Compare generated voices with real ones, beside Gaussians.
+
+    Writes a page and JSON.
 
     Args:
         originals: The embeddings that were learnt: .npz.
@@ -179,7 +195,7 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     from ..speakers import voices as speakers
     from . import files
 
-    _check_number(1, seed)
+    check_seed(seed)
     sets = {path: embeddings.load(path) for path in (originals, drawn, *held_out)}
     for path in (drawn, *held_out):
         embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
@@ -195,41 +211,36 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     return 0
 
 
-def steer(model: Model = DEFAULT, *, out: Npz,
+def steer(model: Model = DEFAULT, *, common: Drawing,
           axis: Annotated[str, arg(metavar="AXIS")], amount: float,
-          voices: Annotated[Path | None, arg(metavar="EMBEDDINGS", help_behavior_hint="")] = None,
-          n: Number = 100, seed: int = 0, npy: File = None, overwrite: bool = False) -> int:
-    """Rotate voices towards an axis of the model: drawn ones or given ones.
+          voices: Annotated[Path | None, arg(metavar="EMBEDDINGS", help_behavior_hint="")] = None
+          ) -> int:
+    """Steer voices, generated or given, along an axis of the model.
 
     Args:
         model: A bundled model's name or a .safetensors.
-        out: Where the steered embeddings go: .npz.
         axis: A principal axis by its number from 1, or sex; see voxmend speakers axes.
         amount: By how many standard deviations of all voices; on the axis of sex, positive ones
             lead to women.
-        voices: Steer these, .npz, instead of drawn ones.
-        n: How many voices to draw.
-        seed: Of the drawn ones; the same as of generate gives the same voices.
-        npy: Write the first voice alone, too, for a text-to-speech system: .npy, [dimensions].
-        overwrite: Replace outputs that exist already.
+        voices: Steer these, .npz, instead of drawn ones, which are those that generate draws with
+            the same --seed.
     """
     from dataclasses import replace
 
     from ..speakers import embeddings
     from ..speakers import voices as speakers
 
-    _check_number(n, seed)
-    _check_npz(out, overwrite, npy)
+    common.check()
     loaded = speakers.load(model)
     loaded.space.direction(axis)
-    given = embeddings.load(voices) if voices else speakers.generate(loaded, n, seed)
+    given = embeddings.load(voices) if voices else speakers.generate(loaded, common.n, common.seed)
     if given.encoder != loaded.card["encoder"] or given.dim != loaded.space.dim:
         raise ValueError(f"{voices}: of {given.dim} dimensions by the encoder {given.encoder}, but "
                          f"{model} was made of {loaded.space.dim} by {loaded.card['encoder']}")
     turned = replace(given, vectors=loaded.space.steer(given.vectors, axis, amount), sexes=())
-    _write(turned, out, npy, overwrite)
+    common.write(turned)
     before, after = (loaded.space.positions(e.vectors, axis).mean() for e in (given, turned))
-    print(f"{out}: {len(turned)} voices, brought from {before:+.2f} to {after:+.2f} standard "
+    print(f"{common.out}: {len(turned)} voices, brought from {before:+.2f} to {after:+.2f} standard "
           "deviations in the mean")
     return 0
 
@@ -243,7 +254,7 @@ def axes(model: Model = DEFAULT, n: Number = 10) -> int:
     """
     from ..speakers import voices as speakers
 
-    _check_number(n, 0)
+    check_least(1, number=n)
     space = speakers.load(model).space
     shares = space.variances / space.variances.sum()
     print("| axis | share of the variance | up to here | women less men, standard deviations |")
@@ -257,3 +268,8 @@ def axes(model: Model = DEFAULT, n: Number = 10) -> int:
 
 
 VERBS = {verb.__name__: verb for verb in (extract, train, generate, compare, steer, axes)}
+PAGE = Page(
+    "voxmend speakers", "[-h] VERB ...", "Speaker embeddings: extract, learn, generate, steer.",
+    "voxmend speakers generate -o new.npz", {"": VERBS},
+    "An embedding is a vector that says who speaks, for text-to-speech for instance.\n"
+    "voxmend speakers VERB --help shows what a verb takes.")

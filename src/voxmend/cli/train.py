@@ -5,14 +5,16 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from .options import Count, File, Folder, OutDir
+from .options import Count, File, Folder, MaybeFolder, OutDir, check_least
 
 Corpus = Literal["vctk", "ljspeech", "wsj0-2mix", "libri2mix", "voicebank-demand"]
 
 
 def dataset(corpus: Positional[Corpus],
             root: Annotated[Path, Positional, arg(metavar="FOLDER")], out: OutDir) -> int:
-    """Split a corpus as the papers do, into a folder of links to train and measure on.
+    """Split a corpus as the papers do, to train and measure on.
+
+    The split is a folder of links.
 
     Args:
         corpus: Speech (vctk, ljspeech), mixtures of voices (wsj0-2mix, libri2mix) or noisy speech
@@ -35,11 +37,12 @@ def dataset(corpus: Positional[Corpus],
 
 def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Folder,
           minutes: float = float("inf"), steps: Count = None, resume: bool = False,
-          out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+          out: MaybeFolder = None,
           device: str = "auto", compile: bool = False, threads: Count = None,
-          noise: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
-          ) -> int:
-    """Train a prior, a separator, an enhancer or an encoder; a killed run goes on with --resume.
+          noise: MaybeFolder = None) -> int:
+    """Train a prior, separator, enhancer or speaker encoder.
+
+    A killed run goes on with --resume.
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
@@ -61,8 +64,7 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
     from ..models import hub
     from ..training import loop, recipes
 
-    if (steps is not None and steps < 1) or (threads is not None and threads < 1):
-        raise ValueError("--steps and --threads must be at least 1")
+    check_least(1, steps=steps, threads=threads)
     if threads:
         torch.set_num_threads(threads)
     loaded = recipes.load_recipe(recipe)
@@ -77,7 +79,9 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
                                         "speechbrain-ecapa", "speechbrain-xvector"]],
             path: Annotated[Path, Positional, arg(metavar="CHECKPOINT")],
             out: File = None, ema: bool = False, overwrite: bool = False) -> int:
-    """Make weights of ours of a published checkpoint, of which nothing but weights is read.
+    """Convert a published checkpoint to voxmend's .safetensors.
+
+    Nothing but weights is read of it.
 
     Args:
         release: Whose checkpoint it is; DiffSep has one for separation and one for enhancement,
@@ -116,7 +120,7 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
 
 def info(name: Annotated[str | None, Positional,
                          arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
-    """Show priors, networks, what they cost, licences and devices.
+    """Show priors, networks, their costs, licences, and devices.
 
     Args:
         name: A prior's name or .safetensors file; without it, all bundled ones and all networks.
@@ -143,3 +147,6 @@ def info(name: Annotated[str | None, Positional,
             for preset, config in getattr(network, "PRESETS", {}).items():
                 print(f"  {kind} {preset}: {macs.cost(kind, config)}")
     return 0
+
+
+VERBS = {verb.__name__.rstrip("_"): verb for verb in (train, dataset, import_, info)}
