@@ -66,8 +66,6 @@ def main(folder: Path, machine: str) -> None:
     (root / "docs" / "benchmark.md").write_text(INTRO.format(machine=machine) + "".join(sections))
     cases = {name: rows for result in results.values() for name, rows in result["cases"].items()}
     replace_between(root / "README.md", "figures", summary(cases))
-    found = markdown(results["mend"]).split("\n\n")[-1].splitlines()
-    replace_between(root / "README.md", "found", found)
 
 
 if __name__ == "__main__":
