@@ -6,12 +6,13 @@
                                                                  iSTFT(R + G · STFT(x)) ── out
 
 Every layer works on single frames but the depthwise convolutions over time, and every norm is per
-frame: the receptive field is finite, so long signals can be denoised in chunks exactly.
-Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
+frame: without attention the receptive field is finite, so long signals can be denoised in chunks
+exactly. Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from ..dsp.stft import STFT
 from . import register
@@ -23,6 +24,8 @@ LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of u
 class Block(nn.Module):
     """Depthwise convolution over frames, layer norm modulated by the noise level, two-layer MLP.
 
+    An `embedding` of 0 has no noise level.
+
     Shape: `[B, frames, channels]` and the noise embedding `[B, embedding]` to the first's shape.
     """
 
@@ -31,20 +34,47 @@ class Block(nn.Module):
         self.depthwise = nn.Conv2d(channels, channels, (1, kernel), dilation=(1, dilation),
                                    padding=(0, dilation * (kernel - 1) // 2), groups=channels)
         self.norm = nn.LayerNorm(channels, elementwise_affine=False)
-        self.modulate = nn.Linear(embedding, 2 * channels)
+        self.modulate = nn.Linear(embedding, 2 * channels) if embedding else None
         self.expand = nn.Linear(channels, expansion * channels)
         self.contract = nn.Linear(expansion * channels, channels)
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)
+        if embedding:
+            nn.init.zeros_(self.modulate.weight)
+            nn.init.zeros_(self.modulate.bias)
         self.scale = nn.Parameter(torch.full((channels,), 0.1))
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         # A [B, frames, C] tensor seen as [B, C, 1, frames] is "channels last": nothing is copied.
         h = self.depthwise(x.unsqueeze(1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(1)
-        gain, shift = self.modulate(embedding).unsqueeze(1).chunk(2, dim=-1)
-        h = self.norm(h) * (1 + gain) + shift
+        h = self.norm(h)
+        if self.modulate is not None:
+            gain, shift = self.modulate(embedding).unsqueeze(1).chunk(2, dim=-1)
+            h = h * (1 + gain) + shift
         h = nn.functional.gelu(self.expand(h), approximate="tanh")
         return x + self.scale * self.contract(h)
+
+
+class Attention(nn.Module):
+    """Self-attention over all frames by their content alone: the convolutions tell places.
+
+    Without positions it serves signals longer than those it was trained on.
+    (Vaswani et al. 2017, "Attention is all you need")
+
+    Shape: `[B, frames, channels]` to the same.
+    """
+
+    def __init__(self, channels: int, width: int = 64):
+        super().__init__()
+        self.heads = channels // width
+        self.norm = nn.LayerNorm(channels)
+        self.project = nn.Linear(channels, 3 * channels)
+        self.join = nn.Linear(channels, channels)
+        self.scale = nn.Parameter(torch.full((channels,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.project(self.norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        heard = scaled_dot_product_attention(query, key, value)
+        return x + self.scale * self.join(heard.transpose(1, 2).flatten(2))
 
 
 @register
@@ -59,10 +89,15 @@ class FrameConvNeXt(nn.Module):
         log_magnitude: ½ ln |X|, floored at |X| = 0.01, is an input, too: of the magnitude the
             other two leave the network to find.
         inputs, outputs: signals in and out; each output has a gain for each input.
+        marks: signals that say something of every sample, as which are missing, and go in as they
+            are, `hop` values a frame.
+        attention: every so many blocks are followed by attention over all frames; 0: none.
+        conditioned: the network is told a noise level.
 
     Shape:
         - x: `[B, inputs, T]` of about unit variance
-        - noise: `[B]`, ln σ / 4
+        - noise: `[B]`, ln σ / 4; None where it is not `conditioned`
+        - marks: `[B, marks, T]`, zeros if not given
         - output: `[B, outputs, T]`
     """
 
@@ -75,23 +110,40 @@ class FrameConvNeXt(nn.Module):
     def __init__(self, channels: int = 384, blocks: int = 10, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
                  n_fft: int = 512, hop: int = 128, compression: float = 0.3,
-                 inputs: int = 1, outputs: int = 1, log_magnitude: bool = False):
+                 inputs: int = 1, outputs: int = 1, log_magnitude: bool = False,
+                 marks: int = 0, attention: int = 0, conditioned: bool = True):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
         self.inputs, self.outputs, self.log_magnitude = inputs, outputs, log_magnitude
+        self.marks = marks
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
-        self.features = FourierFeatures()
-        self.embed = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU())
-        self.enter = nn.Linear((4 + log_magnitude) * inputs * self.stft.bins, channels)
-        self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, 256) for d in reach)
+        width = 256 if conditioned else 0
+        if conditioned:
+            self.features = FourierFeatures()
+            self.embed = nn.Sequential(nn.Linear(64, width), nn.SiLU(),
+                                       nn.Linear(width, width), nn.SiLU())
+        features = (4 + log_magnitude) * inputs * self.stft.bins + marks * hop
+        self.enter = nn.Linear(features, channels)
+        self.blocks = nn.ModuleList(Block(channels, kernel, d, expansion, width)
+                                    for d in reach)
+        self.attention = nn.ModuleDict({str(i): Attention(channels) for i in range(blocks)
+                                        if attention and (i + 1) % attention == 0})
         self.norm = nn.LayerNorm(channels)
         self.leave = nn.Linear(channels, 2 * outputs * (1 + inputs) * self.stft.bins)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         frames = sum(d * (kernel - 1) // 2 for d in reach)
-        self.receptive_field = frames * hop + n_fft  # samples on either side
+        # samples on either side
+        self.receptive_field = None if attention else frames * hop + n_fft
 
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+    def _by_frame(self, marks: Tensor) -> Tensor:
+        """The `hop` samples around the centre of every frame. Shape: `[B, frames, marks · hop]`."""
+        hop = self.stft.hop
+        left = hop // 2
+        marks = pad(marks, (left, hop - left + -marks.shape[-1] % hop))
+        return marks.unflatten(-1, (-1, hop)).transpose(1, 2).flatten(2)
+
+    def forward(self, x: Tensor, noise: Tensor | None, marks: Tensor | None = None) -> Tensor:
         spectrum = self.stft.forward(x).transpose(1, 2)  # [B, frames, inputs, bins]
         parts = torch.view_as_real(spectrum)
         power = parts.square().sum(-1, keepdim=True)
@@ -99,10 +151,16 @@ class FrameConvNeXt(nn.Module):
         told = [parts, compressed]
         if self.log_magnitude:
             told.append((power + LOG_FLOOR).log() / 4)  # of about unit variance
-        h = self.enter(torch.cat([part.flatten(2) for part in told], dim=-1))
-        embedding = self.embed(self.features(noise))
-        for block in self.blocks:
+        told = [part.flatten(2) for part in told]
+        if self.marks:
+            told.append(self._by_frame(x.new_zeros(len(x), self.marks, x.shape[-1])
+                                       if marks is None else marks))
+        h = self.enter(torch.cat(told, dim=-1))
+        embedding = None if noise is None else self.embed(self.features(noise))
+        for i, block in enumerate(self.blocks):
             h = block(h, embedding)
+            if str(i) in self.attention:
+                h = self.attention[str(i)](h)
         h = self.leave(self.norm(h)).float().unflatten(-1, (-1, self.stft.bins, 2))
         residual, gain = torch.view_as_complex(h).tensor_split([self.outputs], dim=2)
         gain = gain.unflatten(2, (self.outputs, self.inputs))
