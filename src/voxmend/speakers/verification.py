@@ -174,6 +174,10 @@ class SpeakerRecipe:
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)
 
+    def prepare(self, corpus: Corpus, device: torch.device):
+        """What `examples` are cut from: the corpus as it is."""
+        return corpus
+
     def held_out(self, corpus: Corpus) -> Tensor:
         """Five pieces of 2 s of every speaker who has as many, evenly spread.
 

@@ -198,6 +198,10 @@ class SeparationRecipe:
             draw_voices(corpus, self.sources, length, self.level_db, generator)
             for _ in range(batch)]))
 
+    def prepare(self, corpus: Corpus | Mixtures, device: torch.device):
+        """What `examples` are cut from: the corpus as it is."""
+        return corpus
+
     def held_out(self, corpus: Corpus) -> Tensor:
         """The voices of 32 fixed mixtures of 4 s."""
         return self._voices(corpus, 32, 4.0, np.random.default_rng(1))

@@ -1,9 +1,11 @@
 """Speech from folders, decoded once and served as reproducible random crops."""
 
+import csv
 import hashlib
 import math
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -82,13 +84,23 @@ class Corpus:
         shares = (lengths * np.bincount(owner, lengths)[owner] ** (balance - 1)).cumsum()
         self._shares = shares / shares[-1] * len(self.samples)
 
+    @property
+    def sexes(self) -> dict[str, str]:
+        """F or M of the speakers of whom `manifest.csv` beside the folder tells it, in its columns
+        `speaker` and `sex`."""
+        listing = Path(self.folder).parent / "manifest.csv"
+        if not listing.is_file():
+            return {}
+        with open(listing, newline="") as file:
+            return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
+
     @staticmethod
     def _decode(files, sample_rate, samples, index):
         samples.parent.mkdir(parents=True, exist_ok=True)
         partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
-        with open(partial, "wb") as out:
-            for file in tqdm(files, desc="decoding", unit="file"):
-                wave = audio.load(file, sample_rate).mean(0)
+        with open(partial, "wb") as out, ThreadPoolExecutor() as threads:
+            waves = threads.map(lambda file: audio.load(file, sample_rate).mean(0), files)
+            for wave in tqdm(waves, desc="decoding", unit="file", total=len(files)):
                 out.write((wave.clip(-1, 1) * 32767).astype(np.int16).tobytes())
                 total += len(wave)
                 ends.append(total)

@@ -78,9 +78,9 @@ class Run:
         partial.write_text("".join(line + "\n" for line in kept))
         os.replace(partial, self.log)
 
-    def advance(self, corpus: Corpus) -> tuple[float, float]:
+    def advance(self, source) -> tuple[float, float]:
         """One optimizer step; the loss and the gradient's norm before clipping."""
-        batch = (t.to(self.device) for t in self.recipe.examples(corpus, self.step))
+        batch = (t.to(self.device) for t in self.recipe.examples(source, self.step))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bf16(self.device)):
             loss = self.recipe.loss(self.denoiser, *batch)
         loss.backward()
@@ -190,12 +190,13 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
         run.log.unlink(missing_ok=True)  # of a run that ended before its first checkpoint
     if compile:
         run.network.compile()
-    gains = _loop(run, corpus, clean, minutes, save_every, validate_every)
+    source = recipe.prepare(corpus, run.device)
+    gains = _loop(run, source, clean, minutes, save_every, validate_every)
     run.export(run.product, corpus.hours, gains)
     return run
 
 
-def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[str, float]:
+def _loop(run: Run, source, clean, minutes, save_every, validate_every) -> dict[str, float]:
     board = _tensorboard(run.folder)
     start = saved = time.monotonic()
     before = run.seconds_trained
@@ -210,7 +211,7 @@ def _loop(run: Run, corpus, clean, minutes, save_every, validate_every) -> dict[
                     board and board.add_scalar(f"{name}/{suffix}".rstrip("/"), number, run.step)
 
         while run.step < run.recipe.steps and time.monotonic() - start < 60 * minutes:
-            loss, norm = run.advance(corpus)
+            loss, norm = run.advance(source)
             run.seconds_trained = before + time.monotonic() - start
             bar.update()
             report({"loss": loss, "gradient_norm": norm})

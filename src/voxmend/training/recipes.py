@@ -34,6 +34,29 @@ def fresh_network(recipe) -> nn.Module:
     return hub.build_network(recipe.network, recipe.config, imports=True)
 
 
+def muon_and_adamw(network: nn.Module, muon: float, adamw: float,
+                   weight_decay: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices within a network's blocks, AdamW for all else.
+
+    In the first thirty hours heard it brings what AdamW alone needs twice as many for.
+    (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks")
+
+    Args:
+        muon: its rate, on AdamW's scale; at 0 AdamW has all.
+        adamw: rate of the others.
+    """
+    inner = [name for name, p in network.named_parameters() if muon and p.ndim == 2
+             and name.split(".")[-2] in ("expand", "contract", "project", "join")]
+    weights = dict(network.named_parameters())
+    matrices = [weights.pop(name) for name in inner]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(weights.values(), lr=adamw, betas=(0.9, 0.99), weight_decay=weight_decay)]
+    if matrices:
+        found.append(torch.optim.Muon(matrices, lr=muon, weight_decay=weight_decay,
+                                      adjust_lr_fn="match_rms_adamw"))
+    return found
+
+
 @dataclass
 class PriorRecipe:
     """How to train a prior: a denoiser of clean speech in white noise.
@@ -92,6 +115,10 @@ class PriorRecipe:
     def rate(self, step: int) -> float:
         """Factor on the learning rates at a step."""
         return trapezoid(step, self.steps, self.warmup, self.decay)
+
+    def prepare(self, corpus: Corpus, device: torch.device):
+        """What `examples` are cut from: the corpus as it is."""
+        return corpus
 
     def held_out(self, corpus: Corpus) -> Tensor:
         """The signals that `validate` sees: 32 fixed crops of 2 s."""

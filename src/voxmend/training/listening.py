@@ -1,0 +1,167 @@
+"""Recipe of a prior that listens to noisy, reverberant recordings (`diffusion.told`)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..diffusion.told import ToldDenoiser
+from ..dsp.stft import STFT
+from . import damages
+from .corpus import Corpus
+from .pool import Draws, Pool
+from .recipes import PriorRecipe, fresh_network, muon_and_adamw
+
+SPEEDS = (0.88, 0.94, 1.0, 1.07, 1.15)
+NOISE_SPEEDS = (0.8, 1.0, 1.25)
+Pools = dict[str, Pool]
+
+
+def compressed(spectrum: Tensor, power: float = 0.3) -> Tensor:
+    """|X|^p e^{j∠X} as real and imaginary part, and its magnitude. Shape: `[...]` to `[..., 3]`."""
+    parts = torch.view_as_real(spectrum)
+    energy = parts.square().sum(-1, keepdim=True) + 1e-5
+    return torch.cat([parts * energy ** ((power - 1) / 2), energy ** (power / 2)], -1)
+
+
+def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
+    """10 log₁₀(‖αx‖²/‖αx − x̂‖²), α = ⟨x̂, x⟩/‖x‖², in dB. Shape: `[B, T]`, `[B, T]` to `[B]`."""
+    target = reference * ((estimate * reference).sum(-1, keepdim=True)
+                          / (reference.square().sum(-1, keepdim=True) + 1e-9))
+    error = (estimate - target).square().sum(-1)
+    return 10 * torch.log10((target.square().sum(-1) + 1e-9) / (error + 1e-9))
+
+
+@dataclass
+class ListeningRecipe(PriorRecipe):
+    """How to train a prior that is told a noisy or reverberant recording.
+
+    Damage is made on the device: rooms, recorded and synthetic noise, microphones, lost bandwidth
+    and clipping (`damages`). Loss: the mean over examples of ln(e + ε) + λ ln(s + ε), e the squared
+    error under EDM's weight, s that of compressed spectra where a recording is told. By the
+    logarithm faint errors count as gross ones; s is near to what listeners hear.
+
+    Args:
+        top: share of the examples at sigma_max, where the noisy signal says nothing: a single call
+            there is the posterior mean.
+        untold: share of the examples without a recording.
+        spectral, floor: λ and ε.
+        muon: rate of Muon (`recipes.muon_and_adamw`).
+        speeds: of the speech.
+        real, wet: shares with recorded noise and with reverberation.
+        snr_db: range of signal-to-noise ratios over a whole recording.
+    """
+
+    top: float = 0.6
+    untold: float = 0.1
+    spectral: float = 1.0
+    floor: float = 1e-4
+    muon: float = 2e-3
+    balance: float = 0.6
+    speeds: tuple[float, ...] = SPEEDS
+    real: float = 0.7
+    wet: float = 0.35
+    snr_db: tuple[float, float] = (-5.0, 30.0)
+
+    product: ClassVar[str] = "enhancer"
+    use: ClassVar[str] = "voxmend enhance --weights"
+    needs_noise: ClassVar[bool] = True
+    measure: ClassVar[str] = "SI-SDR improvement in dB"
+    validation: ClassVar[str] = "gain_db"
+
+    def build(self) -> ToldDenoiser:
+        return ToldDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
+                            self.sigma_data)
+
+    def describe(self) -> dict:
+        return super().describe() | {"prediction": "told", "sources": 2}
+
+    def prepare(self, corpus: Corpus, device: torch.device) -> Pools:
+        """What `examples` are cut from, on a device."""
+        return {"speech": Pool(corpus, device, self.speeds, self.balance),
+                "noise": Pool(corpus.noise, device, NOISE_SPEEDS)}
+
+    def _speech(self, pool: Pool, draws: Draws, length: int) -> Tensor:
+        files = pool.pick(draws)
+        crops = pool.cut(files, length, draws)
+        gain = self.sigma_data / pool.rms[files, None] * 10 ** (self.gain_db * draws.normal(1) / 20)
+        return crops * (gain * (2.0 * draws.chance(0.5) - 1))
+
+    def _noise(self, pool: Pool, draws: Draws, length: int) -> Tensor:
+        """Recorded noise of unit power, in a third of the items two pieces at once."""
+        pieces = []
+        for _ in range(2):
+            piece = pool.cut(pool.pick(draws), length, draws)
+            loud = damages.power(piece)
+            pieces.append(torch.where(loud > 1e-8, piece / loud.clamp(min=1e-9).sqrt(),
+                                      damages.noise(piece, draws, self.sample_rate)))
+        mixed = pieces[0] + draws.chance(0.33) * draws.uniform(0.2, 1) * pieces[1]
+        return mixed / damages.power(mixed).clamp(min=1e-9).sqrt()
+
+    def recordings(self, pools: Pools, draws: Draws, length: int) -> tuple[Tensor, Tensor]:
+        """Clean speech and recordings of it, which are at the prior's level. Shape: `[B, T]`."""
+        rate = self.sample_rate
+        clean = self._speech(pools["speech"], draws, length)
+        wet = damages.reverberant(clean, draws, rate)
+        y = torch.where(draws.chance(self.wet), wet, clean)
+        recorded = self._noise(pools["noise"], draws, length)
+        recorded = torch.where(draws.chance(0.4), damages.coloured(recorded, draws, rate), recorded)
+        sound = torch.where(draws.chance(self.real), recorded, damages.noise(clean, draws, rate))
+        share = 10 ** (-draws.uniform(*self.snr_db) / 10)
+        y = y + sound * self.sigma_data * share.sqrt()
+        y = torch.where(draws.chance(0.2), damages.coloured(y, draws, rate), y)
+        narrow = damages.lost_band(y, draws.log_uniform(2000, 7000), draws, rate)
+        y = torch.where(draws.chance(0.1), narrow, y)
+        y = torch.where(draws.chance(0.1), damages.clipped(y, draws, 4, 20), y)
+        unharmed = draws.chance(0.06)
+        level = torch.where(unharmed, 1.0, (1 + share) ** -0.5)
+        return clean * level, torch.where(unharmed, clean, y) * level
+
+    @torch.no_grad()
+    def examples(self, pools: Pools, step: int) -> tuple[Tensor, ...]:
+        """Clean signals, recordings, noise levels and noise of a step, `[B, 1, T]`, and which
+        examples are told, `[B]`."""
+        length = round(self.seconds * self.sample_rate)
+        draws = Draws(self.batch, pools["speech"].device, self.seed, step)
+        clean, recording = self.recordings(pools, draws, length)
+        told = ~draws.chance(self.untold)
+        place = torch.randperm(self.batch, generator=draws.generator, device=draws.device)
+        place = (place[:, None] + draws.uniform()) / self.batch  # stratified over the batch
+        sigma = self.sigma_min * (place * math.log(self.sigma_max / self.sigma_min)).exp()
+        sigma = torch.where(draws.chance(self.top), self.sigma_max, sigma)
+        return (clean[:, None], (recording * told)[:, None], sigma[..., None],
+                draws.normal(1, length), told[:, 0])
+
+    def loss(self, denoiser: ToldDenoiser, clean, recording, sigma, noise, told) -> Tensor:
+        found = denoiser(clean + sigma * noise, sigma, recording)
+        weight = (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
+        error = (weight * (found - clean).square()).mean((1, 2))
+        pair = STFT(512, 128).forward(torch.cat([found, clean], 1) / self.sigma_data)
+        heard = compressed(pair)
+        apart = (heard[:, 0] - heard[:, 1]).square().mean((1, 2, 3))
+        return ((error + self.floor).log()
+                + self.spectral * told * (apart + self.floor).log()).mean()
+
+    def held_out(self, corpus: Corpus) -> Tensor:
+        """32 crops of 2 s in recorded noise at 5 dB, beside the speech. Shape: `[32, 2, T]`."""
+        draws, length = Draws(32, "cpu", 1), 2 * self.sample_rate
+        clean = self._speech(Pool(corpus, "cpu"), draws, length)
+        noise = self._noise(Pool(corpus.noise, "cpu"), draws, length)
+        noise = noise * (damages.power(clean) * 10**-0.5).sqrt()
+        return torch.stack([clean, clean + noise], 1) * (1 + 10**-0.5) ** -0.5
+
+    @torch.no_grad()
+    def validate(self, denoiser: ToldDenoiser, clean: Tensor) -> dict[str, float]:
+        """SI-SDR of the posterior mean, which is one call, over that of the recording."""
+        noise = torch.randn(clean[:, :1].shape, generator=torch.Generator().manual_seed(1))
+        found = torch.cat([denoiser.posterior_mean(part[:, 1:], z)[:, 0]
+                           for part, z in zip(clean.split(8), noise.to(clean).split(8),
+                                              strict=True)])
+        speech, recording = clean.unbind(1)
+        gain = si_sdr(found, speech) - si_sdr(recording, speech)
+        return {"noise at 5 dB": round(gain.mean().item(), 3)}
+
+    def optimizers(self, denoiser: nn.Module) -> list[torch.optim.Optimizer]:
+        return muon_and_adamw(denoiser, self.muon, self.learning_rate, self.weight_decay)
