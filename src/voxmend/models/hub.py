@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..audio import atomic_path
 from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
+from ..diffusion.told import ToldDenoiser
 from ..networks import NetworkError, find_network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -139,13 +140,18 @@ def _edm(network: nn.Module, card: dict) -> EDMDenoiser:
                        card["sigma_data"])
 
 
+def _told(network: nn.Module, card: dict) -> ToldDenoiser:
+    return ToldDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
+                        card["sigma_data"])
+
+
 def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
     return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
                            card["sigma_data"])
 
 
 # Priors of waveforms, and what other weights are for, by what their cards call `prediction`.
-PRIORS = {None: _edm, "epsilon": _epsilon}
+PRIORS = {None: _edm, "told": _told, "epsilon": _epsilon}
 OTHERS = {**dict.fromkeys(("sources", "score", "differences", "speech"),
                           "a separator, not a prior; separate and enhance take it as --weights"),
           "embedding": "an encoder of speakers, not a prior; give it as --encoder",

@@ -18,19 +18,34 @@ from torch import Tensor, nn
 from .. import audio
 from ..audio.segments import Aligner, process, segments
 from ..diffusion.chunked import NoiseStream
+from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub
-from . import conv_tasnet, diffsep, segan
+from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 
 # The weights that a task's method takes by default, which are called like their recipe.
-WEIGHTS = {("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
-           ("enhance", "diffsep"): "diffsep_enhancement", ("enhance", "segan"): "segan"}
-RECIPES = {"diffsep": "diffsep", "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
+WEIGHTS = {("separate", "frame-separator"): "frame_separator",
+           ("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
+           ("enhance", "voxmend"): "enhancer16k", ("enhance", "diffsep"): "diffsep_enhancement",
+           ("enhance", "segan"): "segan"}
+RECIPES = {"frame-separator": "separation", "voxmend": "enhancement", "diffsep": "diffsep",
+           "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
+
+
+def load_listener(path: Path, device: str = "cpu") -> Listener:
+    """A prior that listens, as an enhancer; raises `hub.PriorError`, a ValueError."""
+    prior = hub.load_prior(str(path), device)
+    if not isinstance(prior, ToldDenoiser):
+        raise hub.PriorError(f"{path}: a prior that does not listen to recordings; train one with "
+                             "recipes/enhancement/enhancer16k.py")
+    return Listener(prior)
+
 
 # What loads the networks that are called as they are, without a sampler.
-DIRECT = {"conv-tasnet": conv_tasnet.load_separator, "segan": segan.load_enhancer}
+DIRECT = {"frame-separator": frame_separator.load_separator, "voxmend": load_listener,
+          "conv-tasnet": conv_tasnet.load_separator, "segan": segan.load_enhancer}
 
 Apart = Callable[[Tensor, int, Callable | None], Tensor]
 

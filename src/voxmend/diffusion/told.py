@@ -1,0 +1,54 @@
+"""Priors that listen: denoisers that are told the recording, D(x, σ; y) ≈ E[x₀ | x₀ + σn = x, y].
+
+Guidance steers a prior from outside; a prior that listens has learnt the posterior's denoiser and
+starts there. Told nothing, the same weights are a plain prior.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .denoiser import EDMDenoiser, broadcast
+
+
+class ToldDenoiser(EDMDenoiser):
+    """An EDM denoiser whose network hears the recording beside the noisy signal.
+
+    D(x, σ; y) = c_skip·x + c_out·F((c_in·x, y/σ_d), ln σ/4), by `edm_coefficients`.
+
+    Args:
+        network: of two signals in and one out, as in `EDMDenoiser`.
+
+    Shape: as `Denoiser`; the recording as x.
+    """
+
+    def forward(self, x: Tensor, sigma: Tensor | float, recording: Tensor | None = None) -> Tensor:
+        flat = x.reshape(-1, 1, x.shape[-1])
+        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        heard = torch.zeros_like(flat) if recording is None else recording.reshape(flat.shape)
+        c_skip, c_out, c_in = self.coefficients(sigma)
+        out = self.network(torch.cat([c_in * flat, heard / self.sigma_data], 1),
+                           sigma.flatten().log() / 4)
+        return (c_skip * flat + c_out * out.float()).reshape(x.shape)
+
+    def posterior_mean(self, recording: Tensor, noise: Tensor) -> Tensor:
+        """E[x₀ | y] in one call at σ_max, where the noisy signal y + σ_max·noise says nothing that
+        the recording does not. Shape: all alike."""
+        return self(recording + self.sigma_max * noise, self.sigma_max, recording)
+
+
+class Listener(nn.Module):
+    """A prior that listens to noisy recordings, as a network that parts them into speech and rest.
+
+    Shape: recordings `[B, 1, T]` of about unit variance to `[B, 2, T]`.
+    """
+
+    def __init__(self, prior: ToldDenoiser, seed: int = 0):
+        super().__init__()
+        self.prior, self.seed = prior, seed
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        level = self.prior.sigma_data
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(mixture.shape[-1], generator=generator).to(mixture)
+        speech = self.prior.posterior_mean(level * mixture, noise.expand_as(mixture)) / level
+        return torch.cat([speech, mixture - speech], 1)
