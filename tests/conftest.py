@@ -1,5 +1,9 @@
 """Shared fixtures: tiny priors on disk and a speech-like recording."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when imported, here and in children
+
 import pytest
 import torch
 
