@@ -1,5 +1,7 @@
 # make demo   mend a damaged clip and draw it          make test   run the tests
+# WORKERS=0 runs the tests one after another; so does `python -m pytest` by itself
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
 
 .PHONY: demo test clean
@@ -8,7 +10,7 @@ demo: .venv/demo.stamp
 	@$(BIN)/python -m voxmend.demo demo-output
 
 test: .venv/test.stamp
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .venv/%.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

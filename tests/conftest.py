@@ -1,10 +1,15 @@
 """Shared fixtures: tiny priors on disk and a speech-like recording."""
 
+import os
+from functools import partial
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when imported, here and in children
+
 import pytest
 import torch
 
 from helpers.speech import CONFIG, voice
-from voxmend import audio
+from voxmend import audio, classical
 from voxmend.models import hub
 
 
@@ -34,6 +39,13 @@ def epsilon_prior(tmp_path):
         "prediction": "epsilon", "sigma_data": 0.1,
         "betas": {"schedule": "linear", "steps": 5, "start": 0.01, "end": 0.5}})
     return tmp_path / "ddpm.safetensors"
+
+
+@pytest.fixture
+def hasty_spade(monkeypatch):
+    """For tables that list SPADE, which takes most of their time, and do not judge it."""
+    for name in ("a_spade", "s_spade"):
+        monkeypatch.setattr(classical, name, partial(getattr(classical, name), growth=0.1))
 
 
 @pytest.fixture

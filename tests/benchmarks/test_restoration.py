@@ -16,7 +16,7 @@ from voxmend.restore.tasks import TASKS
 @pytest.fixture
 def data(tmp_path):
     for seed in range(2):
-        audio.save(tmp_path / f"{seed}.wav", voice(2.0, seed=seed), 16000)
+        audio.save(tmp_path / f"{seed}.wav", voice(1.0, seed=seed), 16000)
     return tmp_path
 
 
@@ -28,7 +28,7 @@ def test_loudest_part():
     assert len(restoration.loudest(wave[:400], 1000)) == 400
 
 
-def test_rows_calls_and_input_score(data, prior):
+def test_rows_calls_and_input_score(data, prior, hasty_spade):
     result = restoration.run("declip", data, None, str(prior), steps=(2,), progress=False)
     rows = {row["method"]: row for row in result["cases"]["declip"]}
     assert list(rows) == ["input", "cubic", "AR", "A-SPADE", "S-SPADE", "ours, 2 steps",
@@ -52,7 +52,7 @@ def test_a_missing_package_is_said_at_once(data, prior, monkeypatch):
         restoration.run("declip", data, None, str(prior), progress=False)
 
 
-def test_every_case_runs(data, prior):
+def test_every_case_runs(data, prior, hasty_spade):
     result = restoration.run("all", data, None, str(prior), steps=(1,), progress=False)
     assert list(result["cases"]) == list(restoration.CASES)
     assert result["detection"]["clean"]["gaps"] == 0

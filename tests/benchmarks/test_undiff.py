@@ -103,7 +103,7 @@ def test_voices_stand_in_the_figure_in_their_references_order(data, prior, tmp_p
         assert np.array_equal(drawn[f"separated {number}"], drawn[f"reference {number}"])
 
 
-def test_rows_calls_and_figures(data, epsilon_prior, tmp_path):
+def test_rows_calls_and_figures(data, epsilon_prior, tmp_path, hasty_spade):
     pytest.importorskip("pesq")
     pytest.importorskip("pystoi")
     pytest.importorskip("matplotlib")

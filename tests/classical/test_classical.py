@@ -151,8 +151,17 @@ def test_spade_finds_what_is_sparse_under_hard_clipping(declip):
     np.testing.assert_allclose(scaled[inside], 1e-3 * restored[inside], atol=1e-5)
 
 
+@pytest.fixture
+def two_threads():
+    """For what is shared out among threads; tests have one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("declip", [classical.a_spade, classical.s_spade])
-def test_spade_takes_stretches_without_any_clipping(declip):
+def test_spade_takes_stretches_without_any_clipping(declip, two_threads):
     """Longer than the chunks that it works in."""
     wave = np.sin(np.arange(spade.CHUNK * 256 + 6000)) * 0.2
     wave[1000:3000] *= 4

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from voxmend.networks.residual_mlp import ResidualMLP
 from voxmend.speakers.embeddings import Embeddings
 
 
@@ -24,6 +25,13 @@ def people(count=60, each=4, dim=12, parts=None, seed=0, apart=3.0, unit=False):
     return Embeddings(vectors.astype(np.float32), tuple(f"r{i}" for i in range(count * each)),
                       "0123", parts, tuple(f"{seed}-{i // each}" for i in range(count * each)),
                       tuple("MF"[w] for w in woman))
+
+
+class NarrowMLP(ResidualMLP):
+    """The network of voices, narrower, so not what the command trains."""
+
+    def __init__(self, dim: int):
+        super().__init__(dim, width=64)
 
 
 class TinyEncoder:

@@ -19,6 +19,14 @@ from voxmend.speakers.figures import SexProbe, steering
 from voxmend.speakers.space import VoiceSpace
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow():
+    """A network as wide as two to twelve dimensions need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(speakers.NETWORKS, "voxmend", "helpers.voices:NarrowMLP")
+        yield
+
+
 @pytest.fixture(scope="module")
 def originals():
     return people(200, 3)

@@ -25,7 +25,11 @@ def tiny_recipe(steps, **changes):
 
 
 @pytest.fixture
-def speech(tmp_path):
+def speech(tmp_path, monkeypatch):
+    """A folder to train on; validation is cut short."""
+    held_out = conv_tasnet.SeparationRecipe.held_out
+    monkeypatch.setattr(conv_tasnet.SeparationRecipe, "held_out",
+                        lambda *args: held_out(*args)[:4, :, :16000])
     for split, speakers in (("train", "123"), ("val", "45")):
         for speaker in speakers:
             wave = voice(3.0, seed=int(speaker)) if int(speaker) % 2 else noise(int(speaker))

@@ -242,7 +242,7 @@ def test_seed_channels_and_silence(prior):
 def test_steps_are_the_method_s_or_those_of_the_schedule(prior, tmp_path):
     assert Refiner(prior=prior).steps == 6 and Refiner("diffiner", prior).steps == 200
     torch.manual_seed(0)
-    config = dict(channels=4, multiples=(1, 2), blocks=1, attention=(), heads=1, groups=2)
+    config = dict(channels=4, multiples=(1, 2, 2, 2), blocks=1, attention=(), heads=1, groups=2)
     path = tmp_path / "spectra.safetensors"
     hub.save_prior(path, hub.build_network("DDPMUNet", config).state_dict(), {
         "network": "DDPMUNet", "config": config, "prediction": "spectrogram", "sigma_data": 1.0,
