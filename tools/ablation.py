@@ -45,6 +45,7 @@ def row(recipe, corpus: Corpus, clean: torch.Tensor, out: Path) -> str:
 
 
 def main(recipe_file: Path, data: Path, out: Path) -> None:
+    """Trains what is not trained yet, and prints the table."""
     recipes, lines = runpy.run_path(str(recipe_file))["recipes"], HEADING.copy()
     rate = recipes[0].sample_rate
     train, held_out = (Corpus(data / part, out / "cache", rate) for part in ("train", "val"))

@@ -28,7 +28,7 @@ def error(model: ScoreModel, voices: Tensor, time: float) -> tuple[float, float]
     """σ of the differences at a time, and E‖d̂ − d‖² / E‖d‖². Shape: `[B, K, T]` to numbers."""
     noise = torch.randn(voices.shape, generator=torch.Generator().manual_seed(0))
     squares = torch.zeros(2)
-    for sources, z in zip(voices.split(4), noise.split(4)):
+    for sources, z in zip(voices.split(4), noise.split(4), strict=True):
         mixture, t = sources.sum(1, keepdim=True), torch.full((len(sources),), time)
         process = model.process_of(mixture)
         clean, sigmas = process.components(sources, 0.0), process.sigmas(t)
@@ -40,6 +40,7 @@ def error(model: ScoreModel, voices: Tensor, time: float) -> tuple[float, float]
 
 @torch.no_grad()
 def main(weights: str, speech: str, cache: str, noise: str | None = None) -> None:
+    """Prints the tables of one file of weights."""
     path = hub.find_prior(weights)
     card, model = hub.read_card(path), diffsep.load_model(path, task="enhance" if noise else None)
     if noise is None and model.task == "enhance":

@@ -40,8 +40,8 @@ Compare real-time factors within a table only. In `inpaint`, SI-SNR is over the 
 def replace_between(path: Path, name: str, lines: list[str]) -> None:
     """Replaces what stands between the comments `<!-- name -->` and `<!-- end -->`."""
     text, parts = path.read_text(), rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-    assert re.search(parts, text, flags=re.S), f"{path}: no {name}"
-    text = re.sub(parts, lambda m: m[1] + "\n".join(lines) + m[2], text, flags=re.S)
+    assert re.search(parts, text, flags=re.DOTALL), f"{path}: no {name}"
+    text = re.sub(parts, lambda m: m[1] + "\n".join(lines) + m[2], text, flags=re.DOTALL)
     path.write_text(text)
 
 
@@ -49,17 +49,18 @@ def summary(cases: dict[str, list[dict]]) -> list[str]:
     """The README's table: default steps beside the baselines."""
     rows = []
     for case, (title, others) in README.items():
-        for row in cases[case]:
-            if row["method"] in others or "(default)" in row["method"]:
-                method = row["method"].replace(" (default)", "")
-                rows.append({**row, "method": f"{title} | {method}"})
-                title = ""
+        shown = [row for row in cases[case]
+                 if row["method"] in others or "(default)" in row["method"]]
+        for number, row in enumerate(shown):
+            method, told = row["method"].replace(" (default)", ""), "" if number else title
+            rows.append({**row, "method": f"{told} | {method}"})
     columns = {key: COLUMNS[key] for key in ("si_snr", "lsd", "estoi", "pesq_wb")}
     lines = table(rows, columns)
     return [lines[0].replace("| method", "| task | method"), lines[1] + "---|", *lines[2:]]
 
 
 def main(folder: Path, machine: str) -> None:
+    """Writes the tables into both files."""
     results = {task: json.loads((folder / f"{task}.json").read_text()) for task in TASKS}
     sections = [f"\n## {task}\n\n{markdown(result)}\n" for task, result in results.items()]
     root = Path(__file__).parent.parent

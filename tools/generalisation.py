@@ -21,6 +21,7 @@ COUNT, SNR = 64, (5.0, 5.0)
 
 
 def main(weights: str, cache: str, *folders: str) -> None:
+    """Prints the table, a row for every folder."""
     path = hub.find_prior(weights)
     card, model = hub.read_card(path), diffsep.load_model(path)
     options = dict(name="", config={}, steps=0, process=card["process"],

@@ -17,6 +17,7 @@ from voxmend.training import corpus
 
 
 def main(folder: Path, minutes: float) -> None:
+    """Prints the peak memory and the time."""
     files = corpus.audio_files(folder)
     with tempfile.TemporaryDirectory() as work:
         source, left, turn = Path(work) / "long.flac", round(minutes * 60 * 16000), 0

@@ -35,6 +35,7 @@ def damaged(task: str, clean: np.ndarray, rate: int) -> tuple[np.ndarray, Damage
 
 
 def main(folder: Path, clips: int) -> None:
+    """Prints the table."""
     print("| task | " + " | ".join(f"{rate} Hz" for rate in RATES) + " |")
     print("|---|" + "---|" * len(RATES))
     speech = restoration.load_clips(folder, clips)

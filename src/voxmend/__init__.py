@@ -11,7 +11,7 @@ _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "res
 _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
             "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",
             "undiff": "systems.undiff"}
-__all__ = [*_HOMES, *_MODULES, "__version__"]
+__all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604, whose keys are names
 
 
 def __getattr__(name: str):

@@ -131,7 +131,7 @@ def test_rows_calls_and_figures(data, epsilon_prior, tmp_path, hasty_spade):
 
 
 def test_command_knows_every_table():
-    assert UNDIFF_TABLES == tuple(undiff.PAPER)
+    assert tuple(undiff.PAPER) == UNDIFF_TABLES
 
 
 def test_command_and_its_errors(data, prior, tmp_path, capsys):

@@ -59,7 +59,8 @@ def test_help_is_whole_lines(capsys, monkeypatch):
     """Where a docstring breaks its lines is nothing to readers of another width."""
     monkeypatch.setenv("COLUMNS", "300")
     text = shown(capsys, "declip", "--help")
-    assert "the task (undiff) or as its release runs it (undiff-release), both by every step" in text
+    assert ("the task (undiff) or as its release runs it (undiff-release), both by every step"
+            in text)
 
 
 def test_speakers_alone_lists_its_verbs(capsys):

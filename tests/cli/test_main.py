@@ -262,7 +262,7 @@ def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
         [sys.executable, "-m", "voxmend", "declip", source, tmp_path / "out" / "o.wav",
          "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True,
         # in the background, where a shell ignores SIGINT, the child would inherit that
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # noqa: PLW1509, no threads yet
     deadline = time.time() + 60
     while not any((tmp_path / "out").iterdir()) and time.time() < deadline:
         time.sleep(0.1)
@@ -284,7 +284,8 @@ def test_help_is_light():
     """--help must not load torch, which alone takes longer than a second."""
     code = ("import sys; from voxmend.cli import main as cli\ntry: cli.main(['--help'])\n"
             "except SystemExit: pass\nassert 'torch' not in sys.modules")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=False)
     assert done.returncode == 0, done.stderr
     assert all(verb in done.stdout for verb in cli.VERBS)
 

@@ -14,8 +14,8 @@ def per_band(x, octaves, bins_per_octave):
     period = len(x)
     centres = [0.0] + [period / 2 / 2 ** (octaves - k / bins_per_octave)
                        for k in range(octaves * bins_per_octave)] + [period / 2]
-    below = [-centres[1]] + centres[:-1]
-    above = centres[1:] + [period - centres[-2]]
+    below = [-centres[1], *centres[:-1]]
+    above = [*centres[1:], period - centres[-2]]
     widths = [max(4, 2 * round((b - a) / 2)) for a, b in zip(below, above)]
     frames = max(widths)
     rows = []

@@ -304,7 +304,7 @@ def test_code_in_a_checkpoint_is_never_run(function, vectors, tmp_path):
 
 def broken(state):
     """Faults of a state dict and a word that the message must have."""
-    first, second = list(state)[0], list(state)[-1]
+    first, second = next(iter(state)), next(reversed(state))
     other = next(k for k in state if k.endswith("proj2.weight"))
     yield {}, "neither"
     yield {"state_dict": 3}, "neither"

@@ -68,7 +68,7 @@ def restorer(task, **options):
 def test_a_task_is_known_by_its_fields_not_by_its_name(name, rate):
     """Renamed, and with an operator that is another object."""
     task, wave = TASKS[name], voice(0.4, rate, channels=2)
-    operator = task.operator and (lambda scene: task.operator(scene))
+    operator = task.operator and (lambda scene: task.operator(scene))  # noqa: PLW0108, another one
     told = DAMAGE.get(name, Damage())
     one, other = (Restorer(kind, WhitePrior(0.1), steps=2, device="cpu")(wave, rate, told)
                   for kind in (task, replace(task, name="mine", operator=operator)))

@@ -1,6 +1,7 @@
 """Encoders of speakers: features, networks, SpeechBrain's checkpoints, embeddings."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_fbank_follows_its_definition():
     for start in range(0, len(signal) + 1, 160):
         power = np.abs(np.fft.rfft(window * padded[start:start + 400])) ** 2
         row = []
-        for below, centre in zip(centres, centres[1:-1]):
+        for below, centre in pairwise(centres[:-1]):
             reach = centre - below
             row.append(sum(p * max(0, 1 - abs(40 * k - centre) / reach)
                            for k, p in enumerate(power)))

@@ -134,7 +134,7 @@ def test_examples_repeat_themselves_and_are_labelled(corpus):
     speakers = sorted(set(corpus.speakers))
     recipe = tiny_recipe(1, batch=50, seconds=0.05, noisy=0, reverberant=0, speeds=(1.0, 0.9))
     for chosen in range(len(corpus)):
-        corpus.pick = lambda generator: chosen
+        corpus.pick = lambda generator, chosen=chosen: chosen
         assert set(recipe.examples(corpus, 0)[1].tolist()) == {
             speakers.index(corpus.speakers[chosen]) + 3 * speed for speed in range(2)}
 

@@ -1,6 +1,7 @@
 """DDRM in bins against closed forms, Monte Carlo and the release; the refiner as a whole."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_mean_and_variance_of_a_bin_follow_the_recursion(update):
     grid = karras_grid(8, 5.0, 0.05)
     levels = grid.tolist()
     mean, spread = update.eta_b * y, levels[0] ** 2 - (update.eta_b * deviation) ** 2
-    for sigma, lower in zip(levels, levels[1:]):
+    for sigma, lower in pairwise(levels):
         shrink = variance / (variance + sigma**2)
         if lower > deviation:
             a, b = (1 - update.eta_b) * shrink, update.eta_b

@@ -4,7 +4,6 @@ Everything that can go wrong with a file raises `AudioError`, whose message is o
 file, what is wrong with it, and what to do about it.
 """
 
-import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -223,7 +222,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     >>> with TemporaryDirectory() as folder:
     ...     with atomic_path(f"{folder}/a.txt") as temporary:
     ...         _ = temporary.write_text("whole or not at all")
-    ...     os.listdir(folder)
+    ...     [path.name for path in Path(folder).iterdir()]
     ['a.txt']
     """
     path = Path(path)
@@ -237,7 +236,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         with _encoding(path):
-            os.replace(temporary, path)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -81,7 +81,8 @@ class Rows:
         """A row for every way to refine what the last front end made."""
         for name, refiner in refiners.items():
             yield self.row(f"{label} + {name}",
-                           lambda e: refiner(e.damaged, self.made[id(e)], RATE), refiner.prior)
+                           lambda e, refiner=refiner: refiner(e.damaged, self.made[id(e)], RATE),
+                           refiner.prior)
 
     def ideal(self, refiners: dict[str, Refiner]) -> Iterator[dict]:
         self.made = {id(example): example.clean for example in self.examples}
@@ -93,6 +94,7 @@ class Rows:
 
 def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
             progress: bool) -> Iterator[dict]:
+    """A row for what is noisy, and for every front end alone and with every way to refine it."""
     rows = Rows(examples, progress)
     yield rows.row("noisy", lambda example: example.damaged)
     for label, (enhance, network) in ends.items():

@@ -43,6 +43,7 @@ def resample(wave: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def in_noise(clean: np.ndarray, noise: np.ndarray) -> Example:
+    """Speech in a noise, whose level is told."""
     damaged = (clean + noise).astype(np.float32)
     return Example(clean, damaged, Damage(noise=rms(noise), rms=rms(damaged)))
 
@@ -59,7 +60,8 @@ def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, li
         noises = [draw_noise(corpus, len(clip), np.random.default_rng(number))
                   for number, clip in enumerate(clips)]
     return {f"noise at {snr} dB": [in_noise(clip, rms(clip) * 10 ** (-snr / 20) * noise)
-                                   for clip, noise in zip(clips, noises)] for snr in SNRS}
+                                   for clip, noise in zip(clips, noises, strict=True)]
+            for snr in SNRS}
 
 
 def real_pairs(folder: Path, count: int | None) -> list[Example]:
@@ -103,14 +105,14 @@ class Comparison:
         separator = separator and hub.find_prior(str(separator))
         files = [*paths, *([separator] if separator else [])]
         cards = [hub.read_card(file) for file in files]
-        for file, card in zip(files, cards):
+        for file, card in zip(files, cards, strict=True):
             if (count := card.get("process", card).get("sources", 2)) != 2:
                 raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
         rates = [card.get("sample_rate", RATE) for card in cards]
         self.rate, self.separator_rate = min([RATE, *rates]), rates[-1] if separator else None
-        self.hashes = dict(zip(labels(files), map(hub.file_hash, files)))
+        self.hashes = dict(zip(labels(files), map(hub.file_hash, files), strict=True))
         self.models = {label: diffsep.load_model(path, device, task)
-                       for label, path in zip(self.hashes, paths)}
+                       for label, path in zip(self.hashes, paths, strict=False)}
         self.separator = separator and conv_tasnet.load_separator(separator, device)
         self.judges = Judges("dnsmos")
         self.seed, self.device, self.progress = seed, device, progress

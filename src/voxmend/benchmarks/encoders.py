@@ -59,7 +59,7 @@ def split_rows(files: list[Path], root: Path, embeds: dict[str, Callable], chang
             pieces = spread(cut(wave, seconds * RATE), CROPS)
             crops += [change(piece, generator) for piece in pieces]
             names += [speaker(file.relative_to(root))] * len(pieces)
-        for row, embed in zip(rows, embeds.values()):
+        for row, embed in zip(rows, embeds.values(), strict=True):
             embeddings = np.stack([embed(crop) for crop in crops])
             error = verification_error(embeddings, np.array(names))
             row |= {"dim": embeddings.shape[1], f"{seconds} s": round(100 * error, 2)}

@@ -51,7 +51,7 @@ def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> 
     axes = figure.subplots(1, len(waves), sharex=True, sharey=True, squeeze=False)[0]
     pictures = {title: _spectrogram(wave, sample_rate) for title, wave in waves.items()}
     top = max(level.max() for _, _, level in pictures.values())
-    for axis, (title, (seconds, kilohertz, level)) in zip(axes, pictures.items()):
+    for axis, (title, (seconds, kilohertz, level)) in zip(axes, pictures.items(), strict=True):
         image = axis.pcolormesh(seconds, kilohertz, level, vmin=top - 80, vmax=top, cmap="magma",
                                 shading="auto", rasterized=True)
         axis.set(title=title, xlabel="s")
@@ -71,16 +71,16 @@ def curves(cases: dict[str, list[dict]], path: Path) -> None:
     figure = Figure(figsize=(3.5 * len(metrics), 2.8 * len(cases) + 1), layout="constrained")
     grid = figure.subplots(len(cases), len(metrics), sharex=True, squeeze=False)
     colours: dict[str, str] = {}
-    for (case, rows), axes in zip(cases.items(), grid):
+    for (case, rows), axes in zip(cases.items(), grid, strict=True):
         axes[0].set_title(case, loc="left", weight="bold")
-        for name, axis in zip(metrics, axes):
+        for name, axis in zip(metrics, axes, strict=True):
             curve: dict[str, list] = {}
             for row in (row for row in rows if row[name] is not None):
                 label = row["method"].rpartition(", ")[0] if row["calls"] else ""
                 curve.setdefault(label or row["method"], []).append((row["calls"], row[name]))
             for label, points in curve.items():
                 colour = colours.setdefault(label, f"C{len(colours)}")
-                calls, scores = zip(*sorted(points))
+                calls, scores = zip(*sorted(points), strict=True)
                 if any(calls):
                     axis.plot(calls, scores, "o-", color=colour, label=label)
                 else:
@@ -92,7 +92,7 @@ def curves(cases: dict[str, list[dict]], path: Path) -> None:
         axis.minorticks_off()
         axis.set_xlabel("network calls")
     drawn = {label: line for axis in grid.flat
-             for line, label in zip(*axis.get_legend_handles_labels())}
+             for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4)
     _save(figure, path)
 

@@ -24,6 +24,8 @@ from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms
 
 SECONDS = 4
 
+Make = Callable[[np.ndarray, int], Example]  # damages clean speech, a clip of some number
+
 
 def loudest(wave: np.ndarray, length: int, hop: int = 160) -> np.ndarray:
     """The part of `length` samples with the most energy, on a grid of `hop` samples."""
@@ -46,19 +48,22 @@ def load_clips(data: Path, count: int | None) -> list[np.ndarray]:
 
 
 def clipped(clean: np.ndarray, number: int) -> Example:
+    """Clipped to an SDR of 3 dB."""
     level = degrade.clip_level_for_sdr(clean, 3.0)
     damaged = degrade.clip(clean, level)
     return Example(clean, damaged, Damage(clip_level=level, rms=rms(damaged)))
 
 
-def lowpassed(cutoff: float) -> Callable:
-    def make(clean, number):
+def lowpassed(cutoff: float) -> Make:
+    """Low-passed at a cutoff in Hz."""
+    def make(clean: np.ndarray, number: int) -> Example:
         damaged = degrade.lowpass(clean, cutoff, RATE)
         return Example(clean, damaged, Damage(cutoff=cutoff, rms=rms(damaged)))
     return make
 
 
 def gapped(clean: np.ndarray, number: int) -> Example:
+    """With a gap of 50 ms every 500 ms, which alone is judged."""
     damaged, present = degrade.gaps(clean, RATE, 50, 500)
     edges = np.flatnonzero(np.diff(np.pad(~present, 1).astype(int))).reshape(-1, 2) / RATE
     damage = Damage(gaps=tuple(map(tuple, edges.tolist())), rms=rms(damaged))
@@ -66,26 +71,31 @@ def gapped(clean: np.ndarray, number: int) -> Example:
 
 
 def noisy(clean: np.ndarray, number: int) -> Example:
+    """In white noise at 10 dB."""
     damaged = degrade.white_noise(clean, 10.0, seed=number)
     return Example(clean, damaged, Damage(noise=rms(damaged - clean), rms=rms(damaged)))
 
 
 def unharmed(clean: np.ndarray, number: int) -> Example:
+    """As it is."""
     return Example(clean, clean, Damage(rms=rms(clean)))
 
 
 def composed(clean: np.ndarray, number: int) -> Example:
+    """Low-passed at 4 kHz, clipped and with gaps, of which only what is found is told."""
     dull = degrade.lowpass(clean, 4000, RATE)
     damaged, _ = degrade.gaps(degrade.clip(dull, degrade.clip_level_for_sdr(dull, 3.0)), RATE)
     return Example(clean, damaged, analyse([damaged[None]], RATE))
 
 
 def muffled_gaps(clean: np.ndarray, number: int) -> Example:
+    """With gaps, then low-passed at 4 kHz, of which nothing is told."""
     damaged = degrade.lowpass(degrade.gaps(clean, RATE)[0], 4000, RATE)
     return Example(clean, damaged, Damage(rms=rms(damaged)))
 
 
 def muffled_in_noise(clean: np.ndarray, number: int) -> Example:
+    """Low-passed at 4 kHz, then in white noise at 20 dB, of which nothing is told."""
     damaged = degrade.white_noise(degrade.lowpass(clean, 4000, RATE), 20.0, seed=number)
     return Example(clean, damaged, Damage(rms=rms(damaged)))
 
@@ -93,7 +103,7 @@ def muffled_in_noise(clean: np.ndarray, number: int) -> Example:
 def mixtures(clips: list[np.ndarray]) -> list[Example]:
     """Clip i with clip i + n/2 at equal RMS."""
     half, out = len(clips) // 2, []
-    for one, two in zip(clips[:half], clips[half:]):
+    for one, two in zip(clips[:half], clips[half:], strict=False):
         length = min(len(one), len(two))
         voices = np.stack([one[:length] / rms(one[:length]), two[:length] / rms(two[:length])])
         voices = (0.05 * voices).astype(np.float32)
@@ -105,7 +115,7 @@ def one_speaker(data: Path, files: Iterable[Path]) -> list[str]:
     """A note on how many `mixtures` of these files are known to be of one speaker."""
     names = [speaker(file.relative_to(measured_folder(data))) for file in files]
     half = len(names) // 2
-    alike = sum(one == two for one, two in zip(names[:half], names[half:]))
+    alike = sum(one == two for one, two in zip(names[:half], names[half:], strict=False))
     return [f"Going by the names of files and folders, {alike} of {half} mixtures are of one "
             "speaker twice: they say little of how two are separated."] if alike else []
 
@@ -130,7 +140,7 @@ class Case:
     """One table: a task, how its examples are made, and its baselines `(example) -> estimate`."""
 
     task: str
-    make: Callable
+    make: Make
     baselines: dict[str, Callable]
 
 

@@ -48,7 +48,8 @@ def score(example: Example, estimate: np.ndarray, rate: int = RATE) -> dict[str,
     estimate, clean = estimate[..., :length], example.clean[..., :length]
     if clean.ndim == 2:
         estimate = estimate[list(best_order(estimate, clean))]
-        voices = [score(replace(example, clean=c), e, rate) for c, e in zip(clean, estimate)]
+        voices = [score(replace(example, clean=c), e, rate)
+                  for c, e in zip(clean, estimate, strict=True)]
         return {**{name: float(np.mean([v[name] for v in voices])) for name in voices[0]},
                 **{name: SEPARATION[name](estimate, clean, rate) for name in SEPARATION}}
     estimate = np.asarray(estimate, np.float64)

@@ -37,7 +37,7 @@ def run(files: Sequence[Path], steps: int = 500, iterations: int = 1000, seed: i
         save: is called with the result so far whenever there is more of it.
     """
     sets = [embeddings.load(file) for file in files]
-    for file, some in zip(files, sets):
+    for file, some in zip(files, sets, strict=True):
         if len(some) < COUNTS[0]:
             raise ValueError(f"{file}: {len(some)} embeddings, but the table needs {COUNTS[0]}")
     runs = [("speakemb", schedule) for schedule in get_args(Schedule)] + [("voxmend", "cosine")]

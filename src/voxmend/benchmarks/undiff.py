@@ -59,8 +59,10 @@ LESS_NOISE = 0.97  # `Task.noise_scale`
 
 
 def spread_files(data: Path, count: int) -> list[Path]:
-    """So many files of `data/test`, or of `data`, spread evenly over all, since neighbours are
-    often of one speaker."""
+    """So many files of `data/test`, or of `data`, spread evenly over all.
+
+    Neighbours are often of one speaker.
+    """
     files = audio_files(measured_folder(data))
     count = min(count, len(files))
     return [files[number * len(files) // count] for number in range(count)]
@@ -114,9 +116,9 @@ class Tables:
         for path in [*paths, *([separator] if separator else [])]:
             if (rate := hub.read_card(path).get("sample_rate", RATE)) != RATE:
                 raise hub.PriorError(f"{path}: works at {rate} Hz, but the tables are at {RATE} Hz")
-        self.hashes = dict(zip(labels(paths), map(hub.file_hash, paths)))
+        self.hashes = dict(zip(labels(paths), map(hub.file_hash, paths), strict=True))
         self.priors = {label: hub.load_prior(str(path), device)
-                       for label, path in zip(self.hashes, paths)}
+                       for label, path in zip(self.hashes, paths, strict=True)}
         self.separator = separator and load_separator(separator, device)
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
@@ -164,11 +166,14 @@ class Tables:
             yield self.row(examples, "Conv-TasNet", lambda e: separate(self.separator, e.damaged),
                            self.separator)
         for label, prior, mender in self.restorers(case.task):
-            yield self.row(examples, label, lambda e: mender(e.damaged, RATE, e.damage), prior)
+            yield self.row(examples, label,
+                           lambda e, mender=mender: mender(e.damaged, RATE, e.damage), prior)
 
     def generation(self) -> Iterator[dict]:
-        """Rows of table 1: as many clips as there are crops, judged against other crops of the
-        same files."""
+        """Rows of table 1: as many clips as there are crops.
+
+        They are judged against other crops of the same files.
+        """
         seconds, noise = len(self.clips[0]) / RATE, np.random.default_rng(self.seed)
 
         def row(label, draw, network=None):
@@ -184,7 +189,7 @@ class Tables:
         yield row("ground truth", lambda i: self.clips[i])
         yield row("Gaussian noise", lambda i: 0.1 * noise.normal(size=len(self.clips[0])))
         for label, prior, restorer in self.restorers("generate"):
-            yield row(label, lambda i: restorer.generate(seconds, i)[0], prior)
+            yield row(label, lambda i, restorer=restorer: restorer.generate(seconds, i)[0], prior)
 
     def figure(self, path: Path) -> None:
         """Figure 1: the first mixture, its voices, and what the first prior makes of it."""
@@ -232,7 +237,8 @@ def markdown(result: dict) -> str:
              f"{result['device']}: {result['machine']}"]
     for name, rows in result["tables"].items():
         title, keys, figures = PAPER[name]
-        paper = [{"method": f"*paper, other data: {method}*", **dict(zip(keys, values))}
+        paper = [{"method": f"*paper, other data: {method}*",
+                  **dict(zip(keys, values, strict=True))}
                  for method, values in figures.items()]
         lines += ["", f"**{title}**", "", *metrics.table(rows + paper)]
     for note in result.get("notes", []):

@@ -26,7 +26,7 @@ def track_noise(power: np.ndarray, presence_db: float = 15.0, smoothing: float =
     ratio = 10 ** (presence_db / 10)
     noise = power[:10].mean(0) + 1e-12
     tracked, usual = np.empty_like(power), np.full(power.shape[1], 0.5)
-    for row, frame in zip(tracked, power):
+    for row, frame in zip(tracked, power, strict=True):
         exponent = np.minimum(frame / noise * ratio / (1 + ratio), 200)
         speech = 1 / (1 + (1 + ratio) * np.exp(-exponent))
         usual = 0.9 * usual + 0.1 * speech
@@ -73,7 +73,7 @@ def log_mmse_denoise(wave, sample_rate: int, smoothing: float = 0.98,
     power = np.abs(spectrum) ** 2
     posterior = np.minimum(power / track_noise(power), 1e4)
     gains, previous, floor = np.empty_like(power), np.ones(power.shape[1]), 10 ** (floor_db / 10)
-    for gain, seen in zip(gains, posterior):
+    for gain, seen in zip(gains, posterior, strict=True):
         instant = np.maximum(seen - 1, 0)
         prior = np.maximum(smoothing * previous + (1 - smoothing) * instant, floor)
         gain[:] = np.minimum(log_mmse_gain(prior, seen), 1)

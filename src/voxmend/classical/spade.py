@@ -106,7 +106,7 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: floa
     beyond = torch.where(torch.from_numpy(clipped), y.sign() * torch.finfo(y.dtype).max, y)
     box = y, torch.minimum(y, beyond), torch.maximum(y, beyond)  # Γ lies between the last two
     chunks = zip(*((pad(a, (frame - hop, frame)).unfold(0, frame, hop) * window).split(CHUNK)
-                   for a in box))
+                   for a in box), strict=True)
     frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level, growth), chunks)
     total = overlap_add(torch.cat(frames) * window / 1.5, hop).double().numpy()
     return _consistent(total[frame - hop:][:len(wave)], wave, clipped)

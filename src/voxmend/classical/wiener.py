@@ -37,7 +37,7 @@ def wiener_denoise(wave, noise_rms: float, sample_rate: int, smoothing: float = 
     spectrum = stft.forward(torch.from_numpy(wave)[None])[0].numpy()
     snr = np.abs(spectrum) ** 2 / noise_rms**2
     gains, previous, floor = np.empty_like(snr), np.maximum(snr[0] - 1, 0), 10 ** (floor_db / 10)
-    for gain, posterior in zip(gains, snr):
+    for gain, posterior in zip(gains, snr, strict=True):
         instant = np.maximum(posterior - 1, 0)
         prior = np.maximum(smoothing * previous + (1 - smoothing) * instant, floor)
         gain[:] = prior / (1 + prior)

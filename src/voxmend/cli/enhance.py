@@ -105,8 +105,8 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
     """Refine any enhancer's output by a prior (Diffiner).
 
     What the enhancer took away tells how much noise there is at every time and frequency. Above
-    8 kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from it;
-    OUT has the rate, channels and length of NOISY.
+    8 kHz ENHANCED is kept. It may have another sample rate than NOISY and begin 20 ms apart from
+    it; OUT has the rate, channels and length of NOISY.
 
     Args:
         noisy: A recording, or a folder of recordings.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +82,13 @@ def unfinished(source: Path, target: Path, overwrite: bool,
     outs = [target / f.relative_to(source) for f in found]
     if speakers:
         outs = [out.with_suffix("") for out in outs]
-        taken = dict(zip(outs, found))
-        for file, out in zip(found, outs):
+        taken = dict(zip(outs, found, strict=True))
+        for file, out in zip(found, outs, strict=True):
             if taken[out] != file:
                 raise audio.AudioError(f"{file}: goes to {out}, as does {taken[out].name}; give it "
                                        "another name")
     make_folder(target)
-    todo = [(file, out) for file, out in zip(found, outs)
+    todo = [(file, out) for file, out in zip(found, outs, strict=True)
             if overwrite or not sidecar(voices(out, speakers)[-1] if speakers else out).exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} of {len(found)} files are finished already")
@@ -217,7 +218,7 @@ def write(blocks: Iterable[np.ndarray], targets: list[Path], rate: int, channels
                    for target in targets]
         for block in blocks:
             parts = block.reshape(-1, channels, block.shape[1])
-            for k, (writer, part) in enumerate(zip(writers, parts)):
+            for k, (writer, part) in enumerate(zip(writers, parts, strict=False)):
                 writer.write(part)
                 energies[k] += np.square(part, dtype=np.float64).sum()
     for writer in writers:
@@ -240,7 +241,7 @@ def draw(source: Path, target: Path, plot_file: Path) -> None:
     waves = []
     for path in (source, target):
         reader = audio.Reader(path)
-        wave = np.concatenate([b for _, b in zip(range(60), reader.blocks(reader.sample_rate))], 1)
+        wave = np.concatenate([*islice(reader.blocks(reader.sample_rate), 60)], 1)
         waves.append((wave, reader.sample_rate))
     (before, rate_before), (after, rate_after) = waves
     plots.before_after(before, after, rate_before, rate_after, plot_file, source.name)
@@ -285,7 +286,7 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
-    for path, row in zip(targets, wave):
+    for path, row in zip(targets, wave, strict=True):
         warn_clamped(path, audio.save(path, row[None], restorer.sample_rate, overwrite=overwrite))
     finish(target, restorer.entry, begun, wave.shape[1] / restorer.sample_rate, source)
 
@@ -325,8 +326,10 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
 
 def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: bool,
                  overwrite: bool, refiner: Refiner | None = None) -> None:
-    """Writes the speech of a recording, refined if there is a refiner, and, if asked, what was
-    `removed`; they add up to it."""
+    """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
+
+    The rest is what was `removed`; they add up to the recording.
+    """
     begun = time.monotonic()
     reader = audio.Reader(source)
     targets = [target, removed(target)][:1 + keep_noise]

@@ -85,7 +85,7 @@ class Page:
 
 
 def join_lines(verb: Verb) -> None:
-    """Makes one line of every argument of a docstring, which tyro else breaks where it is broken."""
+    """Makes one line of every argument of a docstring; tyro else breaks it where it is broken."""
     verb.__doc__ = re.sub(r"\n {8}", " ", getdoc(verb) or "")
 
 

@@ -240,8 +240,8 @@ def steer(model: Model = DEFAULT, *, common: Drawing,
     turned = replace(given, vectors=loaded.space.steer(given.vectors, axis, amount), sexes=())
     common.write(turned)
     before, after = (loaded.space.positions(e.vectors, axis).mean() for e in (given, turned))
-    print(f"{common.out}: {len(turned)} voices, brought from {before:+.2f} to {after:+.2f} standard "
-          "deviations in the mean")
+    print(f"{common.out}: {len(turned)} voices, brought from {before:+.2f} to {after:+.2f} "
+          "standard deviations in the mean")
     return 0
 
 

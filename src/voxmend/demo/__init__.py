@@ -1,0 +1,1 @@
+"""Mends a damaged clip that comes with the package and draws it."""

@@ -185,8 +185,8 @@ def predictor_corrector(process: MixingSDE, score: Score, mixture: Tensor, times
     Source: Song et al. 2021, "Score-based generative modeling", algorithms 2 and 4; DiffSep, 3.1.
     """
     x, step = process.start(mixture, noise), 1 / len(times)
-    for i, t in enumerate(times.to(x)):
-        t = t.expand(len(x))
+    for i, time in enumerate(times.to(x)):
+        t = time.expand(len(x))
         langevin = r * process.spread(score(x, t), t) + noise(x)
         x = x + 2 * r * process.spread(langevin, t)
         mean = x - step * process.reverse_drift(x, t, score(x, t))

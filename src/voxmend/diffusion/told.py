@@ -31,8 +31,12 @@ class ToldDenoiser(EDMDenoiser):
         return (c_skip * flat + c_out * out.float()).reshape(x.shape)
 
     def posterior_mean(self, recording: Tensor, noise: Tensor) -> Tensor:
-        """E[x₀ | y] in one call at σ_max, where the noisy signal y + σ_max·noise says nothing that
-        the recording does not. Shape: all alike."""
+        """E[x₀ | y] in one call at σ_max.
+
+        There the noisy signal y + σ_max·noise says nothing that the recording does not.
+
+        Shape: all alike.
+        """
         return self(recording + self.sigma_max * noise, self.sigma_max, recording)
 
 

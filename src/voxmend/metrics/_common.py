@@ -42,8 +42,10 @@ def extra(package: str, name: str = "metrics"):
 
 
 def pesq(estimate, reference, sample_rate: int, rate: int, mode: str) -> float:
-    """PESQ of signals brought to `rate` in the package's `mode`, nan where there is no utterance;
-    raises as `pesq_nb` and `pesq_wb` say."""
+    """PESQ of signals brought to `rate` in the package's `mode`, nan where there is no utterance.
+
+    Raises as `pesq_nb` and `pesq_wb` say.
+    """
     estimate, reference = paired(estimate, reference)
     if sample_rate != rate:
         estimate, reference = (soxr.resample(x, sample_rate, rate) for x in (estimate, reference))

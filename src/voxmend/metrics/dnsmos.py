@@ -81,7 +81,8 @@ def dnsmos(estimate, sample_rate: int, models: str | Path | None = None) -> dict
     for segment in segments:  # of a doubled clip of whole seconds, many are the same
         if segment.tobytes() not in scores:
             raw = p835.run(None, {"input_1": segment[None].astype(np.float32)})[0][0]
-            fitted = {name: float(np.polyval(fit, r)) for (name, fit), r in zip(FIT.items(), raw)}
+            fitted = {name: float(np.polyval(fit, r))
+                      for (name, fit), r in zip(FIT.items(), raw, strict=True)}
             opinion = float(p808.run(None, {"input_1": log_mel(segment)[None]})[0][0, 0])
             scores[segment.tobytes()] = {**fitted, "p808": opinion}
     return {name: float(np.mean([scores[segment.tobytes()][name] for segment in segments]))

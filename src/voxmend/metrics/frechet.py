@@ -27,10 +27,10 @@ def frechet_distance(a, b, weights=None) -> float:
                          f"size, not {list(a.shape)} and {list(b.shape)}")
     weights = np.full(len(b), 1 / len(b)) if weights is None else np.asarray(weights)
     shares = (np.full((len(a), 1), 1 / len(a)), weights[:, None])
-    means = [(share * x).sum(0) for share, x in zip(shares, (a, b))]
+    means = [(share * x).sum(0) for share, x in zip(shares, (a, b), strict=True)]
     shift = means[0] - means[1]
     # R of A = QR has the same AᵀA in at most D rows
     a, b = (np.linalg.qr(np.sqrt(share / (1 - (share**2).sum())) * (x - mean), mode="r")
-            for share, x, mean in zip(shares, (a, b), means))
+            for share, x, mean in zip(shares, (a, b), means, strict=True))
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(max(0.0, shift @ shift + (a**2).sum() + (b**2).sum() - 2 * cross))

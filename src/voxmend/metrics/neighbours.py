@@ -29,7 +29,7 @@ def precision_recall(generated, real, k: int = 3) -> tuple[float, float]:
     """
     pairwise = extra("sklearn.metrics", "speakers").pairwise_distances(generated, real)
     precision = (pairwise <= neighbour_distances(real, k=k)).any(1).mean()
-    recall = (pairwise.T <= neighbour_distances(generated, k=k)).any(1).mean()
+    recall = (neighbour_distances(generated, k=k) >= pairwise.T).any(1).mean()
     return float(precision), float(recall)
 
 

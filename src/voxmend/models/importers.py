@@ -87,13 +87,14 @@ def _averaged(path: Path, averages: list, parameters: list[str]) -> dict[str, Te
     if len(averages) != len(parameters):
         raise CheckpointError(f"{path}: has {len(averages)} averages for {len(parameters)} "
                               "parameters")
-    return dict(zip(parameters, averages))
+    return dict(zip(parameters, averages, strict=True))
 
 
 def _undiff_config(name: str, state: dict[str, Tensor]) -> dict:
     """A network's size, read off its weights' names and shapes, and for the rest as published."""
     def count(stack):
-        return 1 + max(int(n) for n in re.findall(rf"^{stack}\.(\d+)\.", "\n".join(state), re.M))
+        return 1 + max(int(n) for n in re.findall(rf"^{stack}\.(\d+)\.", "\n".join(state),
+                                                re.MULTILINE))
 
     if name == "DiffWave":
         channels = state["input_projection.weight"].shape[0]
@@ -123,8 +124,10 @@ def _check(path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) ->
 
 def _network_of(path: Path, name: str, state: dict[str, Tensor], read_config: Callable,
                 told: dict | None = None) -> tuple[dict, nn.Module]:
-    """The size of a network, read off its weights' shapes and told, and one that has it, on the
-    meta device; raises CheckpointError where the weights do not fit it."""
+    """The size of a network, read off its weights' shapes and told, and one that has it.
+
+    It is on the meta device. Raises CheckpointError where the weights do not fit it.
+    """
     try:
         config = read_config(name, state) | (told or {})
     except KeyError as error:
@@ -230,7 +233,7 @@ def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: boo
         raise CheckpointError(f"{path}: has {len(state)} weights, where an NCSN++ of "
                               f"{config['channels']} channels has {len(expected)}")
     state = {name: t.T if ".NIN_" in k and k.endswith(".W") else t
-             for name, (k, t) in zip(expected, state.items())}
+             for name, (k, t) in zip(expected, state.items(), strict=True)}
     _check(path, state, expected)
     sample_rate, local_noise = DIFFSEP[task]
     process = {"sources": config["sources"], "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}

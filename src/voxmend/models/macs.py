@@ -14,8 +14,11 @@ KEEP_SHAPE = {F.batch_norm, F.gelu, F.group_norm, F.layer_norm, F.prelu, F.relu}
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Skips what needs no counting: torch.istft, which looks at values and so fails on the meta
-    device, and what is slow there: some functions, and drawing weights."""
+    """Skips what needs no counting.
+
+    That is torch.istft, which looks at values and so fails on the meta device, and what is slow
+    there: some functions, and drawing weights.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is torch.istft:

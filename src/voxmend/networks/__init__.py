@@ -4,9 +4,11 @@ import os
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from torch import nn
 
+Presets = dict[str, dict[str, Any]]  # arguments of a network by what its size is called
 _registered: dict[str, type[nn.Module]] = {}
 
 

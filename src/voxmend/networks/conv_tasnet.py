@@ -9,12 +9,14 @@ separation". The letters N, L, B, H, Sc, P, X and R are those of its table I. Te
 `[batch, frames, channels]`, so the paper's 1×1 convolutions are linear layers.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
 from ..dsp.stft import overlap_add
-from . import register
+from . import Presets, register
 
 MASKS = {"sigmoid": torch.sigmoid, "relu": torch.relu}
 
@@ -141,7 +143,8 @@ class ConvTasNet(nn.Module):
         - output: `[batch, sources, T]`
     """
 
-    PRESETS = {"paper": {}, "small": {"N": 256, "L": 32, "B": 96, "H": 224, "Sc": 96, "R": 2}}
+    PRESETS: ClassVar[Presets] = {
+        "paper": {}, "small": {"N": 256, "L": 32, "B": 96, "H": 224, "Sc": 96, "R": 2}}
 
     def __init__(self, N: int = 512, L: int = 16, B: int = 128, H: int = 512, Sc: int = 128,
                  P: int = 3, X: int = 8, R: int = 3, sources: int = 2, mask: str = "sigmoid",

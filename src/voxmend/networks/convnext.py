@@ -10,12 +10,14 @@ frame: without attention the receptive field is finite, so long signals can be d
 exactly. Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from ..dsp.stft import STFT
-from . import register
+from . import Presets, register
 from .embedding import FourierFeatures
 
 LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of unit variance
@@ -101,7 +103,7 @@ class FrameConvNeXt(nn.Module):
         - output: `[B, outputs, T]`
     """
 
-    PRESETS = {
+    PRESETS: ClassVar[Presets] = {
         "speech16k": {"expansion": 3},
         "diffsep": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3, "inputs": 2,
                     "log_magnitude": True},

@@ -12,12 +12,14 @@ Sources: Iashchenko et al. 2023, "UnDiff", §4.4; Moliner et al. 2022, "Solving 
 problems with a diffusion model", §3.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, gelu, group_norm, interpolate, pad
 
 from ..dsp.cqt import CQT
-from . import register
+from . import Presets, register
 from .embedding import NoiseEmbedding, RandomFourierFeatures
 
 
@@ -40,7 +42,7 @@ def double(x: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Normalisation with a gain set by the noise level, then convolutions of dilation 1, 2, 4, …
+    """A gain set by the noise level on what is normalised, then convolutions of dilations 2ᵏ.
 
     Shape: `[B, inputs, bands, frames]` and the embedding `[B, 512]` to `[B, outputs, …]`.
     """
@@ -85,7 +87,7 @@ class CQTUNet(nn.Module):
         - output: ε, `[B, 1, T]`
     """
 
-    PRESETS = {
+    PRESETS: ClassVar[Presets] = {
         "paper": {},
         "small": {"widths": (8, 16, 16, 32, 32), "layers": 3, "octaves": 6, "bins_per_octave": 16},
     }
@@ -97,10 +99,10 @@ class CQTUNet(nn.Module):
         self.embed, self.place = NoiseEmbedding(), RandomFourierFeatures(32)
         self.enter = conv(2 + 64, widths[0], (5, 3))
         outer = (widths[0], *widths[:-1])  # of the level above
-        self.down = nn.ModuleList(Block(a, b, layers) for a, b in zip(outer, widths))
+        self.down = nn.ModuleList(Block(a, b, layers) for a, b in zip(outer, widths, strict=True))
         self.inject = nn.ModuleList(conv(2, a, (1, 1)) for a in widths[:-1])
         self.middle = Block(widths[-1], widths[-1], layers)
-        self.up = nn.ModuleList(Block(2 * b, a, layers) for a, b in zip(outer, widths))
+        self.up = nn.ModuleList(Block(2 * b, a, layers) for a, b in zip(outer, widths, strict=True))
         self.leave = nn.ModuleList(conv(a, 2, (1, 1)) for a in outer)
         for layer in self.leave:
             nn.init.zeros_(layer.weight)

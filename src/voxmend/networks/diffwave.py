@@ -8,11 +8,12 @@
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from . import register
+from . import Presets, register
 from .embedding import NoiseEmbedding
 from .recompute import recomputed
 
@@ -76,7 +77,7 @@ class DiffWave(nn.Module):
     Source: Kong et al. 2021, "DiffWave"; UnDiff (Iashchenko et al. 2023), section 3.1.
     """
 
-    PRESETS = {
+    PRESETS: ClassVar[Presets] = {
         "paper": {},
         "original": {"layers": 36, "reduction": None},
         "small": {"layers": 20, "channels": 32, "dilation_cycle": 10},

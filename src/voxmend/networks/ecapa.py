@@ -8,11 +8,13 @@ TDNN based speaker verification", in the form of SpeechBrain's release (spkrec-e
 convolutions see the signal reflected at its ends, and the norm comes after the ReLU.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from ..dsp.stft import fbank
-from . import register
+from . import Presets, register
 
 
 class TDNN(nn.Module):
@@ -39,7 +41,7 @@ class Res2Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first, *groups = x.chunk(self.scale, dim=1)
         out, previous = [first], 0
-        for group, block in zip(groups, self.blocks):
+        for group, block in zip(groups, self.blocks, strict=True):
             previous = block(group + previous)
             out.append(previous)
         return torch.cat(out, dim=1)
@@ -115,8 +117,8 @@ class ECAPATDNN(nn.Module):
         - output: `[B, dim]`
     """
 
-    PRESETS = {"speechbrain": {}, "small": {"channels": 192, "mixed": 256, "attention": 64,
-                                            "squeeze": 32}}
+    PRESETS: ClassVar[Presets] = {
+        "speechbrain": {}, "small": {"channels": 192, "mixed": 256, "attention": 64, "squeeze": 32}}
 
     def __init__(self, mels: int = 80, channels: int = 1024, mixed: int = 3072,
                  attention: int = 128, squeeze: int = 128, scale: int = 8, dim: int = 192):

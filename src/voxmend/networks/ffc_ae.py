@@ -8,11 +8,13 @@ the whole frequency axis of their frame, through a pointwise convolution of its 
 Nothing mixes distant frames, so the reach in time is finite.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from . import register
+from . import Presets, register
 from .embedding import NoiseEmbedding
 from .recompute import recomputed
 
@@ -120,7 +122,7 @@ class FFCAE(nn.Module):
     Source: Shchekotov et al. 2022, "FFC-SE"; UnDiff (Iashchenko et al. 2023), sections 3.1 and 4.4.
     """
 
-    PRESETS = {"paper": {}, "small": {"channels": 32, "blocks": 6}}
+    PRESETS: ClassVar[Presets] = {"paper": {}, "small": {"channels": 32, "blocks": 6}}
 
     def __init__(self, channels: int = 256, blocks: int = 18, global_ratio: float = 0.75,
                  n_fft: int = 1024, hop: int = 256):

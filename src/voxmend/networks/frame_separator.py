@@ -1,9 +1,10 @@
 """Separator of voices: a frame-wise ConvNeXt with attention over the whole segment."""
 
-import torch
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from . import register
+from . import Presets, register
 from .convnext import FrameConvNeXt
 
 
@@ -22,7 +23,7 @@ class FrameSeparator(nn.Module):
     Shape: `[B, 1, T]` to `[B, sources, T]`; `parts` to `[B, sources + 1, T]`, the rest last.
     """
 
-    PRESETS: dict[str, dict] = {"small": {}}
+    PRESETS: ClassVar[Presets] = {"small": {}}
 
     def __init__(self, channels: int = 384, blocks: int = 8, kernel: int = 7,
                  dilations: tuple[int, ...] = (1, 2, 4, 8), expansion: int = 3, n_fft: int = 512,

@@ -15,12 +15,13 @@ equations", appendix H (NCSN++); Scheibler et al. 2023 (DiffSep), section 4.
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad, scaled_dot_product_attention, silu
 
-from . import register
+from . import Presets, register
 
 
 def _taps(x: Tensor) -> Tensor:
@@ -122,7 +123,7 @@ class Up(nn.Module):
         widths = [entering] + [leaving] * len(skips)
         self.blocks = nn.ModuleList(
             Block(a + skip, b, embedding, attends and i == len(skips) - 1)
-            for i, (skip, (a, b)) in enumerate(zip(skips, pairwise(widths))))
+            for i, (skip, (a, b)) in enumerate(zip(skips, pairwise(widths), strict=True)))
         self.norm, self.signal = _norm(leaving), _conv(leaving, signals, 3, gain=0.0)
         if not last:
             self.grow = Block(leaving, leaving, embedding, resample=double)
@@ -224,7 +225,8 @@ class NCSNpp(nn.Module):
     Shape: x_t and the mixture, stacked, `[B, K + 1, T]`, and t `[B]` to the score `[B, K, T]`.
     """
 
-    PRESETS = {"paper": {}, "half": {"channels": 64}, "small": {"channels": 16, "blocks": 1}}
+    PRESETS: ClassVar[Presets] = {
+        "paper": {}, "half": {"channels": 64}, "small": {"channels": 16, "blocks": 1}}
 
     def __init__(self, sources: int = 2, channels: int = 128,
                  multiples: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2), blocks: int = 2,

@@ -6,9 +6,11 @@
                 └──────────────────────────────────────────────┘
 """
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from . import register
+from . import Presets, register
 from .embedding import RandomFourierFeatures
 from .speakemb import FREQUENCIES
 
@@ -47,7 +49,7 @@ class ResidualMLP(nn.Module):
     learning models for tabular data", for the blocks.
     """
 
-    PRESETS = {"voices": {}}
+    PRESETS: ClassVar[Presets] = {"voices": {}}
 
     def __init__(self, dim: int = 704, width: int = 256, blocks: int = 2):
         super().__init__()

@@ -11,12 +11,13 @@ with.
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from scipy.linalg import helmert
 from torch import Tensor, nn
 
-from . import register
+from . import Presets, register
 from .conv_tasnet import ConvTasNet, decoder
 from .embedding import FourierFeatures
 
@@ -33,7 +34,7 @@ class ScoreTasNet(ConvTasNet):
         - output: `[batch, sources − 1, T]`
     """
 
-    PRESETS = {"diffsep": ConvTasNet.PRESETS["small"]}
+    PRESETS: ClassVar[Presets] = {"diffsep": ConvTasNet.PRESETS["small"]}
 
     def __init__(self, N: int = 512, L: int = 16, B: int = 128, Sc: int = 128, sources: int = 2,
                  **config):
@@ -57,7 +58,7 @@ class ScoreTasNet(ConvTasNet):
         encoded, told = self.encoder(mixture), self.differences(torch.cat(noisy, dim=-1))
         embedding = self.embed(self.features(noise)).unsqueeze(1)
         h, skips = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=-1)), 0
-        for block, modulate in zip(self.blocks, self.modulate):
+        for block, modulate in zip(self.blocks, self.modulate, strict=True):
             gain, shift = modulate(embedding).chunk(2, dim=-1)
             residual, skip = block(h * (1 + gain) + shift)
             h, skips = h + residual, skips + skip

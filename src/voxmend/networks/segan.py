@@ -8,15 +8,17 @@ Pascual, Bonafonte & Serrà 2017, "SEGAN: Speech enhancement generative adversar
 latent that the paper joins to the narrowest layer is left out: the generator is a plain function.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 
-from . import register
+from . import Presets, register
 
 KERNEL = 31
 SLOPE = 0.25  # of PReLU at the start
-PRESETS = {"paper": {"channels": (16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 1024)},
+PRESETS: Presets = {"paper": {"channels": (16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 1024)},
            "scaled": {"channels": (8, 16, 16, 32, 32, 64, 64, 128, 256)}}
 
 
@@ -42,7 +44,7 @@ class SEGAN(nn.Module):
         - output: the same, within −1…1
     """
 
-    PRESETS = PRESETS
+    PRESETS: ClassVar[Presets] = PRESETS
 
     def __init__(self, channels: tuple[int, ...] = PRESETS["paper"]["channels"]):
         super().__init__()
@@ -79,11 +81,11 @@ class SEGAN(nn.Module):
     def forward(self, noisy: Tensor) -> Tensor:
         length = noisy.shape[-1]
         h, skips = pad(noisy, (0, -length % self.multiple)), []
-        for conv, prelu in zip(self.encoder, self.encoder_prelu):
+        for conv, prelu in zip(self.encoder, self.encoder_prelu, strict=True):
             h = prelu(conv(h))
             skips.append(h)
         skips.pop()  # which the decoder starts from
-        for deconv, prelu in zip(self.decoder, self.decoder_prelu):
+        for deconv, prelu in zip(self.decoder, self.decoder_prelu, strict=False):
             h = torch.cat([prelu(deconv(h)), skips.pop()], dim=1)
         return self.decoder[-1](h).tanh()[..., :length]
 
@@ -111,6 +113,6 @@ class Discriminator(nn.Module):
 
     def forward(self, noisy: Tensor, speech: Tensor) -> Tensor:
         h = torch.cat([noisy, speech], dim=1)
-        for conv, norm in zip(self.layers, self.norms):
+        for conv, norm in zip(self.layers, self.norms, strict=True):
             h = leaky_relu(norm(conv(h)), 0.3)
         return self.score(self.pool(h).squeeze(1)).squeeze(1)

@@ -5,9 +5,11 @@
                    └────── noise level ──────┘
 """
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from . import register
+from . import Presets, register
 from .embedding import RandomFourierFeatures
 
 FREQUENCIES = 32
@@ -44,7 +46,7 @@ class SpeakEMB(nn.Module):
     the noise level in the place of one of the step's number.
     """
 
-    PRESETS = {"paper": {}}
+    PRESETS: ClassVar[Presets] = {"paper": {}}
 
     def __init__(self, dim: int = 704, width: int = 128):
         super().__init__()

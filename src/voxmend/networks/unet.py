@@ -12,12 +12,13 @@ Source: Ho et al. 2020, "Denoising diffusion probabilistic models", appendix B; 
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from . import register
+from . import Presets, register
 
 ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -155,7 +156,7 @@ class DDPMUNet(nn.Module):
     Shape: x `[B, 2, rows, columns]` and the step of the schedule `[B]`, from 0, to `[B, 2, ·, ·]`.
     """
 
-    PRESETS = {
+    PRESETS: ClassVar[Presets] = {
         "paper": {},
         "compact": {"channels": 8, "multiples": (1, 2, 4, 8, 12), "blocks": 1, "attention": (16,),
                     "heads": 2, "separable": True, "groups": 4, "scale_shift": False,

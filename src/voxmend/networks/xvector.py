@@ -6,11 +6,14 @@ Snyder et al. 2018, "X-vectors: Robust DNN embeddings for speaker recognition", 
 SpeechBrain's release (spkrec-xvect-voxceleb): convolutions see the signal reflected at its ends.
 """
 
+from itertools import pairwise
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from ..dsp.stft import fbank
-from . import register
+from . import Presets, register
 
 
 @register
@@ -30,14 +33,14 @@ class XVector(nn.Module):
         - output: `[B, dim]`
     """
 
-    PRESETS = {"speechbrain": {}, "small": {"channels": 160, "mixed": 320}}
+    PRESETS: ClassVar[Presets] = {"speechbrain": {}, "small": {"channels": 160, "mixed": 320}}
 
     def __init__(self, mels: int = 24, channels: int = 512, mixed: int = 1500, dim: int = 512):
         super().__init__()
         self.mels, self.dim = mels, dim
         widths, layers = [mels, *[channels] * 4, mixed], []
-        for inputs, outputs, kernel, dilation in zip(widths, widths[1:], (5, 3, 3, 1, 1),
-                                                     (1, 2, 3, 1, 1)):
+        for (inputs, outputs), kernel, dilation in zip(pairwise(widths), (5, 3, 3, 1, 1),
+                                                       (1, 2, 3, 1, 1), strict=True):
             layers += [nn.Conv1d(inputs, outputs, kernel, padding="same", dilation=dilation,
                                  padding_mode="reflect" if kernel > 1 else "zeros"),
                        nn.LeakyReLU(0.01), nn.BatchNorm1d(outputs)]

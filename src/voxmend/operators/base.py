@@ -12,7 +12,7 @@ def by_channel(function, y: Tensor, *masks: Tensor) -> Tensor:
     """
     flat = [y.detach().double(), *(mask.expand(y.shape) for mask in masks)]
     flat = [tensor.cpu().flatten(0, 1).numpy() for tensor in flat]
-    out = np.stack([np.asarray(function(*channel)) for channel in zip(*flat)])
+    out = np.stack([np.asarray(function(*channel)) for channel in zip(*flat, strict=True)])
     return torch.from_numpy(out).to(y).unflatten(0, y.shape[:2])
 
 
@@ -74,8 +74,9 @@ class Operator:
             return torch.autograd.grad(self.forward(x), x, r)[0]
 
     def start(self, y: Tensor) -> Tensor:
-        """A first guess of the signal, from which sampling begins: a classical method's, if there
-        is one for this damage, else y itself. Shape: x's.
+        """A first guess of the signal, from which sampling begins.
+
+        A classical method's, if there is one for this damage, else y itself. Shape: x's.
         """
         return y
 
@@ -114,8 +115,10 @@ class Compose(Operator):
         return self.inner.project(x0, self.outer.project(self.inner.forward(x0), y))
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
-        """The inner operator's residual against the inner observation that explains y; without an
-        outer projection to find that, y − A(x0)."""
+        """The inner operator's residual against the inner observation that explains y.
+
+        Without an outer projection to find that, y − A(x0).
+        """
         if not self.outer.projects:
             return super().residual(x0, y)
         return self.inner.residual(x0, self.outer.project(self.inner.forward(x0), y))

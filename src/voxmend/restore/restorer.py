@@ -173,8 +173,10 @@ class Restorer:
         return None if self.task.operator is None else self.task.operator(scene)
 
     def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
-        """What was done to a recording at a rate that is not the prior's, at that rate, if the task
-        has it so: the recording is then resampled as the operator's first guess has it."""
+        """What was done to a recording at a rate that is not the prior's, if the task has it so.
+
+        It acts at that rate; the recording is then resampled as its first guess has it.
+        """
         if rate == self.sample_rate or not self.task.native_rate:
             return None
         return self._operator(Scene(damage, 1.0, start, length, rate, rate, rate))
@@ -205,8 +207,10 @@ class Restorer:
         return self.draw(blank, None, 0, number)[0].cpu().numpy()
 
     def _return(self, mended, chunk, low, rate, out_rate):
-        """From the prior's rate to the output's; with `low`, what was mended, the recording's band
-        above the prior's is kept."""
+        """From the prior's rate to the output's.
+
+        With `low`, what was mended, the recording's band above the prior's is kept.
+        """
         length = audio.resample(chunk, rate, out_rate).shape[1]
         if low is None or rate != out_rate:
             return audio.fit(audio.resample(mended, self.sample_rate, out_rate), length)

@@ -74,8 +74,10 @@ def compose(*operators: Operator | None) -> Operator | None:
 
 
 def found_damage(scene: Scene) -> Operator | None:
-    """Everything in `scene.damage`, in the order in which it happens to a recording:
-    band-limited by the room or the line, noise added, clipped by the converter, cut in transit."""
+    """Everything in `scene.damage`, in the order in which it happens to a recording.
+
+    Band-limited by the room or the line, noise added, clipped by the converter, cut in transit.
+    """
     damage = scene.damage
     band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
     return compose(found_gaps(scene),

@@ -66,7 +66,7 @@ class Embeddings:
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Writes an .npz; raises AudioError where it cannot be put."""
-        with audio.atomic_path(path, overwrite) as partial, open(partial, "wb") as file:
+        with audio.atomic_path(path, overwrite) as partial, partial.open("wb") as file:
             np.savez(file, embeddings=self.vectors.astype(np.float32), names=np.array(self.names),
                      encoder=np.array(self.encoder), parts=np.array(self.parts),
                      speakers=np.array(self.speakers, str), sexes=np.array(self.sexes, str))
@@ -123,7 +123,7 @@ def read_labels(path: Path) -> dict[str, tuple[str, str]]:
     missing. Raises AudioError for a table without it or one that contradicts itself.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise audio.AudioError(f"{path}: cannot be read as a CSV table ({error})") from None
@@ -172,7 +172,7 @@ def extract(folder: Path, encoder, labels: dict[str, tuple[str, str]] | None = N
         kept.append(file.relative_to(folder))
     if not kept:
         raise audio.AudioError(f"{folder}: of no recording there an embedding could be made")
-    speakers, sexes = zip(*_labelled(kept, labels))
+    speakers, sexes = zip(*_labelled(kept, labels), strict=True)
     parts = tuple(network.dim for network in encoder.networks)
     found = Embeddings(np.stack(vectors), tuple(map(str, kept)), encoder.hash, parts, speakers,
                        sexes if any(sexes) else ())

@@ -1,7 +1,7 @@
-"""How good drawn voices are: against the originals, against people nobody trained on, against
-simpler models.
+"""How good drawn voices are.
 
-The rows of `figures` are the originals themselves (what real people reach), the drawn voices, and
+They are held against the originals, against people nobody trained on, against simpler models. The
+rows of `figures` are the originals themselves (what real people reach), the drawn voices, and
 as many draws of one Gaussian and of a Gaussian mixture with the same moments or data. All speakers
 count the same.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import __version__
 from ..metrics._common import extra
@@ -186,7 +187,7 @@ def steering(voices: np.ndarray, space: VoiceSpace, probe: SexProbe | None,
     for axis in axes:
         u = space.direction(axis)
 
-        def orthogonal(vectors):
+        def orthogonal(vectors: Tensor, u: Tensor = u) -> Tensor:
             w = space.components(vectors) / spread
             return (w - (w @ u)[:, None] * u) * spread
 
@@ -231,7 +232,7 @@ def figures(originals: Embeddings, drawn: Embeddings, held_out: Embeddings | Non
             "originals": len(originals), "speakers": len(set(originals.speakers)),
             "drawn": len(drawn), "held_out": len(held_out) if held_out else None,
             "people": len(judge.people), "seed": seed, "rows": rows,
-            "distinct": int(len(np.unique(drawn.vectors, axis=0))),
+            "distinct": len(np.unique(drawn.vectors, axis=0)),
             "nearest_pair": float(nearest.min()),
             "mixture_log_likelihood": yardsticks.log_likelihoods,
             "sex": {"probe_accuracy_held_out": judge.probe.accuracy(held_out)

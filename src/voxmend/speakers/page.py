@@ -67,6 +67,7 @@ def write(folder: Path, originals: Embeddings, drawn: Embeddings,
 
 
 def cell(value: float | None, digits: int) -> str:
+    """A figure as it stands in a table; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -174,7 +175,7 @@ def tsne(originals: Embeddings, drawn: Embeddings, seed: int) -> bytes:
     figure = _figure(figsize=(11, 5.5))
     for axis, title, (red, blue) in zip(
             figure.subplots(1, 2), ("all recordings", "one of each speaker"),
-            (everything, (people, everything[1][:len(people)]))):
+            (everything, (people, everything[1][:len(people)])), strict=True):
         both = np.concatenate([red, blue])
         reduce = extra("sklearn.manifold", "speakers").TSNE(
             random_state=seed, perplexity=min(30, len(both) // 4))
@@ -204,6 +205,7 @@ def spectra(originals: Embeddings, drawn: Embeddings) -> bytes:
 
 
 def loss_curve(losses: list[float]) -> bytes:
+    """The loss over the training, as a PNG."""
     figure = _figure(figsize=(7, 3))
     axis = figure.subplots()
     axis.plot((np.arange(len(losses)) + 0.5) / len(losses), losses)

@@ -69,7 +69,8 @@ class VoiceSpace(nn.Module):
         """The embeddings that were standardised, each part brought to its length."""
         vectors = standard * self.scale + self.mean
         fixed = [part * (length / part.norm(dim=1, keepdim=True)) if length else part
-                 for part, length in zip(vectors.split(self.parts, dim=1), self.lengths)]
+                 for part, length in zip(vectors.split(self.parts, dim=1), self.lengths,
+                                          strict=True)]
         return torch.cat(fixed, 1).numpy()
 
     def compose(self, components: Tensor) -> np.ndarray:
@@ -106,7 +107,8 @@ class VoiceSpace(nn.Module):
         """
         step = self.scale * (self.axes @ (self.variances.sqrt() * self.direction(axis)))
         before = torch.from_numpy(vectors).float()
-        parts = zip(before.split(self.parts, 1), (before + amount * step).split(self.parts, 1))
+        parts = zip(before.split(self.parts, 1), (before + amount * step).split(self.parts, 1),
+                    strict=True)
         return torch.cat([moved * (part.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
                           for part, moved in parts], 1).numpy()
 

@@ -206,7 +206,7 @@ class SpeakerRecipe:
         files = [corpus.pick(generator) for _ in range(self.batch)]
         speed = generator.integers(0, len(self.speeds), self.batch)
         waves = np.empty((self.batch, 1, length), np.float32)
-        for wave, file, pace in zip(waves, files, speed):
+        for wave, file, pace in zip(waves, files, speed, strict=True):
             wave[0] = self._heard(corpus, file, self.speeds[pace], length, generator)
         return torch.from_numpy(waves), torch.from_numpy(owner[files] + speed * self.speakers)
 

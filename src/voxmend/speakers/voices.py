@@ -164,7 +164,7 @@ def _descend(model: Voices, data: Tensor, weights: np.ndarray, iterations: int, 
         losses.append(loss.item())
         torch._foreach_lerp_(averages, [p.detach() for p in parameters],
                              1 - min(EMA, (1 + i) / (10 + i)))
-    for parameter, average in zip(parameters, averages):
+    for parameter, average in zip(parameters, averages, strict=True):
         parameter.data.copy_(average)
     return [round(float(part.mean()), 5)
             for part in np.array_split(losses, min(CURVE, len(losses)))]

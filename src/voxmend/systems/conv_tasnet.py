@@ -120,7 +120,7 @@ def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
         file = corpus.pick(generator)
         files.setdefault(corpus.speakers[file], file)
     voices = np.zeros((count, length), np.float32)
-    for i, (voice, file) in enumerate(zip(voices, files.values())):
+    for i, (voice, file) in enumerate(zip(voices, files.values(), strict=True)):
         crop = corpus.cut(file, length, generator)
         level = generator.uniform(-level_db, level_db) if i else 0.0
         voice[:len(crop)] = crop * (0.1 / corpus.rms[file] * 10 ** (level / 20))
@@ -233,10 +233,10 @@ class SeparationRecipe:
 
 
 class MatchedLevels(nn.Module):
-    """A network whose loss leaves the levels of its voices open, `pit_si_snr`, as one that tells
-    them: each voice is scaled to be nearest to the mixture.
+    """A network whose loss leaves the levels of its voices open, `pit_si_snr`, as one that tells.
 
-    That is the right level for voices that are uncorrelated.
+    Each voice is scaled to be nearest to the mixture. That is the right level for voices that are
+    uncorrelated.
     """
 
     def __init__(self, network: nn.Module):

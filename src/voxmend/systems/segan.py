@@ -52,7 +52,9 @@ class Adversaries(nn.Module):
 
 @dataclass
 class SEGANRecipe(SeparationRecipe):
-    """How to train SEGAN. With D of (noisy, speech), s clean and ŝ enhanced, the losses are
+    """How to train SEGAN.
+
+    With D of (noisy, speech), s clean and ŝ enhanced, the losses are
 
         of the discriminator: ½ E (D(s) − 1)² + ½ E D(ŝ)²
         of the generator: ½ E (D(ŝ) − 1)² + λ E |ŝ − s|

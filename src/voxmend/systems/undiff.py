@@ -15,6 +15,7 @@ Source: Iashchenko et al. 2023, "UnDiff", sections 2 and 3; github.com/SamsungLa
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -130,7 +131,7 @@ def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor, noise=torch
     if not isinstance(denoise, _Released):
         raise GuidanceError("release_ancestral needs ReleaseReconstruction or ReleaseProjection")
     levels = sigmas.to(device=x.device, dtype=x.dtype)
-    for i, (sigma, lower) in enumerate(zip(levels[:-1], levels[1:])):
+    for i, (sigma, lower) in enumerate(pairwise(levels)):
         scale, next_scale = (1 + sigma**2).sqrt(), (1 + lower**2).sqrt()
         if i:  # the release does nothing before the first of its steps
             x = denoise.before(x / scale, sigma, lower, noise) * scale

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import math
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,8 +28,10 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def speaker(path: Path) -> str:
-    """Who speaks: from a name as in LibriSpeech (SPEAKER-CHAPTER-UTTERANCE) or LJ Speech (one
-    speaker, LJCHAPTER-UTTERANCE), else from the folder, else from the name's beginning.
+    """Who speaks, by a file's name or folder.
+
+    From a name as in LibriSpeech (SPEAKER-CHAPTER-UTTERANCE) or LJ Speech (one speaker,
+    LJCHAPTER-UTTERANCE), else from the folder, else from the name's beginning.
 
     >>> speaker(Path("dev/84/121123/84-121123-0001.flac")), speaker(Path("LJ001-0001.wav"))
     ('84', 'LJ')
@@ -86,29 +87,31 @@ class Corpus:
 
     @property
     def sexes(self) -> dict[str, str]:
-        """F or M of the speakers of whom `manifest.csv` beside the folder tells it, in its columns
-        `speaker` and `sex`."""
+        """F or M of the speakers of whom `manifest.csv` beside the folder tells it.
+
+        It does so in its columns `speaker` and `sex`.
+        """
         listing = Path(self.folder).parent / "manifest.csv"
         if not listing.is_file():
             return {}
-        with open(listing, newline="") as file:
+        with listing.open(newline="") as file:
             return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
 
     @staticmethod
     def _decode(files, sample_rate, samples, index):
         samples.parent.mkdir(parents=True, exist_ok=True)
         partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
-        with open(partial, "wb") as out, ThreadPoolExecutor() as threads:
+        with partial.open("wb") as out, ThreadPoolExecutor() as threads:
             waves = threads.map(lambda file: audio.load(file, sample_rate).mean(0), files)
             for wave in tqdm(waves, desc="decoding", unit="file", total=len(files)):
                 out.write((wave.clip(-1, 1) * 32767).astype(np.int16).tobytes())
                 total += len(wave)
                 ends.append(total)
                 rms.append(np.sqrt(np.mean(wave**2) + 1e-12))
-        os.replace(partial, samples)
-        with open(partial, "wb") as out:
+        partial.replace(samples)
+        with partial.open("wb") as out:
             np.savez(out, ends=np.array(ends), rms=np.array(rms))
-        os.replace(partial, index)
+        partial.replace(index)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -149,7 +152,7 @@ class Corpus:
         Shape: `[batch, 1, length]`, float32.
         """
         out = np.zeros((batch, 1, length), np.float32)
-        for row, place in zip(out, generator.integers(0, len(self.samples), batch)):
+        for row, place in zip(out, generator.integers(0, len(self.samples), batch), strict=True):
             file = self._at(place)
             crop = self.cut(file, length, generator)
             gain = rms / self.rms[file] * 10 ** (generator.normal() * gain_db / 20)
@@ -174,7 +177,7 @@ class Mixtures:
         listings = [[f.name for f in audio_files(folder / name)] for name in names]
         # each in a cache of its own, since files alike in name and size may differ
         self.parts = [Corpus(folder / n, Path(cache) / n, sample_rate) for n in names]
-        for name, listing, part in zip(names, listings, self.parts):
+        for name, listing, part in zip(names, listings, self.parts, strict=True):
             if listing != listings[0] or not np.array_equal(part.ends, self.parts[0].ends):
                 raise audio.AudioError(f"{folder / name}: its files are not called like, or not as "
                                        f"long as, those of {names[0]}")

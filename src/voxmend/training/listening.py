@@ -121,8 +121,10 @@ class ListeningRecipe(PriorRecipe):
 
     @torch.no_grad()
     def examples(self, pools: Pools, step: int) -> tuple[Tensor, ...]:
-        """Clean signals, recordings, noise levels and noise of a step, `[B, 1, T]`, and which
-        examples are told, `[B]`."""
+        """Clean signals, recordings, noise levels and noise of a step, and which are told.
+
+        Shape: `[B, 1, T]`, the last `[B]`.
+        """
         length = round(self.seconds * self.sample_rate)
         draws = Draws(self.batch, pools["speech"].device, self.seed, step)
         clean, recording = self.recordings(pools, draws, length)

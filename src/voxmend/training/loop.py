@@ -56,9 +56,9 @@ class Run:
         torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
                     "seconds": self.seconds_trained,
                     "optimizers": [o.state_dict() for o in self.optimizers]}, partial)
-        with open(partial, "rb") as file:
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(partial, self.checkpoint)
+        partial.replace(self.checkpoint)
 
     def resume(self):
         """Loads the checkpoint and drops the log's lines that are newer than it."""
@@ -66,9 +66,9 @@ class Run:
         self.denoiser.load_state_dict(state["weights"])
         self.ema = {name: tensor.to(self.device) for name, tensor in state["ema"].items()}
         base = [[g["base"] for g in o.param_groups] for o in self.optimizers]
-        for optimizer, saved, rates in zip(self.optimizers, state["optimizers"], base):
+        for optimizer, saved, rates in zip(self.optimizers, state["optimizers"], base, strict=True):
             optimizer.load_state_dict(saved)
-            for group, rate in zip(optimizer.param_groups, rates):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["base"] = rate  # the recipe's, should it have changed since
         self.step, self.seconds_trained = state["step"], state["seconds"]
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -76,7 +76,7 @@ class Run:
                 if line.endswith("}") and json.loads(line)["step"] <= self.step]
         partial = self.log.with_suffix(".part")
         partial.write_text("".join(line + "\n" for line in kept))
-        os.replace(partial, self.log)
+        partial.replace(self.log)
 
     def advance(self, source) -> tuple[float, float]:
         """One optimizer step; the loss and the gradient's norm before clipping."""
@@ -200,7 +200,7 @@ def _loop(run: Run, source, clean, minutes, save_every, validate_every) -> dict[
     board = _tensorboard(run.folder)
     start = saved = time.monotonic()
     before = run.seconds_trained
-    with open(run.log, "a", buffering=1) as log, tqdm(
+    with run.log.open("a", buffering=1) as log, tqdm(
             total=run.recipe.steps, initial=run.step, desc=run.recipe.name, unit="step") as bar:
 
         def report(entry):

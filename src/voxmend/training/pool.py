@@ -75,9 +75,10 @@ class Pool:
         self.samples = torch.cat([_int16(torch.from_numpy(wave)).to(device) for wave in waves])
         offsets = np.cumsum([0, *lengths[:-1]])
         ends = np.concatenate([offset + (corpus.ends / speed).astype(int).clip(max=length)
-                               for offset, speed, length in zip(offsets, speeds, lengths)])
+                               for offset, speed, length in zip(offsets, speeds, lengths,
+                                                                strict=True)])
         starts = np.concatenate([offset + (corpus.starts / speed).astype(int)
-                                 for offset, speed in zip(offsets, speeds)])
+                                 for offset, speed in zip(offsets, speeds, strict=True)])
         names, owner = np.unique(corpus.speakers, return_inverse=True)
         seconds = (corpus.ends - corpus.starts).astype(float)
         shares = np.tile(seconds * np.bincount(owner, seconds)[owner] ** (balance - 1), len(speeds))

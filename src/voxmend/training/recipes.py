@@ -154,7 +154,7 @@ class PriorRecipe:
         noise = torch.randn(clean.shape, generator=rng).to(clean.device)
         gains = {}
         for sigma in self.sigmas:
-            pairs = zip(clean.split(16), noise.split(16))
+            pairs = zip(clean.split(16), noise.split(16), strict=True)
             error = sum((denoiser(x + sigma * z, sigma) - x).square().sum() for x, z in pairs)
             gains[f"{sigma:g}"] = round(10 * math.log10(sigma**2 * clean.numel() / error.item()), 3)
         return gains

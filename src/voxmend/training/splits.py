@@ -101,7 +101,7 @@ def _together(root: Path, folders: dict[str, str]) -> dict[str, list[Path]]:
     """
     files = {what: sorted((root / name).glob("*.wav")) for what, name in folders.items()}
     names = [{file.name for file in found} for found in files.values()]
-    for (what, found), have in zip(files.items(), names):
+    for (what, found), have in zip(files.items(), names, strict=True):
         if not found:
             raise DatasetError(f"{root / folders[what]}: no .wav files there; expected "
                                f"{', '.join(folders.values())} in {root}")
