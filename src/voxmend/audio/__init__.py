@@ -5,6 +5,7 @@ from .files import (
     ArrayReader,
     AudioError,
     Reader,
+    Recording,
     Writer,
     atomic_path,
     check_free,
@@ -14,5 +15,5 @@ from .files import (
     save,
 )
 
-__all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Writer", "atomic_path",
-           "check_free", "fit", "load", "resample", "save"]
+__all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Recording", "Writer",
+           "atomic_path", "check_free", "fit", "load", "resample", "save"]

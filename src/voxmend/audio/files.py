@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import soundfile
@@ -56,7 +56,7 @@ class _Stream(soundfile.SoundFile):
         return False
 
 
-def _check_layout(name: str | Path, sample_rate: int, channels: int):
+def _check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
     if sample_rate < LOWEST_RATE:
         raise AudioError(f"{name}: {sample_rate} Hz is no speech rate: resample it to 8000 Hz "
                          "or more")
@@ -68,14 +68,14 @@ def _check_layout(name: str | Path, sample_rate: int, channels: int):
                          "split it into several files")
 
 
-def _check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int):
+def _check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int) -> None:
     finite = np.isfinite(block).all(0)
     if not finite.all():
         raise AudioError(f"{name}: NaN or infinity at {(start + finite.argmin()) / sample_rate:.2f}"
                          " s: export the audio again, or cut that part out")
 
 
-def _check_whole(name: str | Path, log: str):
+def _check_whole(name: str | Path, log: str) -> None:
     """Raise AudioError for a wav with less data than its header says, by libsndfile's log.
 
     Headers of streams, written before the length was known, say 2 GB or more.
@@ -87,7 +87,7 @@ def _check_whole(name: str | Path, log: str):
 
 
 @contextmanager
-def _decoding(path: Path):
+def _decoding(path: Path) -> Iterator[None]:
     """Raise decoder failures as `AudioError` (TypeError: soundfile's for a headerless .raw)."""
     try:
         yield
@@ -101,7 +101,7 @@ def _decoding(path: Path):
 
 
 @contextmanager
-def _encoding(path: Path):
+def _encoding(path: Path) -> Iterator[None]:
     """Raise encoder and file system failures as `AudioError`."""
     try:
         yield
@@ -199,6 +199,9 @@ class ArrayReader:
             block = self._wave[:, start:start + size].astype(np.float32, order="C")
             _check_finite(self.path, block, start, self.sample_rate)
             yield block
+
+
+Recording = Reader | ArrayReader
 
 
 def check_free(target: Path, overwrite: bool) -> None:
@@ -303,14 +306,14 @@ class Writer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception):
-        return self._stack.__exit__(*exception)
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.__exit__(*exception)
 
-    def _close(self):
+    def _close(self) -> None:
         with _encoding(self.path):
             self._stream.close()
 
-    def write(self, block: np.ndarray):
+    def write(self, block: np.ndarray) -> None:
         """Append a block.
 
         Shape: `[C, n]`. Raises ValueError for another number of channels and AudioError for

@@ -68,7 +68,7 @@ class Pair:
     beginnings, or that have nothing to do with each other.
     """
 
-    def __init__(self, noisy: files.Reader, enhanced: files.Reader, aligned: bool = False):
+    def __init__(self, noisy: files.Recording, enhanced: files.Recording, aligned: bool = False):
         self.noisy, self.enhanced = noisy, enhanced
         self.sample_rate, self.channels = noisy.sample_rate, noisy.channels
         self.frames = noisy.frames

@@ -113,7 +113,7 @@ class Aligner:
 
     def __init__(self, voices: int, channels: int, overlap: int):
         self.voices, self.channels, self.overlap = voices, channels, overlap
-        self.tail = None
+        self.tail: np.ndarray | None = None
 
     def __call__(self, out: np.ndarray) -> list[int]:
         grid = np.arange(len(out)).reshape(self.voices, self.channels)
@@ -132,6 +132,6 @@ class Aligner:
             best = max(permutations(range(self.voices)),
                        key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
             order[:, channel] = rows[list(best)]
-        order = order.flatten().tolist()
-        self.tail = out[order][:, -self.overlap:]
-        return order
+        found: list[int] = order.flatten().tolist()
+        self.tail = out[found][:, -self.overlap:]
+        return found

@@ -1,6 +1,7 @@
 """Declipping by interpolation: clipped samples are missing, known only to exceed the level."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .interpolation import cubic_interpolate, janssen
 
@@ -8,7 +9,7 @@ TOLERANCE = 1e-4
 """A sample counts as clipped within this part of the level (float32 and 16-bit files round it)."""
 
 
-def _clipped(wave, level: float) -> tuple[np.ndarray, np.ndarray]:
+def _clipped(wave: ArrayLike, level: float) -> tuple[np.ndarray, np.ndarray]:
     wave = np.array(wave, np.float64)
     if wave.ndim != 1:
         raise ValueError(f"declipping takes a mono signal, not {list(wave.shape)}")
@@ -23,7 +24,7 @@ def _consistent(guess: np.ndarray, wave: np.ndarray, clipped: np.ndarray) -> np.
     return np.where(clipped, above, wave)
 
 
-def cubic_declip(wave, level: float) -> np.ndarray:
+def cubic_declip(wave: ArrayLike, level: float) -> np.ndarray:
     """Clipped samples from the cubic spline through the others, kept at or above the clip level.
 
     Args:
@@ -39,7 +40,7 @@ def cubic_declip(wave, level: float) -> np.ndarray:
     return _consistent(cubic_interpolate(wave, clipped), wave, clipped)
 
 
-def ar_declip(wave, level: float, order: int = 128, frame: int = 1024,
+def ar_declip(wave: ArrayLike, level: float, order: int = 128, frame: int = 1024,
               iterations: int = 3) -> np.ndarray:
     """Clipped samples by `janssen` in half-overlapping frames, kept at or above the clip level.
 

@@ -1,7 +1,10 @@
 """Phase from magnitude: the fast Griffin–Lim algorithm, for an STFT and for a mel-spectrogram."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..dsp.stft import mel_basis, overlap_add
@@ -17,10 +20,11 @@ def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
     return wave / overlap_add(window.square().expand(len(spectrum), -1), hop).clamp_min(1e-8)
 
 
-def _search(impose, spectrum: Tensor, hop: int, iterations: int, alpha: float) -> Tensor:
+def _search(impose: Callable[[Tensor, int], Tensor], spectrum: Tensor, hop: int, iterations: int,
+            alpha: float) -> Tensor:
     """Fast Griffin–Lim from a spectrum; `impose(spectrum, i)` meets the observation at step i."""
     window = torch.hann_window(2 * spectrum.shape[1] - 2)
-    previous = 0
+    previous: Tensor | int = 0
     for i in range(iterations):
         wave = _synthesise(impose(spectrum, i), window, hop)
         consistent = _analyse(wave, window, hop)
@@ -28,7 +32,8 @@ def _search(impose, spectrum: Tensor, hop: int, iterations: int, alpha: float) -
     return _synthesise(impose(spectrum, iterations), window, hop)
 
 
-def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99) -> np.ndarray:
+def griffin_lim(magnitude: ArrayLike, hop: int, iterations: int = 100,
+                alpha: float = 0.99) -> np.ndarray:
     """The signal whose STFT has the given magnitude, by the fast Griffin–Lim algorithm.
 
     tₙ = P₁P₂cₙ₋₁ and cₙ = tₙ + α(tₙ − tₙ₋₁), where P₂ imposes the magnitude, P₁ consistency (an
@@ -51,13 +56,13 @@ def griffin_lim(magnitude, hop: int, iterations: int = 100, alpha: float = 0.99)
     if (2 * magnitude.shape[1] - 2) % hop:
         raise ValueError(f"a hop of {hop} does not divide {2 * magnitude.shape[1] - 2} samples")
 
-    def impose(spectrum, _):
+    def impose(spectrum: Tensor, _: int) -> Tensor:
         return magnitude * torch.sgn(spectrum)
 
     return _search(impose, magnitude.to(torch.complex64), hop, iterations, alpha).numpy()
 
 
-def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None,
+def mel_griffin_lim(mel: ArrayLike, iterations: int = 100, length: int | None = None,
                     fixed: int = 20) -> np.ndarray:
     """The signal of a linear-magnitude mel-spectrogram at 16 kHz, aligned with the original.
 
@@ -89,7 +94,7 @@ def mel_griffin_lim(mel, iterations: int = 100, length: int | None = None,
     magnitude = (target @ torch.linalg.pinv(basis).T).clamp_min(1e-5)
     weight = basis.sum(0).clamp_min(1e-9)
 
-    def impose(spectrum, i):
+    def impose(spectrum: Tensor, i: int) -> Tensor:
         if i < fixed:
             return magnitude * torch.sgn(spectrum)
         bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)

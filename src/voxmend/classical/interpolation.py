@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_toeplitz, solveh_banded
 from scipy.signal import fftconvolve
@@ -17,7 +18,7 @@ def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
 
 def _precision_times(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """R⁻¹x for the covariance R of an AR process of unit innovation (Gohberg–Semencul)."""
-    def product(column):  # L Lᵀ x for the lower-triangular Toeplitz matrix L
+    def product(column: np.ndarray) -> np.ndarray:  # L Lᵀ x, L the lower-triangular Toeplitz matrix
         transposed = fftconvolve(column, x[::-1])[:len(x)][::-1]
         return fftconvolve(column, transposed)[:len(x)]
 
@@ -70,7 +71,7 @@ def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 128,
     return wave
 
 
-def _checked(wave, missing) -> tuple[np.ndarray, np.ndarray]:
+def _checked(wave: ArrayLike, missing: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     wave, missing = np.array(wave, np.float64), np.array(missing, bool)
     if wave.ndim != 1 or wave.shape != missing.shape:
         raise ValueError("interpolation takes a mono signal and a mask of the same length, "
@@ -85,7 +86,7 @@ def _runs(missing: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.diff(np.pad(missing, 1).astype(int))).reshape(-1, 2)
 
 
-def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
+def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 128, context: int = 1600,
                    iterations: int = 3) -> np.ndarray:
     """Fill every gap by `janssen` from the samples around it.
 
@@ -116,7 +117,7 @@ def ar_interpolate(wave, missing, order: int = 128, context: int = 1600,
     return filled
 
 
-def cubic_interpolate(wave, missing) -> np.ndarray:
+def cubic_interpolate(wave: ArrayLike, missing: ArrayLike) -> np.ndarray:
     """Fill gaps with the cubic spline through the reliable samples (not-a-knot ends).
 
     Before the first and after the last reliable sample that sample's value is held.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import exp1
 
 from ..dsp.stft import STFT
@@ -49,7 +50,7 @@ def log_mmse_gain(prior: np.ndarray, posterior: np.ndarray) -> np.ndarray:
     return wiener * np.exp(0.5 * exp1(np.maximum(posterior * wiener, 1e-10)))
 
 
-def log_mmse_denoise(wave, sample_rate: int, smoothing: float = 0.98,
+def log_mmse_denoise(wave: ArrayLike, sample_rate: int, smoothing: float = 0.98,
                      floor_db: float = -15.0) -> np.ndarray:
     """Log-MMSE enhancement with decision-directed a-priori SNR and a noise track of its own.
 

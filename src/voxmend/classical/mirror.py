@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..dsp.stft import STFT
 
@@ -28,7 +29,7 @@ def _decline(spectrum: np.ndarray, first: int, edge: int) -> np.ndarray:
     return np.minimum(slope, 0)
 
 
-def spectral_mirror(wave, cutoff: float, sample_rate: int) -> np.ndarray:
+def spectral_mirror(wave: ArrayLike, cutoff: float, sample_rate: int) -> np.ndarray:
     """Mirror the band below the cutoff upward, again and again up to Nyquist.
 
     X̂(f) = X(s) (f/s)ᵖ for f above the cutoff, s the frequency that folds to f, conjugate where

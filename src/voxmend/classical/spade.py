@@ -9,10 +9,12 @@ which ADMM attacks with H_k, the projection onto k pairs of conjugate coefficien
 and grows in every iteration until the constraint is met. The solutions are overlap-added.
 """
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -21,6 +23,11 @@ from .declip import _clipped, _consistent
 
 CHUNK = 128
 """Frames that one thread solves side by side."""
+
+State = tuple[Tensor, Tensor]  # of ADMM: its iterate and its dual variable
+Stepped = tuple[Tensor, Tensor, State]  # x, the gap that is left, and the state
+Step = Callable[[Tensor, Tensor, int, Tensor, Tensor], Stepped]
+First = Callable[[Tensor], Tensor]
 
 
 def _analyse(frames: Tensor) -> Tensor:
@@ -49,7 +56,7 @@ def _sparsest(spectrum: Tensor, k: int) -> Tensor:
     return torch.from_numpy(z * (power >= smallest))
 
 
-def _analysis_step(low, high, k, spectrum, dual):
+def _analysis_step(low: Tensor, high: Tensor, k: int, spectrum: Tensor, dual: Tensor) -> Stepped:
     """z = H_k(Ax + u), x = proj_Γ(Aᵀ(z − u)), u ← u + Ax − z."""
     sparse = _sparsest(spectrum + dual, k)
     x = _synthesise(sparse - dual).clamp(low, high)
@@ -59,7 +66,7 @@ def _analysis_step(low, high, k, spectrum, dual):
     return x, distance, (spectrum, dual + gap)
 
 
-def _synthesis_step(low, high, k, x, dual):
+def _synthesis_step(low: Tensor, high: Tensor, k: int, x: Tensor, dual: Tensor) -> Stepped:
     """z = H_k(A(x − u)), x = proj_Γ(Aᵀz + u), u ← u + Aᵀz − x."""
     sparse = _synthesise(_sparsest(_analyse(x - dual), k))
     x = (sparse + dual).clamp(low, high)
@@ -67,7 +74,7 @@ def _synthesis_step(low, high, k, x, dual):
     return x, gap.norm(dim=1), (x, dual + gap)
 
 
-def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float,
+def _solve(y: Tensor, low: Tensor, high: Tensor, step: Step, first: First, tolerance: float,
            growth: float) -> Tensor:
     """Iterates on the frames whose gap is still above the tolerance. Shape: `[n, frame]`."""
     solved, where = y.clone(), (low < high).any(1).nonzero().flatten()
@@ -79,12 +86,14 @@ def _solve(y: Tensor, low: Tensor, high: Tensor, step, first, tolerance: float,
         solved[where], distance, state = step(low, high, k, *state)
         unmet = distance > tolerance
         if not unmet.all():
-            where, low, high, *state = (a[unmet] for a in (where, low, high, *state))
+            where, low, high = where[unmet], low[unmet], high[unmet]
+            state = state[0][unmet], state[1][unmet]
         k += 1 + int(growth * k)
     return solved
 
 
-def _side_by_side(solve, chunks) -> list[Tensor]:
+def _side_by_side(solve: Callable[[tuple[Tensor, ...]], Tensor],
+                  chunks: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
     """`solve` of every chunk, each on one thread: its operations are too short to be split."""
     threads = torch.get_num_threads()
     try:
@@ -94,8 +103,8 @@ def _side_by_side(solve, chunks) -> list[Tensor]:
         torch.set_num_threads(threads)  # the pool's threads set it for all that start later
 
 
-def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: float, step,
-            first) -> np.ndarray:
+def _declip(wave: ArrayLike, level: float, sample_rate: int, tolerance: float, growth: float,
+            step: Step, first: First) -> np.ndarray:
     wave, clipped = _clipped(wave, level)
     if not clipped.any():
         return wave
@@ -107,12 +116,13 @@ def _declip(wave, level: float, sample_rate: int, tolerance: float, growth: floa
     box = y, torch.minimum(y, beyond), torch.maximum(y, beyond)  # Γ lies between the last two
     chunks = zip(*((pad(a, (frame - hop, frame)).unfold(0, frame, hop) * window).split(CHUNK)
                    for a in box), strict=True)
-    frames = _side_by_side(lambda c: _solve(*c, step, first, tolerance * level, growth), chunks)
+    frames = _side_by_side(
+        lambda c: _solve(c[0], c[1], c[2], step, first, tolerance * level, growth), chunks)
     total = overlap_add(torch.cat(frames) * window / 1.5, hop).double().numpy()
     return _consistent(total[frame - hop:][:len(wave)], wave, clipped)
 
 
-def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
+def a_spade(wave: ArrayLike, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
             growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest analysis, kept at or above the clip level.
 
@@ -134,7 +144,7 @@ def a_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1
     return _declip(wave, level, sample_rate, tolerance, growth, _analysis_step, _analyse)
 
 
-def s_spade(wave, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
+def s_spade(wave: ArrayLike, level: float, sample_rate: int = 16000, tolerance: float = 0.1,
             growth: float = 0.0) -> np.ndarray:
     """Clipped samples from the signal with the sparsest synthesis, kept at or above the clip level.
 

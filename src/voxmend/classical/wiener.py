@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..dsp.stft import STFT
 
 
-def wiener_denoise(wave, noise_rms: float, sample_rate: int, smoothing: float = 0.94,
+def wiener_denoise(wave: ArrayLike, noise_rms: float, sample_rate: int, smoothing: float = 0.94,
                    floor_db: float = -15.0) -> np.ndarray:
     """Wiener filter for white noise of known level, with the decision-directed a-priori SNR.
 

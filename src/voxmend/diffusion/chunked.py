@@ -29,10 +29,11 @@ class ChunkedDenoiser(Wrapper):
 
     def __init__(self, denoiser: Denoiser, seconds: float = 10.0):
         super().__init__(denoiser)
-        if denoiser.receptive_field is None:
+        reach = denoiser.receptive_field
+        if reach is None:
             raise ValueError(f"{type(denoiser).__name__} has no finite receptive field: "
                              "denoise the signal in one piece")
-        self.halo = math.ceil(self.receptive_field / self.hop) * self.hop
+        self.halo = math.ceil(reach / self.hop) * self.hop
         self.chunk = max(1, round(seconds * self.sample_rate / self.hop)) * self.hop
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:

@@ -1,5 +1,7 @@
 """Denoisers: D(x, σ) ≈ E[x₀ | x₀ + σn = x], and the adapters that make one from a network."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -106,8 +108,12 @@ class EpsilonDenoiser(Denoiser):
     Source: Ho et al. 2020, eq. 4 and 15.
     """
 
-    def __init__(self, network, betas: Tensor, sample_rate: int = 16000, sigma_data: float = 0.1,
-                 condition=lambda step, beta: beta):
+    betas: Tensor
+    log_sigmas: Tensor
+
+    def __init__(self, network: Callable[..., Tensor], betas: Tensor, sample_rate: int = 16000,
+                 sigma_data: float = 0.1,
+                 condition: Callable[[Tensor, Tensor], Tensor] = lambda step, beta: beta):
         super().__init__()
         alpha_bar = torch.cumprod(1 - betas.double(), 0)
         self.network, self.condition = network, condition

@@ -28,8 +28,8 @@ def _variance(denoiser: Denoiser, sigma: Tensor, x: Tensor) -> Tensor:
     return sigma * denoiser.sigma_data**2 / (sigma + denoiser.sigma_data**2)
 
 
-def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor, sigma,
-                   loss) -> tuple[Tensor, Tensor]:
+def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor,
+                   sigma: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """D(x; σ) and the gradient with respect to x of Σ_items loss(D)."""
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
@@ -63,7 +63,7 @@ class Imputation:
             raise GuidanceError(f"imputation needs a projection, which {operator!r} lacks "
                                 "(`projects`); use Reconstruction")
 
-        def denoise(x, sigma):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             x0 = denoiser(x, sigma)
             variance = _variance(denoiser, sigma, x)
             weight = variance / (variance + operator.noise_std**2)
@@ -88,8 +88,8 @@ class Reconstruction:
     impute: bool = True
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        def denoise(x, sigma):
-            def loss(x0):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            def loss(x0: Tensor) -> Tensor:
                 residual = operator.residual(x0, y)
                 return (residual.square().flatten(1).sum(1) + 1e-12).sqrt().sum()
 
@@ -117,18 +117,19 @@ class MixtureLikelihood:
         if not operator.sums_sources:
             raise GuidanceError(f"the mixture likelihood needs a Mixture, not {operator!r}")
 
-        def denoise(x, sigma):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             return denoiser(x, sigma) + (y - x.sum(1, keepdim=True)) / x.shape[1]
 
         return denoise
 
 
-def conjugate_gradients(apply, b: Tensor, iterations: int = 50, tolerance: float = 1e-6) -> Tensor:
+def conjugate_gradients(apply: Callable[[Tensor], Tensor], b: Tensor, iterations: int = 50,
+                        tolerance: float = 1e-6) -> Tensor:
     """Solves apply(u) = b for a symmetric positive definite map, every batch item by itself.
 
     Shape: b `[B, …]` to the same. Source: Hestenes & Stiefel 1952.
     """
-    def dot(a, c):
+    def dot(a: Tensor, c: Tensor) -> Tensor:
         return (a * c).flatten(1).sum(1).view(-1, *(1,) * (b.ndim - 1))
 
     u, r = torch.zeros_like(b), b
@@ -150,7 +151,7 @@ def _linear_solve(operator: Operator, y: Tensor, x0: Tensor, variance: Tensor) -
     """Aᵀ(A r² Aᵀ + σ_y²)⁻¹(y − A x0), with a small ridge where the observation is exact."""
     ridge = operator.noise_std**2 + 1e-6 * float(variance.max())
 
-    def apply(u):
+    def apply(u: Tensor) -> Tensor:
         return operator.forward(variance * operator.adjoint(u, x0)) + ridge * u
 
     return operator.adjoint(conjugate_gradients(apply, y - operator.forward(x0)), x0)
@@ -173,7 +174,7 @@ class Proximal:
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         _require_linear(operator, "the proximal step")
 
-        def denoise(x, sigma):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             x0 = denoiser(x, sigma)
             variance = _variance(denoiser, sigma, x)
             return x0 + variance * _linear_solve(operator, y, x0, variance)
@@ -191,8 +192,8 @@ class PiGDM:
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         _require_linear(operator, "ΠGDM")
 
-        def denoise(x, sigma):
-            def loss(x0):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            def loss(x0: Tensor) -> Tensor:
                 pull = _linear_solve(operator, y, x0.detach(), _variance(denoiser, sigma, x))
                 return (pull * x0).sum()
 
@@ -226,7 +227,7 @@ class NoisyObservation:
             raise GuidanceError(f"NoisyObservation needs WhiteNoise alone, not {operator!r}; "
                                 "use Imputation")
 
-        def denoise(x, sigma):
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
             precision, known = sigma**-2, operator.noise_std**-2
             total = precision + known

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
 from .denoiser import broadcast
-from .samplers import Denoise
+from .samplers import Callback, Denoise, Noise
 
 Score = Callable[[Tensor, Tensor], Tensor]
 
@@ -77,7 +77,7 @@ class MixingSDE:
         mean, difference = self.variances(broadcast(t, x))
         return _weigh(mean.rsqrt(), difference.rsqrt(), x) / self.scale
 
-    def start(self, mixture: Tensor, noise=torch.randn_like) -> Tensor:
+    def start(self, mixture: Tensor, noise: Noise = torch.randn_like) -> Tensor:
         """x̄_T ~ N(s̄, Σ_T), which stands for x_T as long as the sources are unknown."""
         mean = (mixture / self.sources).expand(-1, self.sources, -1)
         return mean + self.spread(noise(mean), 1.0)
@@ -170,7 +170,8 @@ def time_grid(steps: int = 30, last: float = 0.03) -> Tensor:
 
 
 def predictor_corrector(process: MixingSDE, score: Score, mixture: Tensor, times: Tensor,
-                        r: float = 0.5, noise=torch.randn_like, callback=None) -> Tensor:
+                        r: float = 0.5, noise: Noise = torch.randn_like,
+                        callback: Callback | None = None) -> Tensor:
     """DiffSep's sampler: at each time an annealed Langevin step, then a reverse-diffusion step.
 
     x ← x + 2r² Σ_t score + 2r L_t z, then x ← x + (γ P̄ x + g² score)/N + g z/√N. It calls the

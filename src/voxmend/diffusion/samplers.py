@@ -18,9 +18,11 @@ from torch import Tensor
 from .denoiser import broadcast
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
+Noise = Callable[[Tensor], Tensor]
+Callback = Callable[[int, Tensor], object]
 
 
-def _levels(sigmas: Tensor, x: Tensor):
+def _levels(sigmas: Tensor, x: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Pairs of successive noise levels, each ready to broadcast over x."""
     levels = sigmas.to(device=x.device, dtype=x.dtype)
     if levels.ndim == 2:
@@ -28,7 +30,8 @@ def _levels(sigmas: Tensor, x: Tensor):
     return list(pairwise(levels))
 
 
-def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, callback=None):
+def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise = torch.randn_like,
+          callback: Callback | None = None) -> Tensor:
     """First-order steps of the probability-flow ODE, dx/dσ = (x − D(x, σ))/σ; equals DDIM (η = 0).
 
     Source: Karras et al. 2022, algorithm 1 without its second-order correction.
@@ -42,7 +45,8 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, c
     return x
 
 
-def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, callback=None):
+def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise = torch.randn_like,
+         callback: Callback | None = None) -> Tensor:
     """Second-order steps of the probability-flow ODE, two network calls each but the last.
 
     Source: Karras et al. 2022, algorithm 1.
@@ -61,18 +65,20 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, ca
     return x
 
 
-def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, callback=None):
+def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise = torch.randn_like,
+             callback: Callback | None = None) -> Tensor:
     """DPM-Solver++(2M): second order in log σ from the previous step's denoised signal.
 
     Source: Lu et al. 2022, "DPM-Solver++", algorithm 2 with α = 1.
     """
-    previous, width = None, None
+    previous: Tensor | None = None
+    width: Tensor | None = None
     for i, (sigma, lower) in enumerate(_levels(sigmas, x)):
         x0 = denoise(x, sigma)
         target = x0
         if lower.max() > 0:
             next_width = (sigma / lower).log()
-            if previous is not None:
+            if previous is not None and width is not None:
                 lead = broadcast(next_width / (2 * width), x)
                 target = x0 + lead * (x0 - previous)
             previous, width = x0, next_width
@@ -82,7 +88,8 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like
     return x
 
 
-def ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, noise=torch.randn_like, callback=None):
+def ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise = torch.randn_like,
+              callback: Callback | None = None) -> Tensor:
     """Ancestral sampling, which is DDPM's posterior sampling written in σ.
 
     x' = x0 + (σ'²/σ²)(x − x0) + σ'√(1 − σ'²/σ²) z. With the σ of a β schedule this is DDPM with

@@ -95,7 +95,7 @@ def _frame(octaves: int, bins_per_octave: int, length: int, dtype: torch.dtype,
     window /= np.sqrt(period * (window**2).sum(1, keepdims=True))
     weighted = 2 * window
     weighted[[0, -1]] = window[[0, -1]]
-    diagonal = np.bincount(index.ravel(), (weighted * window).ravel(), period)
-    diagonal = (diagonal + np.roll(diagonal[::-1], 1)) / 2  # at bins b and −b, as Re() averages
+    sums = np.bincount(index.ravel(), (weighted * window).ravel(), period)
+    diagonal = (sums + np.roll(sums[::-1], 1)) / 2  # at bins b and −b, as Re() averages
     return (torch.from_numpy(index).to(device), torch.from_numpy(window).to(device, dtype),
             torch.from_numpy(weighted / diagonal[index]).to(device, dtype))

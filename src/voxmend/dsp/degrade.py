@@ -40,8 +40,8 @@ def clip_level_for_sdr(wave: np.ndarray, sdr_db: float) -> float:
     if not 0 < sdr_db < np.inf:
         raise ValueError(f"no clip level gives {sdr_db:g} dB SDR: give more than 0 dB")
     allowed = norm * 10 ** (-sdr_db / 20)
-    def excess(level):
-        return np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed
+    def excess(level: float) -> float:
+        return float(np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed)
 
     return float(optimize.brentq(excess, 0.0, peak, xtol=1e-9 * peak))
 
@@ -116,7 +116,7 @@ def white_noise(wave: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
         raise ValueError(f"an SNR of {snr_db:g} dB: give one from -200 to 200")
     wave = np.asarray(wave)
     noise = np.random.default_rng(seed).standard_normal(wave.shape)
-    noise *= np.linalg.norm(wave) / max(np.linalg.norm(noise), 1e-30) * 10 ** (-snr_db / 20)
+    noise *= np.linalg.norm(wave) / max(float(np.linalg.norm(noise)), 1e-30) * 10 ** (-snr_db / 20)
     return (wave + noise).astype(wave.dtype)
 
 

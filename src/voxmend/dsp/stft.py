@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -69,14 +70,14 @@ def overlap_add(frames: Tensor, hop: int) -> Tensor:
     return total.flatten(-2)
 
 
-def hz_to_mel(hz):
+def hz_to_mel(hz: ArrayLike) -> np.ndarray:
     """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     hz = np.asarray(hz, dtype=np.float64)
     log_part = 15.0 + 27.0 * np.log(np.maximum(hz, 1000.0) / 1000.0) / np.log(6.4)
     return np.where(hz < 1000.0, hz * 3.0 / 200.0, log_part)
 
 
-def mel_to_hz(mel):
+def mel_to_hz(mel: ArrayLike) -> np.ndarray:
     """Inverse of `hz_to_mel`."""
     mel = np.asarray(mel, dtype=np.float64)
     log_part = 1000.0 * np.exp((np.maximum(mel, 15.0) - 15.0) * np.log(6.4) / 27.0)

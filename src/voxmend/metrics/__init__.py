@@ -10,22 +10,23 @@
 Clips are mono 1-D arrays; sets are lists of clips, of any number and lengths.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 
-class _Metrics(Mapping):
+class _Metrics(Mapping[str, Callable[..., Any]]):
     """Metrics by name; each is imported when it is first looked up."""
 
     def __init__(self, *names: str):
         self.names = names
 
-    def __getitem__(self, name: str):
+    def __getitem__(self, name: str) -> Callable[..., Any]:
         if name not in self.names:
             raise KeyError(f"no metric {name!r}; there are {', '.join(self.names)}")
         return getattr(import_module(f"{__name__}.{name}"), name)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
     def __len__(self) -> int:
@@ -48,7 +49,7 @@ COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
 
 def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:
     """Lines of a Markdown table of those columns that any row has; None becomes a dash."""
-    def cell(value, digits):
+    def cell(value: float | None, digits: int) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
 
     used = {key: column for key, column in columns.items() if any(key in row for row in rows)}

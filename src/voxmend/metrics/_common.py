@@ -3,16 +3,18 @@
 import os
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
+from numpy.typing import ArrayLike
 
 
 class WeightsError(ValueError):
     """Weights that are missing or do not fit: one line that names the file and says what to do."""
 
 
-def paired(estimate, reference) -> tuple[np.ndarray, np.ndarray]:
+def paired(estimate: ArrayLike, reference: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both signals in float64; raises ValueError unless they are 1-D and equally long."""
     estimate, reference = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
     if estimate.ndim != 1 or estimate.shape != reference.shape or not estimate.size:
@@ -21,19 +23,19 @@ def paired(estimate, reference) -> tuple[np.ndarray, np.ndarray]:
     return estimate, reference
 
 
-def mono_16k(wave, sample_rate: int, shortest: int) -> np.ndarray:
+def mono_16k(wave: ArrayLike, sample_rate: int, shortest: int) -> np.ndarray:
     """The signal in float64 at 16 kHz; raises ValueError unless 1-D and at least so long."""
     wave = np.asarray(wave, np.float64)
     if wave.ndim != 1:
         raise ValueError(f"a metric judges a mono signal, not {list(wave.shape)}")
     if sample_rate != 16000:
-        wave = soxr.resample(wave, sample_rate, 16000)
+        wave = np.asarray(soxr.resample(wave, sample_rate, 16000))
     if len(wave) < shortest:
         raise ValueError(f"this metric needs {shortest} samples at 16 kHz, not {len(wave)}")
     return wave
 
 
-def extra(package: str, name: str = "metrics"):
+def extra(package: str, name: str = "metrics") -> Any:
     """A package of the extra `name`; raises ImportError saying how to get it."""
     try:
         return import_module(package)
@@ -41,7 +43,8 @@ def extra(package: str, name: str = "metrics"):
         raise ImportError(f"{package} is missing: pip install 'voxmend[{name}]'") from None
 
 
-def pesq(estimate, reference, sample_rate: int, rate: int, mode: str) -> float:
+def pesq(estimate: ArrayLike, reference: ArrayLike, sample_rate: int, rate: int,
+         mode: str) -> float:
     """PESQ of signals brought to `rate` in the package's `mode`, nan where there is no utterance.
 
     Raises as `pesq_nb` and `pesq_wb` say.

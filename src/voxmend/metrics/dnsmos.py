@@ -3,9 +3,11 @@
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 from scipy.signal import get_window
 
 from ..dsp.stft import mel_basis
@@ -21,13 +23,13 @@ FIT = {"sig": (-0.08397278, 1.22083953, 0.0052439), "bak": (-0.13166888, 1.60915
 def _speechmos() -> Path:
     """Where the package speechmos keeps the models; it is not imported, for it imports librosa."""
     try:
-        return Path(distribution("speechmos").locate_file("speechmos/dnsmos_models"))
+        return Path(str(distribution("speechmos").locate_file("speechmos/dnsmos_models")))
     except PackageNotFoundError:
         return Path("speechmos/dnsmos_models")
 
 
 @lru_cache
-def _sessions(folder: Path):
+def _sessions(folder: Path) -> list[Any]:
     runtime = extra("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1  # the models are small; threads cost more than they save
@@ -51,7 +53,8 @@ def log_mel(segment: np.ndarray) -> np.ndarray:
     return ((np.maximum(decibels, -80) + 40) / 40).astype(np.float32)
 
 
-def dnsmos(estimate, sample_rate: int, models: str | Path | None = None) -> dict[str, float]:
+def dnsmos(estimate: ArrayLike, sample_rate: int,
+           models: str | Path | None = None) -> dict[str, float]:
     """Predicted mean opinion scores, about 1 to 5; higher is better.
 
     The mean over segments of 9.01 s that start every second; shorter clips are doubled until they

@@ -3,11 +3,12 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._common import extra, paired
 
 
-def estoi(estimate, reference, sample_rate: int) -> float:
+def estoi(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     """Correlation of short-time third-octave envelopes (ESTOI), about 0 to 1; higher is better.
 
     The mean over 384 ms segments of ⟨X̄, X̄̂⟩, band envelopes normalised over time, then over bands,

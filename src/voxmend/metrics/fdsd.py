@@ -1,11 +1,13 @@
 """Fréchet DeepSpeech distance."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ._common import WeightsError, find_weights, load_state_dict, mono_16k
@@ -28,7 +30,7 @@ class DeepSpeech2(nn.Module):
     Shape: spectrogram `[161, frames]` to features `[⌈frames/2⌉, hidden]`.
     """
 
-    def __init__(self, cell: type[nn.RNNBase], hidden: int, layers: int):
+    def __init__(self, cell: type[nn.LSTM | nn.GRU], hidden: int, layers: int):
         super().__init__()
         convolutions = nn.Sequential(
             nn.Conv2d(1, 32, (41, 11), (2, 2), (20, 5)), nn.BatchNorm2d(32), nn.Hardtanh(0, 20),
@@ -36,7 +38,8 @@ class DeepSpeech2(nn.Module):
         self.conv = nn.ModuleDict({"seq_module": convolutions})
         self.rnns = nn.ModuleList()
         for i in range(layers):
-            layer = {"rnn": cell(hidden if i else 32 * 41, hidden, bidirectional=True)}
+            layer: dict[str, nn.Module] = {
+                "rnn": cell(hidden if i else 32 * 41, hidden, bidirectional=True)}
             if i:
                 layer["batch_norm"] = nn.ModuleDict({"module": nn.BatchNorm1d(hidden)})
             self.rnns.append(nn.ModuleDict(layer))
@@ -46,8 +49,8 @@ class DeepSpeech2(nn.Module):
         x = x.flatten(1, 2)[0].T
         for i, layer in enumerate(self.rnns):
             if i:
-                x = layer["batch_norm"]["module"](x)
-            forwards, backwards = layer["rnn"](x)[0].chunk(2, dim=-1)
+                x = layer.get_submodule("batch_norm.module")(x)
+            forwards, backwards = layer.get_submodule("rnn")(x)[0].chunk(2, dim=-1)
             x = forwards + backwards
         return x
 
@@ -86,7 +89,8 @@ def log_spectrogram(wave: np.ndarray) -> Tensor:
     return (levels - levels.mean()) / (levels.std() + 1e-12)
 
 
-def fdsd(estimates, references, sample_rate: int, weights: str | Path | None = None) -> float:
+def fdsd(estimates: Sequence[ArrayLike], references: Sequence[ArrayLike], sample_rate: int,
+         weights: str | Path | None = None) -> float:
     """Fréchet distance of two sets of clips over DeepSpeech 2 features; lower is better.
 
     A clip's features are the mean over time of the last recurrent layer. (Bińkowski et al. 2020,

@@ -1,9 +1,10 @@
 """Fréchet distance of two sets of vectors."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def frechet_distance(a, b, weights=None) -> float:
+def frechet_distance(a: ArrayLike, b: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Squared Fréchet (2-Wasserstein) distance of the Gaussians fitted to two sets.
 
     d² = ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½), Σ unbiased. With centred rows A, B (Σ₁ = AᵀA,
@@ -30,7 +31,7 @@ def frechet_distance(a, b, weights=None) -> float:
     means = [(share * x).sum(0) for share, x in zip(shares, (a, b), strict=True)]
     shift = means[0] - means[1]
     # R of A = QR has the same AᵀA in at most D rows
-    a, b = (np.linalg.qr(np.sqrt(share / (1 - (share**2).sum())) * (x - mean), mode="r")
+    a, b = (np.asarray(np.linalg.qr(np.sqrt(share / (1 - (share**2).sum())) * (x - mean), "r"))
             for share, x, mean in zip(shares, (a, b), means, strict=True))
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(max(0.0, shift @ shift + (a**2).sum() + (b**2).sum() - 2 * cross))

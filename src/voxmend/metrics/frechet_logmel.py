@@ -1,7 +1,10 @@
 """Distance of two sets of clips by their log-mel-spectrograms."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..operators import Mel
 from ._common import mono_16k
@@ -20,7 +23,8 @@ def log_mel_frames(wave: np.ndarray) -> np.ndarray:
     return np.concatenate([mel[1:], np.diff(mel, axis=0)], axis=1)
 
 
-def frechet_logmel(estimates, references, sample_rate: int) -> float:
+def frechet_logmel(estimates: Sequence[ArrayLike], references: Sequence[ArrayLike],
+                   sample_rate: int) -> float:
     """Fréchet distance of two sets of clips over all their log-mel frames; lower is better.
 
     It needs no weights and is *not* FDSD: it sees timbre and its change from frame to frame, no
@@ -32,7 +36,7 @@ def frechet_logmel(estimates, references, sample_rate: int) -> float:
 
     Raises ValueError for clips that are not 1-D or shorter than 32 ms, and for empty sets.
     """
-    def frames(clips):
+    def frames(clips: Sequence[ArrayLike]) -> np.ndarray:
         rows = [log_mel_frames(mono_16k(c, sample_rate, shortest=512)) for c in clips]
         return np.concatenate(rows or [np.empty((0, 160))])
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from ._common import paired
 
@@ -12,7 +13,7 @@ def _power(wave: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     return np.abs(np.fft.rfft(frames)) ** 2
 
 
-def lsd(estimate, reference, sample_rate: int) -> float:
+def lsd(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     """RMS difference of two log10 power spectra, averaged over frames; lower is better.
 
     LSD = meanₙ √(meanₖ log10(|S|²/(|Ŝ|² + 10⁻⁹) + 10⁻⁹)²) over rectangular frames of 46.4 ms

@@ -5,7 +5,8 @@ import numpy as np
 from ._common import extra
 
 
-def neighbour_distances(queries, points=None, k: int = 1) -> np.ndarray:
+def neighbour_distances(queries: np.ndarray, points: np.ndarray | None = None,
+                        k: int = 1) -> np.ndarray:
     """Euclidean distance of each query to its k-th nearest point, or else to its k-th other query.
 
     Shape: `[N, D]`, `[M, D]` to `[N]`. Raises ValueError where there are too few.
@@ -19,7 +20,7 @@ def neighbour_distances(queries, points=None, k: int = 1) -> np.ndarray:
     return nearest.fit(points).kneighbors(queries)[0][:, -1]
 
 
-def precision_recall(generated, real, k: int = 3) -> tuple[float, float]:
+def precision_recall(generated: np.ndarray, real: np.ndarray, k: int = 3) -> tuple[float, float]:
     """Shares of the generated vectors among the real ones, and of real ones among the generated.
 
     A vector is among a set if it is as near to one of the set as that one's k-th neighbour there.
@@ -33,7 +34,8 @@ def precision_recall(generated, real, k: int = 3) -> tuple[float, float]:
     return float(precision), float(recall)
 
 
-def copy_ratio(generated, training, held_out=None) -> float:
+def copy_ratio(generated: np.ndarray, training: np.ndarray,
+               held_out: np.ndarray | None = None) -> float:
     """How far the generated vectors are from the training set, as a multiple of held-out ones.
 
     The median distance to the nearest training vector, over that of the held-out vectors: 0 for
@@ -45,11 +47,12 @@ def copy_ratio(generated, training, held_out=None) -> float:
 
     Shape: `[N, D]`, `[M, D]`, `[K, D]` to a float.
     """
-    far = np.median(neighbour_distances(held_out, training))
+    far = np.median(neighbour_distances(training) if held_out is None
+                    else neighbour_distances(held_out, training))
     return float(np.median(neighbour_distances(generated, training)) / far)
 
 
-def spread_ratio(generated, held_out) -> float:
+def spread_ratio(generated: np.ndarray, held_out: np.ndarray) -> float:
     """How far generated vectors are from each other, as a multiple of held-out ones.
 
     The ratio of the median distances to the nearest other one of the set, of which 0 tells of

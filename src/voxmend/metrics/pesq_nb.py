@@ -1,9 +1,11 @@
 """Narrow-band perceptual evaluation of speech quality."""
 
+from numpy.typing import ArrayLike
+
 from ._common import pesq
 
 
-def pesq_nb(estimate, reference, sample_rate: int) -> float:
+def pesq_nb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     """Predicted mean opinion score (MOS-LQO), 1.02 to 4.55; higher is better.
 
     ITU-T P.862 (2001) with the mapping of P.862.1 at 8 kHz, to which other rates are resampled;

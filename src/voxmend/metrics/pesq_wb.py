@@ -1,9 +1,11 @@
 """Wide-band perceptual evaluation of speech quality."""
 
+from numpy.typing import ArrayLike
+
 from ._common import pesq
 
 
-def pesq_wb(estimate, reference, sample_rate: int) -> float:
+def pesq_wb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     """Predicted mean opinion score (MOS-LQO), 1.04 to 4.64; higher is better.
 
     ITU-T P.862.2 (2007) at 16 kHz, to which other rates are resampled; computed by pesq.

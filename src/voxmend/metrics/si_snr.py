@@ -1,11 +1,12 @@
 """Scale-invariant signal-to-noise ratio."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._common import paired
 
 
-def si_snr(estimate, reference, sample_rate: int | None = None) -> float:
+def si_snr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = None) -> float:
     """Energy of the estimate along the reference over the energy of the rest; higher is better.
 
     SI-SNR = 10 log10(‖αs‖² / ‖ŝ − αs‖²), α = ⟨ŝ, s⟩/‖s‖², both signals without their means.
@@ -22,9 +23,9 @@ def si_snr(estimate, reference, sample_rate: int | None = None) -> float:
     >>> round(si_snr([3.0, 1.0, -3.0, -1.0], [1.0, 0.0, -1.0, 0.0]), 2)  # 10 log10(18 / 2)
     9.54
     """
-    estimate, reference = paired(estimate, reference)
-    estimate, reference = estimate - estimate.mean(), reference - reference.mean()
+    found, wanted = paired(estimate, reference)
+    found, wanted = found - found.mean(), wanted - wanted.mean()
     with np.errstate(divide="ignore", invalid="ignore"):
-        target = reference * (estimate @ reference / (reference @ reference))
-        residual = estimate - target
+        target = wanted * (found @ wanted / (wanted @ wanted))
+        residual = found - target
         return float(10 * np.log10((target @ target) / (residual @ residual)))

@@ -7,7 +7,7 @@ import numpy as np
 from .si_snr import si_snr
 
 
-def best_order(estimates, references) -> tuple[int, ...]:
+def best_order(estimates: np.ndarray, references: np.ndarray) -> tuple[int, ...]:
     """The order of the estimates with the highest sum of SI-SNR. Shape: `[K, T]`, `[K, T]`."""
     pairs = np.array([[si_snr(e, r) for e in estimates] for r in references])
     pairs = np.nan_to_num(pairs, nan=-200.0, posinf=200.0, neginf=-200.0)
@@ -15,7 +15,8 @@ def best_order(estimates, references) -> tuple[int, ...]:
     return max(permutations(voices), key=lambda order: pairs[voices, order].sum())
 
 
-def swap_rate(estimates, references, sample_rate: int, seconds: float = 0.5) -> float:
+def swap_rate(estimates: np.ndarray, references: np.ndarray, sample_rate: int,
+              seconds: float = 0.5) -> float:
     """Share of frames whose best order of the voices differs from the whole clip's; 0 is best.
 
     An order is the best when its sum of SI-SNR is the highest. Frames where a reference is more

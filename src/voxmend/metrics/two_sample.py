@@ -5,7 +5,7 @@ import numpy as np
 from ._common import extra
 
 
-def two_sample_accuracy(generated, real, seed: int = 0) -> float:
+def two_sample_accuracy(generated: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
     """Accuracy on unseen vectors of a classifier that learns to tell two sets apart.
 
     A support vector machine with a Gaussian kernel on standardised vectors, in five-fold cross

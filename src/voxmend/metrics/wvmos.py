@@ -2,13 +2,17 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from ._common import WeightsError, extra, find_weights, load_state_dict, mono_16k
 
 DEFAULT = Path("~/.cache/wv_mos/wv_mos.ckpt")  # where the package wvmos keeps it
 
 
-def build(**config):
+def build(**config: Any) -> Any:
     """wav2vec 2.0 and a head of two layers, with random weights and without any download.
 
     Args:
@@ -24,7 +28,7 @@ def build(**config):
 
 
 @lru_cache
-def load(path: Path, **config):
+def load(path: Path, **config: Any) -> Any:
     """The model of a checkpoint whose keys begin with `model.`, as `build`; raises WeightsError."""
     model = build(**config)
     state = {key.removeprefix("model."): value for key, value in load_state_dict(path).items()}
@@ -36,7 +40,7 @@ def load(path: Path, **config):
     return model
 
 
-def predict(model, wave) -> float:
+def predict(model: Any, wave: np.ndarray) -> float:
     """The score of a clip at 16 kHz, brought to mean 0 and variance 1. Shape: `[T]`."""
     import torch
 
@@ -45,7 +49,8 @@ def predict(model, wave) -> float:
         return model["dense"](model["encoder"](x[None]).last_hidden_state).mean().item()
 
 
-def wvmos(estimate, sample_rate: int, weights: str | Path | None = None) -> dict[str, float]:
+def wvmos(estimate: ArrayLike, sample_rate: int,
+          weights: str | Path | None = None) -> dict[str, float]:
     """Predicted mean opinion score, about 1 to 5; higher is better.
 
     The mean over frames of a two-layer head on wav2vec2-base, both tuned on listening tests; the

@@ -9,7 +9,7 @@ separation". The letters N, L, B, H, Sc, P, X and R are those of its table I. Te
 `[batch, frames, channels]`, so the paper's 1×1 convolutions are linear layers.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ class ChannelNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.eps = eps
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """The signal without its mean, at unit variance."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         return self.standardise(x) * self.weight + self.bias
@@ -83,7 +87,7 @@ class Depthwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         frames, x = x.shape[1], pad(x, self.padding)
-        out = self.bias
+        out: Tensor = self.bias
         for i, tap in enumerate(self.weight):
             start = i * self.dilation
             out = torch.addcmul(out, tap, x[:, start:start + frames])
@@ -119,8 +123,47 @@ def decoder(filters: int, length: int) -> nn.Linear:
     return layer
 
 
+class TasNet(nn.Module):
+    """What Conv-TasNet and what is made of its parts share.
+
+    Args: those of `ConvTasNet`.
+    """
+
+    def __init__(self, N: int = 512, L: int = 16, B: int = 128, H: int = 512, Sc: int = 128,
+                 P: int = 3, X: int = 8, R: int = 3, sources: int = 2, mask: str = "sigmoid",
+                 causal: bool = False):
+        super().__init__()
+        if L % 2 or mask not in MASKS:
+            raise ValueError(f"Conv-TasNet needs an even L and a mask of {', '.join(MASKS)}, "
+                             f"not {L} and {mask!r}")
+        self.hop, self.sources, self.mask = L // 2, sources, MASKS[mask]
+        self.encoder = nn.Linear(L, N, bias=False)
+        self.decoder = decoder(N, L)
+        self.enter = nn.Sequential(_norm(N, causal), nn.Linear(N, B))
+        # The last residual leads nowhere; the paper's count of parameters has it.
+        self.blocks = nn.ModuleList(Block(B, H, Sc, P, 2**(i % X), causal) for i in range(R * X))
+        self.leave = nn.Sequential(nn.PReLU(), nn.Linear(Sc, sources * N))
+
+    def _frames(self, x: Tensor) -> Tensor:
+        """Frames of L samples, hop apart, with every sample in two of them.
+
+        Shape: `[B, C, T]` to `[B, C, frames, L]`.
+        """
+        around = (self.hop, self.hop + -x.shape[-1] % self.hop)
+        return pad(x, around).unfold(-1, 2 * self.hop, self.hop)
+
+    def _masked(self, encoded: Tensor, skips: Tensor) -> Tensor:
+        """Frames of the voices that masks leave. Shape: `[batch, sources, frames, L]`."""
+        masks = self.mask(self.leave(skips)).unflatten(-1, (self.sources, -1))
+        return self.decoder(masks * encoded.unsqueeze(2)).transpose(1, 2)
+
+    def _signal(self, frames: Tensor, length: int) -> Tensor:
+        """Overlap-add, the way back. Shape: `[B, C, frames, L]` to `[B, C, length]`."""
+        return overlap_add(frames, self.hop)[..., self.hop:self.hop + length]
+
+
 @register
-class ConvTasNet(nn.Module):
+class ConvTasNet(TasNet):
     """Conv-TasNet; by default the best one of table II, which is for 8 kHz.
 
     The output scales with the input, because the mask does not depend on the input's level.
@@ -146,43 +189,12 @@ class ConvTasNet(nn.Module):
     PRESETS: ClassVar[Presets] = {
         "paper": {}, "small": {"N": 256, "L": 32, "B": 96, "H": 224, "Sc": 96, "R": 2}}
 
-    def __init__(self, N: int = 512, L: int = 16, B: int = 128, H: int = 512, Sc: int = 128,
-                 P: int = 3, X: int = 8, R: int = 3, sources: int = 2, mask: str = "sigmoid",
-                 causal: bool = False):
-        super().__init__()
-        if L % 2 or mask not in MASKS:
-            raise ValueError(f"Conv-TasNet needs an even L and a mask of {', '.join(MASKS)}, "
-                             f"not {L} and {mask!r}")
-        self.hop, self.sources, self.mask = L // 2, sources, MASKS[mask]
-        self.encoder = nn.Linear(L, N, bias=False)
-        self.decoder = decoder(N, L)
-        self.enter = nn.Sequential(_norm(N, causal), nn.Linear(N, B))
-        # The last residual leads nowhere; the paper's count of parameters has it.
-        self.blocks = nn.ModuleList(Block(B, H, Sc, P, 2**(i % X), causal) for i in range(R * X))
-        self.leave = nn.Sequential(nn.PReLU(), nn.Linear(Sc, sources * N))
-
     def forward(self, mixture: Tensor) -> Tensor:
         (frames,) = self._frames(mixture).unbind(1)
         encoded = self.encoder(frames)
-        h, skips = self.enter(encoded), 0
+        h = self.enter(encoded)
+        skips: Any = 0  # then a tensor
         for block in self.blocks:
             residual, skip = block(h)
             h, skips = h + residual, skips + skip
         return self._signal(self._masked(encoded, skips), mixture.shape[-1])
-
-    def _frames(self, x: Tensor) -> Tensor:
-        """Frames of L samples, hop apart, with every sample in two of them.
-
-        Shape: `[B, C, T]` to `[B, C, frames, L]`.
-        """
-        around = (self.hop, self.hop + -x.shape[-1] % self.hop)
-        return pad(x, around).unfold(-1, 2 * self.hop, self.hop)
-
-    def _masked(self, encoded: Tensor, skips: Tensor) -> Tensor:
-        """Frames of the voices that masks leave. Shape: `[batch, sources, frames, L]`."""
-        masks = self.mask(self.leave(skips)).unflatten(-1, (self.sources, -1))
-        return self.decoder(masks * encoded.unsqueeze(2)).transpose(1, 2)
-
-    def _signal(self, frames: Tensor, length: int) -> Tensor:
-        """Overlap-add, the way back. Shape: `[B, C, frames, L]` to `[B, C, length]`."""
-        return overlap_add(frames, self.hop)[..., self.hop:self.hop + length]

@@ -12,7 +12,7 @@ Sources: Iashchenko et al. 2023, "UnDiff", §4.4; Moliner et al. 2022, "Solving 
 problems with a diffusion model", §3.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -103,9 +103,10 @@ class CQTUNet(nn.Module):
         self.inject = nn.ModuleList(conv(2, a, (1, 1)) for a in widths[:-1])
         self.middle = Block(widths[-1], widths[-1], layers)
         self.up = nn.ModuleList(Block(2 * b, a, layers) for a, b in zip(outer, widths, strict=True))
-        self.leave = nn.ModuleList(conv(a, 2, (1, 1)) for a in outer)
-        for layer in self.leave:
+        leave = [conv(a, 2, (1, 1)) for a in outer]
+        for layer in leave:
             nn.init.zeros_(layer.weight)
+        self.leave = nn.ModuleList(leave)
 
     def forward(self, x: Tensor, beta: Tensor) -> Tensor:
         c = self.cqt.forward(x.squeeze(1))
@@ -127,7 +128,8 @@ class CQTUNet(nn.Module):
                 h = (h + self.inject[level - 1](parts)) / 2**0.5
             h = block(h, embedding)
             skips.append(h)
-        h, out = self.middle(h, embedding), 0
+        h = self.middle(h, embedding)
+        out: Any = 0  # then a tensor
         for level in reversed(range(len(self.up))):
             h = self.up[level](torch.cat([h, skips.pop()], 1), embedding)
             out = out + self.leave[level](h)

@@ -97,8 +97,8 @@ class DiffWave(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_normal_(module.weight)
-        nn.init.zeros_(self.output_projection.weight)
-        nn.init.zeros_(self.output_projection.bias)
+        for parameter in self.output_projection.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, beta: Tensor) -> Tensor:
         h = self.input_projection(x).relu()

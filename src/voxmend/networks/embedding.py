@@ -12,6 +12,8 @@ class RandomFourierFeatures(nn.Module):
     Shape: `[N]` to `[N, 2 · frequencies]`.
     """
 
+    gaussian: Tensor
+
     def __init__(self, frequencies: int):
         super().__init__()
         self.register_buffer("gaussian", torch.randn(1, frequencies))
@@ -27,7 +29,9 @@ class FourierFeatures(nn.Module):
     Shape: `[N]` to `[N, 64]`.
     """
 
-    def __init__(self):
+    frequencies: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-1.5, 1, 32),
                              persistent=False)
@@ -43,7 +47,7 @@ class NoiseEmbedding(nn.Module):
     Shape: `[B]`, β of the diffusion step, to `[B, 512]`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.rff = RandomFourierFeatures(64)
         self.proj1, self.proj2 = nn.Linear(128, 512), nn.Linear(512, 512)

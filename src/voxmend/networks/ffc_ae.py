@@ -8,7 +8,7 @@ the whole frequency axis of their frame, through a pointwise convolution of its 
 Nothing mixes distant frames, so the reach in time is finite.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -144,7 +144,8 @@ class FFCAE(nn.Module):
 
     def forward(self, x: Tensor, beta: Tensor) -> Tensor:
         length = max(x.shape[-1], self.n_fft)  # the reflection at the ends needs n_fft / 2
-        frames = dict(n_fft=self.n_fft, hop_length=self.stft_hop, window=self.window)
+        frames: dict[str, Any] = {"n_fft": self.n_fft, "hop_length": self.stft_hop,
+                                  "window": self.window}
         spectrum = torch.stft(pad(x.squeeze(1), (0, length - x.shape[-1])), **frames,
                               pad_mode="reflect", return_complex=True)
         bins, count = spectrum.shape[1:]

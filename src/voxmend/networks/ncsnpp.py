@@ -14,8 +14,9 @@ equations", appendix H (NCSN++); Scheibler et al. 2023 (DiffSep), section 4.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +45,9 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
 
 
-def _initialised(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def _initialised(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
     nn.init.xavier_uniform_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(cast("Tensor", layer.bias))
     return layer
 
 
@@ -84,7 +85,7 @@ class Block(nn.Module):
     """
 
     def __init__(self, entering: int, leaving: int, embedding: int, attends: bool = False,
-                 resample=None):
+                 resample: Callable[[Tensor], Tensor] | None = None):
         super().__init__()
         self.norm1, self.conv1 = _norm(entering), _conv(entering, leaving, 3)
         self.time = _initialised(nn.Linear(embedding, leaving))
@@ -135,6 +136,8 @@ class Fourier(nn.Module):
 
     Shape: `[B]` to `[B, 2 · frequencies]`.
     """
+
+    frequencies: Tensor
 
     def __init__(self, frequencies: int):
         super().__init__()
@@ -187,7 +190,7 @@ class UNet(nn.Module):
         x = 2 * x - 1  # the release takes its input to lie in 0…1
         h = self.enter(x)
         skips = [h]
-        for level in self.down:
+        for level in cast("Iterable[Down]", self.down):
             for block in level.blocks:
                 h = block(h, embedding)
                 skips.append(h)
@@ -197,13 +200,13 @@ class UNet(nn.Module):
                 skips.append(h)
         for block in self.middle:
             h = block(h, embedding)
-        out = 0
-        for level in self.up:
-            for block in level.blocks:
+        out: Any = 0  # then a tensor
+        for rise in cast("Iterable[Up]", self.up):
+            for block in rise.blocks:
                 h = block(torch.cat([h, skips.pop()], dim=1), embedding)
-            out = out + level.signal(silu(level.norm(h)))
-            if not level.last:
-                out, h = double(out), level.grow(h, embedding)
+            out = out + rise.signal(silu(rise.norm(h)))
+            if not rise.last:
+                out, h = double(out), rise.grow(h, embedding)
         return self.leave(out / t[:, None, None, None])
 
 
@@ -224,6 +227,8 @@ class NCSNpp(nn.Module):
 
     Shape: x_t and the mixture, stacked, `[B, K + 1, T]`, and t `[B]` to the score `[B, K, T]`.
     """
+
+    window: Tensor
 
     PRESETS: ClassVar[Presets] = {
         "paper": {}, "half": {"channels": 64}, "small": {"channels": 16, "blocks": 1}}

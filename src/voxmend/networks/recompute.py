@@ -1,11 +1,13 @@
 """Memory for time, where a guidance takes gradients through a deep network."""
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(layer: nn.Module, *inputs):
+def recomputed(layer: nn.Module, *inputs: Tensor) -> Any:
     """`layer(*inputs)`, of which gradients keep the inputs alone in evaluation mode.
 
     The backward pass computes the rest again: a third more time and, for UnDiff's networks at their

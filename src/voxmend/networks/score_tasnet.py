@@ -11,19 +11,19 @@ with.
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from scipy.linalg import helmert
 from torch import Tensor, nn
 
 from . import Presets, register
-from .conv_tasnet import ConvTasNet, decoder
+from .conv_tasnet import ConvTasNet, TasNet, decoder
 from .embedding import FourierFeatures
 
 
 @register
-class ScoreTasNet(ConvTasNet):
+class ScoreTasNet(TasNet):
     """A Conv-TasNet told noisy differences and their noise level.
 
     Args: those of `ConvTasNet`.
@@ -37,7 +37,7 @@ class ScoreTasNet(ConvTasNet):
     PRESETS: ClassVar[Presets] = {"diffsep": ConvTasNet.PRESETS["small"]}
 
     def __init__(self, N: int = 512, L: int = 16, B: int = 128, Sc: int = 128, sources: int = 2,
-                 **config):
+                 **config: Any):
         super().__init__(N=N, L=L, B=B, Sc=Sc, sources=sources, **config)
         self.inputs = sources
         basis = math.sqrt(sources) * torch.from_numpy(helmert(sources)).float()
@@ -57,7 +57,8 @@ class ScoreTasNet(ConvTasNet):
         *noisy, mixture = self._frames(x).unbind(1)
         encoded, told = self.encoder(mixture), self.differences(torch.cat(noisy, dim=-1))
         embedding = self.embed(self.features(noise)).unsqueeze(1)
-        h, skips = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=-1)), 0
+        h = self.enter(encoded) + self.tell(torch.cat([told, told * encoded], dim=-1))
+        skips: Any = 0  # then a tensor
         for block, modulate in zip(self.blocks, self.modulate, strict=True):
             gain, shift = modulate(embedding).chunk(2, dim=-1)
             residual, skip = block(h * (1 + gain) + shift)

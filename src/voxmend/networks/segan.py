@@ -8,7 +8,7 @@ Pascual, Bonafonte & Serrà 2017, "SEGAN: Speech enhancement generative adversar
 latent that the paper joins to the narrowest layer is left out: the generator is a plain function.
 """
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,18 +60,19 @@ class SEGAN(nn.Module):
         self._start()
 
     @torch.no_grad()
-    def _start(self):
+    def _start(self) -> None:
         """Weights with which every layer keeps the level of its input, and tanh x comes out.
 
         The first four channels carry ± the even and ± the odd samples past all else, since
         PReLU(x) − PReLU(−x) = (1 + slope) x.
         """
-        for layer in (*self.encoder, *self.decoder):
+        layers = cast("list[nn.Conv1d | nn.ConvTranspose1d]", [*self.encoder, *self.decoder])
+        for layer in layers:
             overlap = KERNEL / (1 if isinstance(layer, nn.Conv1d) else layer.stride[0])
             deviation = (2 / (1 + SLOPE**2) / (layer.in_channels * overlap)) ** 0.5
             nn.init.normal_(layer.weight, std=deviation)
-            nn.init.zeros_(layer.bias)
-        first, last = self.encoder[0].weight, self.decoder[-1].weight
+            cast("Tensor", layer.bias).zero_()
+        first, last = layers[0].weight, layers[-1].weight
         first[:4] = 0
         last[:] = 0
         for k, (odd, sign) in enumerate(((0, 1), (0, -1), (1, 1), (1, -1))):

@@ -26,8 +26,8 @@ ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
 def _zero(layer: nn.Module) -> nn.Module:
     """A layer, or the last of several, that starts from zeros."""
     last = layer[-1] if isinstance(layer, nn.Sequential) else layer
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
     return layer
 
 
@@ -118,8 +118,11 @@ class Resample(nn.Module):
         return self.conv(interpolate(x, scale_factor=2, mode="nearest") if self.up else x)
 
 
-class Stage(nn.Sequential):
+class Stage(nn.ModuleList):
     """Layers in turn, of which blocks are told the time."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__(layers)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         for layer in self:
@@ -178,8 +181,8 @@ class DDPMUNet(nn.Module):
         self.down = nn.ModuleList([Stage(nn.Conv2d(2, channels, 3, padding=1))])
         skips, width, bottom = [channels], channels, len(widths) - 1
 
-        def stage(entering, leaving, level):
-            layers = [Block(entering, leaving, embedding, parts)]
+        def stage(entering: int, leaving: int, level: int) -> list[nn.Module]:
+            layers: list[nn.Module] = [Block(entering, leaving, embedding, parts)]
             return layers + [Attention(leaving, parts)] * (2**level in attention)
 
         for level, leaving in enumerate(widths):

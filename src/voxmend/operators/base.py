@@ -1,17 +1,19 @@
 """The contract of a degradation, y = A(x)."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 
-def by_channel(function, y: Tensor, *masks: Tensor) -> Tensor:
+def by_channel(function: Callable[..., np.ndarray], y: Tensor, *masks: Tensor) -> Tensor:
     """Applies a numpy function to every channel of y and of masks that broadcast to it.
 
     Shape: `[B, C, …]` to `[B, C, T]`.
     """
-    flat = [y.detach().double(), *(mask.expand(y.shape) for mask in masks)]
-    flat = [tensor.cpu().flatten(0, 1).numpy() for tensor in flat]
+    signals = [y.detach().double(), *(mask.expand(y.shape) for mask in masks)]
+    flat = [tensor.cpu().flatten(0, 1).numpy() for tensor in signals]
     out = np.stack([np.asarray(function(*channel)) for channel in zip(*flat, strict=True)])
     return torch.from_numpy(out).to(y).unflatten(0, y.shape[:2])
 

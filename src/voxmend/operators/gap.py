@@ -1,5 +1,7 @@
 """Missing samples."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -24,7 +26,7 @@ class Gap(Operator):
         self.present, self.sample_rate = present.bool(), sample_rate
 
     @classmethod
-    def between(cls, gaps, length: int, sample_rate: int) -> "Gap":
+    def between(cls, gaps: Iterable[tuple[float, float]], length: int, sample_rate: int) -> "Gap":
         """From gaps in seconds, `[(start, end), …]`, for a signal of `length` samples."""
         present = torch.ones(length, dtype=torch.bool)
         for start, end in gaps:

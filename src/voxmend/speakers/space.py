@@ -29,6 +29,13 @@ class VoiceSpace(nn.Module):
         lengths: of the parts, `[parts]`; 0 for one whose length is free.
     """
 
+    mean: Tensor
+    scale: Tensor
+    axes: Tensor
+    variances: Tensor
+    sex_shift: Tensor
+    lengths: Tensor
+
     def __init__(self, parts: tuple[int, ...]):
         super().__init__()
         self.parts, dim = tuple(parts), sum(parts)
