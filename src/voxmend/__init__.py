@@ -2,6 +2,22 @@
 
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import operators as operators
+    from . import restore as restore
+    from .diffusion import guidance as guidance
+    from .diffusion import samplers as samplers
+    from .diffusion import schedules as schedules
+    from .diffusion.denoiser import Denoiser as Denoiser
+    from .models.hub import load_prior as load_prior
+    from .restore.damage import Damage as Damage
+    from .restore.damage import analyse as analyse
+    from .restore.restorer import Restorer as Restorer
+    from .restore.tasks import TASKS as TASKS
+    from .restore.tasks import Task as Task
+    from .systems import undiff as undiff
 
 __version__ = version("voxmend")
 
@@ -14,7 +30,7 @@ _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore
 __all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604, whose keys are names
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOMES:

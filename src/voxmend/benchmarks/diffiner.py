@@ -38,7 +38,7 @@ def by_diffsep(seed: int, device: str) -> tuple[Enhance, nn.Module]:
     path = find_weights("enhance", "diffsep")
     model = diffsep.load_model(path, device, "enhance")
     suited = hub.read_card(path).get("sampling", {})
-    separate = partial(diffsep.separate, model, seed=seed, **suited)
+    separate: Callable[..., np.ndarray] = partial(diffsep.separate, model, seed=seed, **suited)
     return lambda example: separate(example.damaged)[0], model.network
 
 
@@ -71,7 +71,7 @@ class Rows:
 
     def front(self, label: str, method: Enhance, network: nn.Module | None) -> dict:
         """The row of a front end."""
-        def enhance(example):
+        def enhance(example: Example) -> np.ndarray:
             self.made[id(example)] = np.asarray(method(example), np.float32)
             return self.made[id(example)]
 
@@ -80,9 +80,10 @@ class Rows:
     def refined(self, label: str, refiners: dict[str, Refiner]) -> Iterator[dict]:
         """A row for every way to refine what the last front end made."""
         for name, refiner in refiners.items():
-            yield self.row(f"{label} + {name}",
-                           lambda e, refiner=refiner: refiner(e.damaged, self.made[id(e)], RATE),
-                           refiner.prior)
+            def method(e: Example, refiner: Refiner = refiner) -> np.ndarray:
+                return refiner(e.damaged, self.made[id(e)], RATE)
+
+            yield self.row(f"{label} + {name}", method, refiner.prior)
 
     def ideal(self, refiners: dict[str, Refiner]) -> Iterator[dict]:
         self.made = {id(example): example.clean for example in self.examples}

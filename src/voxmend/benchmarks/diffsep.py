@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -30,10 +31,11 @@ from . import scoring
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
-SAMPLINGS = {"predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
-             "both polarities, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2}} | {
-    f"ancestral, {calls} calls": {"sampler": "ancestral", "steps": calls}
-    for calls in (2, 5, 10, 20, 30)}
+SAMPLINGS: dict[str, dict[str, Any]] = {
+    "predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
+    "both polarities, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2},
+    **{f"ancestral, {calls} calls": {"sampler": "ancestral", "steps": calls}
+       for calls in (2, 5, 10, 20, 30)}}
 SNRS = (0, 5, 10)
 
 
@@ -102,18 +104,18 @@ class Comparison:
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
-        separator = separator and hub.find_prior(str(separator))
-        files = [*paths, *([separator] if separator else [])]
+        supervised = hub.find_prior(str(separator)) if separator else None
+        files = [*paths, *([supervised] if supervised else [])]
         cards = [hub.read_card(file) for file in files]
         for file, card in zip(files, cards, strict=True):
             if (count := card.get("process", card).get("sources", 2)) != 2:
                 raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
         rates = [card.get("sample_rate", RATE) for card in cards]
-        self.rate, self.separator_rate = min([RATE, *rates]), rates[-1] if separator else None
+        self.rate, self.separator_rate = min([RATE, *rates]), [RATE, *rates][-1]
         self.hashes = dict(zip(labels(files), map(hub.file_hash, files), strict=True))
         self.models = {label: diffsep.load_model(path, device, task)
                        for label, path in zip(self.hashes, paths, strict=False)}
-        self.separator = separator and conv_tasnet.load_separator(separator, device)
+        self.separator = conv_tasnet.load_separator(supervised, device) if supervised else None
         self.judges = Judges("dnsmos")
         self.seed, self.device, self.progress = seed, device, progress
 
@@ -153,7 +155,8 @@ class Comparison:
             notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
         return self._run("denoise", examples, count, (), notes, save)
 
-    def _run(self, case, examples, clips, steps, notes, save) -> dict:
+    def _run(self, case: str, examples: dict[str, list[Example]], clips: int,
+             steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None]) -> dict:
         if self.rate < RATE:
             notes.append(f"Scored at {self.rate} Hz, the lowest rate of the models: every method "
                          "hears the recording at a rate of its own, and what it makes of it is "
@@ -170,7 +173,8 @@ class Comparison:
         for label, method, network in self._methods(case, steps):
             yield measure(examples, method, label, network, self.progress, self._score)
 
-    def _methods(self, case, steps) -> Iterator[tuple[str, Callable, nn.Module | None]]:
+    def _methods(self, case: str,
+                 steps: tuple[int, ...]) -> Iterator[tuple[str, Callable, nn.Module | None]]:
         """As `restoration.methods`, but estimates are at the common rate."""
         for label, method, network in methods(case, self.prior, self.seed, steps, self.device):
             yield "noisy" if label == "input" else label, self._brought(method), network

@@ -38,7 +38,7 @@ def through_channel(crop: np.ndarray, generator: np.random.Generator) -> np.ndar
 
 def in_noise(corpus: Corpus) -> Callable:
     """`(crop, generator) -> crop` in some noise of a corpus."""
-    def change(crop, generator):
+    def change(crop: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         noise = draw_noise(corpus, len(crop), generator)
         return (crop + rms(crop) * 10 ** (-SNR_DB / 20) * noise).astype(np.float32)
     return change
@@ -50,13 +50,13 @@ def split_rows(files: list[Path], root: Path, embeds: dict[str, Callable], chang
 
     `change` is what becomes of a crop before, `(crop, generator) -> crop`.
     """
-    rows = [{"encoder": name} for name in embeds]
+    rows: list[dict] = [{"encoder": name} for name in embeds]
     for seconds in SECONDS:
         generator = np.random.default_rng(seed)
         crops, names = [], []
         for file in files:
             wave = audio.load(file, RATE).mean(0)
-            pieces = spread(cut(wave, seconds * RATE), CROPS)
+            pieces = spread(list(cut(wave, seconds * RATE)), CROPS)
             crops += [change(piece, generator) for piece in pieces]
             names += [speaker(file.relative_to(root))] * len(pieces)
         for row, embed in zip(rows, embeds.values(), strict=True):
@@ -81,10 +81,10 @@ def run(data: Path, encoders: Sequence[str], noise: Path | None = None, clips: i
     loaded = [load_encoder(name, device) for name in encoders]
     embeds = {"mean log-mel": mean_log_mel} | {e.name: e.embed for e in loaded}
     folders = [data / part for part in ("val", "test") if (data / part).is_dir()] or [data]
-    result = {"version": __version__, "machine": machine(), "seed": seed, "device": device,
+    result: dict = {"version": __version__, "machine": machine(), "seed": seed, "device": device,
               "encoders": {e.name: e.hash for e in loaded}, "cases": {}}
     with TemporaryDirectory() as cache:
-        changes = {"as recorded": lambda crop, generator: crop,
+        changes: dict[str, Callable] = {"as recorded": lambda crop, generator: crop,
                    "each through another channel": through_channel}
         if noise is not None:
             corpus = Corpus(measured_folder(noise), Path(cache), RATE)

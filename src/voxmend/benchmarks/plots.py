@@ -97,7 +97,7 @@ def curves(cases: dict[str, list[dict]], path: Path) -> None:
     _save(figure, path)
 
 
-def _save(figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with audio.atomic_path(path, overwrite=True) as partial:
         figure.savefig(partial, dpi=110, format="png")
 

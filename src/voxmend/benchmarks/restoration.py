@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .. import __version__, audio, classical
+from ..diffusion.denoiser import Denoiser
 from ..dsp import degrade
 from ..metrics import table
 from ..models import hub
@@ -167,15 +168,15 @@ CASES = {
 }
 
 
-def methods(name: str, prior: nn.Module, seed: int, steps: tuple[int, ...],
+def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
             device: str) -> Iterator[tuple[str, Callable, nn.Module | None]]:
     """What a case compares: a label, `(example) -> estimate`, and the network that is called."""
     case = CASES[name]
 
-    def restorer(task, count=None):
+    def restorer(task: str, count: int | None = None) -> Restorer:
         return Restorer(task, prior, count, seed, device=device)
 
-    def ours(count):
+    def ours(count: int) -> Callable[[Example], np.ndarray]:
         mender = restorer(case.task, count)
         return lambda e: mender(e.damaged, RATE, e.damage)
 
@@ -193,7 +194,7 @@ def methods(name: str, prior: nn.Module, seed: int, steps: tuple[int, ...],
         yield f"ours, {count} step{plural}{mark}", ours(count), prior
 
 
-def run_case(name: str, clips: list[np.ndarray], prior: nn.Module, seed: int,
+def run_case(name: str, clips: list[np.ndarray], prior: Denoiser, seed: int,
              steps: tuple[int, ...], device: str, progress: bool) -> Iterator[dict]:
     """The rows of one case."""
     examples = (mixtures(clips) if name == "separate"

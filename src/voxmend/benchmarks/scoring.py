@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,10 +59,10 @@ def score(example: Example, estimate: np.ndarray, rate: int = RATE) -> dict[str,
             **{name: float(METRICS[name](estimate, clean, rate)) for name in others}}
 
 
-def mean(values) -> float | None:
+def mean(values: Iterable[float]) -> float | None:
     """Mean of those that have a meaning, as the SI-SNR of an empty gap has none; or None."""
-    values = [v for v in values if np.isfinite(v)]
-    return round(float(np.mean(values)), 4) if values else None
+    finite = [v for v in values if np.isfinite(v)]
+    return round(float(np.mean(finite)), 4) if finite else None
 
 
 def check_metrics() -> None:
@@ -72,7 +72,8 @@ def check_metrics() -> None:
         metric(wave, wave, RATE)
 
 
-def available(metrics, names, trial) -> tuple[dict[str, Callable], list[str]]:
+def available(metrics: Mapping[str, Callable], names: Iterable[str],
+              trial: Callable[[Callable], object]) -> tuple[dict[str, Callable], list[str]]:
     """Those metrics that pass a trial, and notes on what the others lack."""
     found, notes = {}, []
     for name in names:

@@ -43,7 +43,7 @@ def run(files: Sequence[Path], steps: int = 500, iterations: int = 1000, seed: i
     runs = [("speakemb", schedule) for schedule in get_args(Schedule)] + [("voxmend", "cosine")]
     cases = [(some, min(count, len(some)), *way) for some in sets for count in COUNTS
              for way in runs]
-    result = {"version": __version__, "machine": machine(), "steps": steps, "seed": seed,
+    result: dict = {"version": __version__, "machine": machine(), "steps": steps, "seed": seed,
               "iterations": iterations, "encoders": {s.dim: s.encoder for s in sets}, "rows": []}
     for some, count, method, schedule in tqdm(cases, desc="table", disable=not progress):
         chosen = np.random.default_rng(seed).permutation(len(some))[:count]

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from .. import __version__, audio, metrics
+from ..diffusion.denoiser import Denoiser
 from ..metrics import DISTRIBUTION
 from ..metrics.swap_rate import best_order
 from ..models import hub
@@ -29,7 +30,7 @@ from .restoration import CASES, measured_folder, mixtures, one_speaker
 from .scoring import RATE, Example, Judges, counted_calls, fill, labels, mean, measure, rms
 
 # title, columns and rows of the paper's tables, most of them on VCTK
-PAPER = {
+PAPER: dict[str, tuple[str, tuple[str, ...], dict[str, tuple[float | None, ...]]]] = {
     "generate": ("Table 1: unconditional generation", ("wvmos", "fdsd"), {
         "ground truth": (4.57, 0.9), "FFC-AE": (4.06, 15.3), "DiffWave": (3.84, 7.0),
         "CQT-UNet": (2.29, 12.37), "AudioLDM": (1.81, 22.5), "DiffWave, original": (3.12, 7.0),
@@ -112,14 +113,14 @@ class Tables:
         if len(self.clips) < 2:
             raise ValueError(f"{data}: too few clips; mixtures need two")
         paths = [hub.find_prior(prior) for prior in priors]
-        separator = separator and hub.find_prior(str(separator))
-        for path in [*paths, *([separator] if separator else [])]:
+        supervised = hub.find_prior(str(separator)) if separator else None
+        for path in [*paths, *([supervised] if supervised else [])]:
             if (rate := hub.read_card(path).get("sample_rate", RATE)) != RATE:
                 raise hub.PriorError(f"{path}: works at {rate} Hz, but the tables are at {RATE} Hz")
         self.hashes = dict(zip(labels(paths), map(hub.file_hash, paths), strict=True))
         self.priors = {label: hub.load_prior(str(path), device)
-                       for label, path in zip(self.hashes, paths, strict=True)}
-        self.separator = separator and load_separator(separator, device)
+                       for label, path in zip(self.hashes, paths, strict=False)}
+        self.separator = load_separator(supervised, device) if supervised else None
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
         whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
@@ -128,7 +129,7 @@ class Tables:
             DISTRIBUTION, DISTRIBUTION, lambda m: m([whisper] * 2, [whisper] * 2, RATE))
         self.notes = self.opinions.notes + no_distance
 
-    def restorers(self, task: str):
+    def restorers(self, task: str) -> Iterator[tuple[str, Denoiser, Restorer]]:
         """Label, prior and Restorer of every prior in every mode."""
         for label, prior in self.priors.items():
             if self.exact:
@@ -144,7 +145,7 @@ class Tables:
 
     def row(self, examples: list[Example], label: str, method: Callable,
             network: nn.Module | None = None) -> dict:
-        def score(example, estimate):
+        def score(example: Example, estimate: np.ndarray) -> dict[str, float]:
             return {**scoring.score(example, estimate), **self.opinions(estimate)}
 
         return measure(examples, method, label, network, self.progress, score)
@@ -154,7 +155,7 @@ class Tables:
         case, apart = CASES[name], name == "separate"
         examples = (mixtures(self.clips) if apart
                     else [case.make(clip, i) for i, clip in enumerate(self.clips)])
-        methods = {"ground truth": lambda e: e.clean}
+        methods: dict[str, Callable] = {"ground truth": lambda e: e.clean}
         if apart:
             methods["mixture"] = lambda e: np.stack([e.damaged] * 2)
         elif name != "vocode":
@@ -162,9 +163,8 @@ class Tables:
         methods |= case.baselines
         for label, method in methods.items():
             yield self.row(examples, label, method)
-        if apart and self.separator:
-            yield self.row(examples, "Conv-TasNet", lambda e: separate(self.separator, e.damaged),
-                           self.separator)
+        if apart and (network := self.separator):
+            yield self.row(examples, "Conv-TasNet", lambda e: separate(network, e.damaged), network)
         for label, prior, mender in self.restorers(case.task):
             yield self.row(examples, label,
                            lambda e, mender=mender: mender(e.damaged, RATE, e.damage), prior)
@@ -176,7 +176,8 @@ class Tables:
         """
         seconds, noise = len(self.clips[0]) / RATE, np.random.default_rng(self.seed)
 
-        def row(label, draw, network=None):
+        def row(label: str, draw: Callable[[int], np.ndarray],
+                network: nn.Module | None = None) -> dict:
             with counted_calls(network) as calls:
                 waves = [draw(i) for i in tqdm(range(len(self.clips)), desc=label, unit="clip",
                                                leave=False, disable=not self.progress)]
@@ -189,7 +190,10 @@ class Tables:
         yield row("ground truth", lambda i: self.clips[i])
         yield row("Gaussian noise", lambda i: 0.1 * noise.normal(size=len(self.clips[0])))
         for label, prior, restorer in self.restorers("generate"):
-            yield row(label, lambda i, restorer=restorer: restorer.generate(seconds, i)[0], prior)
+            def draw(number: int, restorer: Restorer = restorer) -> np.ndarray:
+                return restorer.generate(seconds, number)[0]
+
+            yield row(label, draw, prior)
 
     def figure(self, path: Path) -> None:
         """Figure 1: the first mixture, its voices, and what the first prior makes of it."""
@@ -219,9 +223,10 @@ def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: str | N
     if "generate" in tables:
         notes += ["Fréchet distances of few clips are too high: compare them with the ground "
                   "truth's."]
-    result = {"version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
-              "machine": scoring.machine(), "notes": notes + shared.notes, "priors": shared.hashes,
-              "tables": {}}
+    result: dict = {
+        "version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
+        "machine": scoring.machine(), "notes": notes + shared.notes, "priors": shared.hashes,
+        "tables": {}}
     fill(result["tables"],
          {name: shared.generation() if name == "generate" else shared.restoration(name)
           for name in PAPER if name in tables}, lambda: save(result))

@@ -1,7 +1,8 @@
 """The verbs that take recordings apart: voices, and speech from noise."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -17,6 +18,10 @@ from .options import (
     load_restorer,
     load_separator,
 )
+
+if TYPE_CHECKING:
+    from ..restore.restorer import Restorer
+    from ..systems.separator import Separator
 
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
 
@@ -45,6 +50,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
     """
     from . import files
 
+    separator: Restorer | Separator
     if method in ("diffsep", "conv-tasnet"):
         separator = load_separator("separate", method, weights, sampler, common)
         if speakers not in (None, separator.sources):
@@ -59,7 +65,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
             raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
                              "--sampler, which belong to diffsep and conv-tasnet")
         separator = load_restorer("separate", common, method, speakers=speakers)
-    items = [(source, outdir)]
+    items: Iterable[tuple[Path, Path]] = [(source, outdir)]
     if source.is_dir():
         items = files.unfinished(source, outdir, common.overwrite, speakers)
     return files.each(source, items, lambda file, folder: files.separate_file(
@@ -123,7 +129,7 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
         raise ValueError(f"{enhanced}: name two recordings or two folders")
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
 
-    def work(file, out):
+    def work(file: Path, out: Path) -> None:
         other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
         files.refine_file(file, other, out, refiner, common.overwrite)
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -114,7 +115,7 @@ def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
     return 2 if failed else 0
 
 
-def check_told(reader, rms: float, told: Damage) -> None:
+def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
     """Raises AudioError for damage that a recording of this RMS cannot have."""
     seconds = reader.frames / reader.sample_rate
     late = [start for start, _ in told.gaps if start >= seconds]
@@ -129,18 +130,19 @@ def check_told(reader, rms: float, told: Damage) -> None:
                                f"recording of RMS {rms:.2g}, speech included")
 
 
-def find(reader, restorer_finds: tuple[str, ...], told: dict) -> Damage:
+def find(reader: audio.Recording, restorer_finds: tuple[str, ...], told: dict) -> Damage:
     """The damage of a recording: what was told, and what was found of the rest."""
     damage = analyse(reader.blocks(), reader.sample_rate)
     check_told(reader, damage.rms, Damage(**told))
     damage = replace(damage, **told)
     for name in ("clip_level", "cutoff", "gaps", "noise"):
         if name not in restorer_finds:
-            damage = replace(damage, **{name: () if name == "gaps" else None})
+            nothing: dict[str, Any] = {name: () if name == "gaps" else None}
+            damage = replace(damage, **nothing)
     return damage
 
 
-def report(name, damage: Damage, rate: int) -> None:
+def report(name: str | Path, damage: Damage, rate: int) -> None:
     """Prints what was found, one line per damage."""
     lines = damage.describe()
     if damage.rms == 0:
@@ -153,7 +155,7 @@ def report(name, damage: Damage, rate: int) -> None:
 
 def examine(source: Path, finds: tuple[str, ...]) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
-    def work(file):
+    def work(file: Path) -> None:
         reader = audio.Reader(file)
         report(file, find(reader, finds, {}), reader.sample_rate)
 
@@ -161,7 +163,7 @@ def examine(source: Path, finds: tuple[str, ...]) -> int:
     return each(source, [(file,) for file in found], work)
 
 
-def choose_subtype(reader, target: Path, damage: Damage) -> str | None:
+def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str | None:
     """The input's sample encoding, but float for a mended clip in a wav, whose peaks may pass 1."""
     if damage.clip_level and target.suffix.lower() == ".wav":
         return "FLOAT"

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from types import FrameType
 
 import tyro
 
@@ -23,7 +24,7 @@ HOME = Page(
 VERBS = HOME.verbs
 
 
-def _terminate(signum, frame):
+def _terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from ..restore.restorer import Restorer
+    from ..systems.separator import Separator
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
@@ -185,15 +189,17 @@ def parse_number(name: str, text: str, low: float, high: float) -> float:
 def parse_gaps(text: str) -> tuple[tuple[float, float], ...]:
     """The gaps of --gaps START-END,... in seconds."""
     try:
-        gaps = tuple(tuple(float(t) for t in part.split("-")) for part in text.split(","))
-        if all(len(gap) == 2 and 0 <= gap[0] < gap[1] < float("inf") for gap in gaps):
+        edges = (map(float, part.split("-")) for part in text.split(","))
+        gaps = tuple((start, end) for start, end in edges)
+        if all(0 <= start < end < float("inf") for start, end in gaps):
             return gaps
     except ValueError:
         pass
     raise ValueError(f"--gaps {text}: give auto or START-END in seconds, as in 1.25-1.3,4-4.05")
 
 
-def load_restorer(task: str, common: Common, method: str = "voxmend", **options):
+def load_restorer(task: str, common: Common, method: str = "voxmend",
+                  **options: Any) -> "Restorer":
     """The Restorer of a task, by a method of its own or a paper's."""
     from ..restore.restorer import Restorer
     from ..restore.tasks import TASKS
@@ -209,7 +215,7 @@ def load_restorer(task: str, common: Common, method: str = "voxmend", **options)
 
 
 def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
-                   common: Running):
+                   common: Running) -> "Separator":
     """The network trained for a task, to separate or to enhance, as the options say."""
     from ..systems import separator
 

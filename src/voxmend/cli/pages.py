@@ -97,7 +97,7 @@ class _Paper(io.StringIO):
         self.terminal = terminal
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]  # an attribute in typeshed alone
         return self.terminal.encoding
 
     def isatty(self) -> bool:

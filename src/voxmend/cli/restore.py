@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -22,7 +22,7 @@ from .options import (
 
 
 def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
-          **told) -> int:
+          **told: Any) -> int:
     from . import files
 
     if common.plot and source.is_dir():
@@ -90,7 +90,7 @@ def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int
         target: Where the result goes.
         gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
     """
-    told = {} if gaps == "auto" else {"gaps": parse_gaps(gaps)}
+    told: dict[str, Any] = {} if gaps == "auto" else {"gaps": parse_gaps(gaps)}
     return _mend("inpaint", source, target, common, **told)
 
 
@@ -104,7 +104,7 @@ def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> in
         target: Where the result goes.
         noise: RMS of the noise as a share of full scale; auto measures it in the pauses.
     """
-    told = {} if noise == "auto" else {"noise": parse_number("noise", noise, 0, 1)}
+    told: dict[str, Any] = {} if noise == "auto" else {"noise": parse_number("noise", noise, 0, 1)}
     return _mend("denoise", source, target, common, **told)
 
 

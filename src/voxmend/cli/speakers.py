@@ -3,12 +3,16 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from .options import Count, File, check_least, check_seed
 from .pages import Page
+
+if TYPE_CHECKING:
+    from ..speakers.embeddings import Embeddings as Found
+    from ..speakers.voices import Voices
 
 Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
 Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
@@ -40,7 +44,7 @@ class Drawn:
         if self.npy:
             _check_free(self.npy, ".npy", self.overwrite)
 
-    def write(self, found) -> None:
+    def write(self, found: "Found") -> None:
         """Writes embeddings, and the first alone where that is asked for."""
         import numpy as np
 
@@ -145,7 +149,7 @@ def train(source: Embeddings, out: Annotated[Path, arg(name="out", aliases=["-o"
     return 0
 
 
-def _tell_start(model) -> None:
+def _tell_start(model: "Voices") -> None:
     from ..speakers.voices import LEFT
 
     if model.left > LEFT:

@@ -138,7 +138,7 @@ def info(name: Annotated[str | None, Positional,
         size = path.stat().st_size / 1e6
         print(f"\n{path.stem}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
         rate = card.get("sample_rate", 16000)
-        print(f"  {macs.cost(card.get('network'), card.get('config', {}), rate)}")
+        print(f"  {macs.cost(card.get('network', ''), card.get('config', {}), rate)}")
         for key, value in card.items():
             print(f"  {key.replace('_', ' ')}: {value}")
     if not name:

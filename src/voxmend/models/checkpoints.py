@@ -6,6 +6,7 @@ configurations, say) is replaced by placeholders.
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 from zipfile import is_zipfile
 
 import torch
@@ -19,15 +20,15 @@ class CheckpointError(ValueError):
 class _Placeholder:
     """Stands for an object of a class that is not known here; forgets what it is given."""
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: object) -> Any:
         # Items may be put into what was a dict's subclass; torch accepts them for few types.
         return super().__new__(cls) if args else OrderedDict()
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         pass
 
 
-def read_checkpoint(path: Path):
+def read_checkpoint(path: Path) -> Any:
     """What `torch.save` wrote to a file, with placeholders for foreign objects.
 
     Raises OSError if the file cannot be opened, else CheckpointError.

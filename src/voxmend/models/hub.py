@@ -165,6 +165,7 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     card = read_card(path)
     prediction = card.get("prediction")
     if prediction not in PRIORS:
-        raise PriorError(f"{path}: {OTHERS.get(prediction, f'predicts {prediction}, no prior')}")
+        other = OTHERS.get(str(prediction), f"predicts {prediction}, no prior")
+        raise PriorError(f"{path}: {other}")
     with fitting(path):
         return PRIORS[prediction](load_network(path, card, device), card).eval().to(device)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ def _undiff_state(path: Path, checkpoint: dict, ema: bool) -> tuple[str, dict[st
     prefix = key.removesuffix(telling)
     state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
     if ema:
-        averages = next(iter(checkpoint.get("ema_params", [])), [])
+        averages: list = next(iter(checkpoint.get("ema_params", [])), [])
         state |= _averaged(path, averages, [k for k in state if not k.endswith(BUFFERS)])
     for theirs, ours in names.items():
         state = {k.replace(theirs, ours): t for k, t in state.items()}
@@ -92,7 +93,7 @@ def _averaged(path: Path, averages: list, parameters: list[str]) -> dict[str, Te
 
 def _undiff_config(name: str, state: dict[str, Tensor]) -> dict:
     """A network's size, read off its weights' names and shapes, and for the rest as published."""
-    def count(stack):
+    def count(stack: str) -> int:
         return 1 + max(int(n) for n in re.findall(rf"^{stack}\.(\d+)\.", "\n".join(state),
                                                 re.MULTILINE))
 
@@ -141,7 +142,7 @@ def _network_of(path: Path, name: str, state: dict[str, Tensor], read_config: Ca
 
 
 def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = False,
-                  **config) -> dict:
+                  **config: Any) -> dict:
     """Writes a prior from a checkpoint of UnDiff's DiffWave or FFC-AE, and returns its card.
 
     The weights stay in float32. UnDiff fixes the schedule (200 steps, β linear from 1e-4 to 0.02)
@@ -207,7 +208,7 @@ def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], boo
 
 
 def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: bool = False,
-                   **config) -> dict:
+                   **config: Any) -> dict:
     """Writes a model from a checkpoint of DiffSep, with its averaged weights, and returns its card.
 
     Args:
@@ -245,7 +246,7 @@ def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: boo
 
 def _speechbrain_config(name: str, state: dict[str, Tensor]) -> dict:
     """An encoder's size, read off its weights' shapes."""
-    def shape(layer):
+    def shape(layer: str) -> torch.Size:
         return state[f"{layer}.weight"].shape
 
     if name == "XVector":
@@ -301,7 +302,7 @@ def _diffiner_config(state: dict[str, Tensor]) -> dict:
             "scale_shift": len(told) == 2 * widths[0]}
 
 
-def import_diffiner(path: Path, out: Path, overwrite: bool = False, **config) -> dict:
+def import_diffiner(path: Path, out: Path, overwrite: bool = False, **config: Any) -> dict:
     """Writes a prior of spectra from a checkpoint of Diffiner's U-Net, and returns its card.
 
     The schedule is the release's (4000 steps, β linear from 2.5e-5 to 0.005), as are its spectra:

@@ -1,6 +1,8 @@
 """What a network costs: multiply-accumulates per second of audio."""
 
+from collections.abc import Callable
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,10 +22,11 @@ class _ShapesOnly(TorchFunctionMode):
     there: some functions, and drawing weights.
     """
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
         if function is torch.istft:
             spectrum = args[0]
-            return spectrum.real.new_empty(*spectrum.shape[:-2], kwargs["length"])
+            return spectrum.real.new_empty(*spectrum.shape[:-2], (kwargs or {})["length"])
         if function in KEEP_SHAPE:
             return args[0]
         if getattr(function, "__module__", None) == "torch.nn.init":
@@ -48,8 +51,8 @@ def macs_per_second(network: nn.Module, sample_rate: int = 16000, seconds: float
 def macs_per_call(network: nn.Module, length: int) -> float:
     """Multiply-accumulates of one call on a signal of so many samples."""
     takes = len(signature(network.forward).parameters)
-    shape = (network.shape(length) if hasattr(network, "shape")
-             else (getattr(network, "inputs", 1), length))
+    told: Callable[[int], tuple[int, ...]] | None = getattr(network, "shape", None)
+    shape = told(length) if told else (getattr(network, "inputs", 1), length)
     x = torch.empty(1, *shape, device="meta")
     with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
         network(*(x, torch.empty(1, device="meta"))[:takes])
@@ -61,8 +64,9 @@ def cost(network: str, config: dict, sample_rate: int = 16000) -> str:
     with torch.device("meta"), _ShapesOnly():
         built = hub.build_network(network, config).eval()
     millions = sum(p.numel() for p in built.parameters()) / 1e6
-    if hasattr(built, "embedding_size"):
-        mega = macs_per_call(built, built.embedding_size) / 1e6
+    size: int | None = getattr(built, "embedding_size", None)
+    if size is not None:
+        mega = macs_per_call(built, size) / 1e6
         return f"{millions:.2f} M parameters, {mega:.3g} MMAC per embedding and call"
     giga = macs_per_second(built, sample_rate) / 1e9
     return f"{millions:.2f} M parameters, {giga:.3g} GMAC per second of audio and call"

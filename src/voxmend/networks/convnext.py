@@ -39,7 +39,7 @@ class Block(nn.Module):
         self.modulate = nn.Linear(embedding, 2 * channels) if embedding else None
         self.expand = nn.Linear(channels, expansion * channels)
         self.contract = nn.Linear(expansion * channels, channels)
-        if embedding:
+        if self.modulate is not None:
             nn.init.zeros_(self.modulate.weight)
             nn.init.zeros_(self.modulate.bias)
         self.scale = nn.Parameter(torch.full((channels,), 0.1))

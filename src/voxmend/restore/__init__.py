@@ -2,12 +2,16 @@
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class _Room(ModuleType):
     """A package by whose name its function is called, too."""
 
-    def __call__(self, *args, **options):
+    def __call__(self, *args: Any, **options: Any) -> "np.ndarray":
         from .restorer import restore
 
         return restore(*args, **options)

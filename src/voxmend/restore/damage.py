@@ -12,9 +12,11 @@ The pass collects four things; everything reported is read off them afterwards.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 HIGHEST_CUTOFF = 6500.0  # Hz; a cut above it is what lossy codecs do, and hardly heard
 LOWEST_POWER = -130  # dB, of the first column of `Statistics.counts`
@@ -63,7 +65,7 @@ class Damage:
         return lines
 
 
-def decibel(amplitude):
+def decibel(amplitude: ArrayLike) -> Any:
     """20 log₁₀ |a|, limited to −200 dB."""
     return 20 * np.log10(np.maximum(np.abs(amplitude), 1e-10))
 
@@ -150,7 +152,7 @@ class Statistics:
         self.amplitudes = np.zeros((2, self.AMPLITUDES), np.int64)
         self.counts = np.zeros((self.LEVELS, len(self.frequencies), self.POWERS), np.int32)
         self.gaps: list[tuple[float, float, bool]] = []
-        self.energy = self.samples = 0
+        self.energy, self.samples = 0.0, 0
 
     def update(self, view: np.ndarray, offset: int, start: int, end: int) -> None:
         """Takes in what a view owns. Shape: view `[C, n]`."""
@@ -164,7 +166,7 @@ class Statistics:
         silent = self._find_gaps(np.abs(view).max(0), offset, start, end)
         self._count_frames(view, silent, start - offset, end - offset)
 
-    def _find_gaps(self, peak, offset, start, end):
+    def _find_gaps(self, peak: np.ndarray, offset: int, start: int, end: int) -> np.ndarray:
         """Remembers the gaps that begin in start…end; flags the samples of all digital silence."""
         rate = self.sample_rate
         rms = np.sqrt(np.mean(peak**2))
@@ -183,10 +185,10 @@ class Statistics:
             hard = exact and any(edge_is_cut(side, 4 * step, rate) for side in (left, right))
             inside = len(left) and len(right) and last - first <= rate
             if inside and (sure or hard) and start <= first + offset < end:
-                self.gaps.append(((first + offset) / rate, (last + offset) / rate, sure))
+                self.gaps.append(((first + offset) / rate, (last + offset) / rate, bool(sure)))
         return silent
 
-    def _count_frames(self, view, silent, first, last):
+    def _count_frames(self, view: np.ndarray, silent: np.ndarray, first: int, last: int) -> None:
         size = len(self.window)
         last = min(last + size - self.hop, view.shape[-1])
         if last - first < size:

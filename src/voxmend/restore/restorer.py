@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,8 @@ class Restorer:
         self.seed, self.draws = seed, draws
         self.sample_rate = prior.sample_rate
 
-    def __call__(self, wave: np.ndarray, sample_rate: int, damage: Damage | None = None):
+    def __call__(self, wave: np.ndarray, sample_rate: int,
+                 damage: Damage | None = None) -> np.ndarray:
         """Mends a whole recording in memory; estimates the damage if it is not told.
 
         Shape: `[T]` or `[C, T]` float to the same, or to `[K, T]` or `[K, C, T]` by a task with K
@@ -85,11 +87,11 @@ class Restorer:
             return mended[:, 0] if wave.ndim == 1 else mended
         return mended[0] if wave.ndim == 1 else mended
 
-    def outputs(self, reader) -> int:
+    def outputs(self, reader: audio.Recording) -> int:
         """Channels of the mean; with several draws as many more, the uncertainty, follow them."""
         return reader.channels * (self.task.sources or 1)
 
-    def output_rate(self, reader) -> int:
+    def output_rate(self, reader: audio.Recording) -> int:
         """Hz: the recording's own rate, but at least the prior's if the task raises it."""
         lowest = self.sample_rate if self.task.raises_rate else 0
         return max(reader.sample_rate, lowest)
@@ -110,7 +112,8 @@ class Restorer:
                 "guidance": repr(task.guidance), "prior": weights and weights.stem,
                 "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device)}
 
-    def stream(self, reader, damage: Damage | None = None, progress=None) -> Iterator[np.ndarray]:
+    def stream(self, reader: audio.Recording, damage: Damage | None = None,
+               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
@@ -123,12 +126,12 @@ class Restorer:
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
-        def silence(chunk, start):
+        def silence(chunk: np.ndarray, start: int) -> np.ndarray:
             outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
             blank = np.zeros((outputs, chunk.shape[1]), np.float32)
             return audio.resample(blank, rate, out_rate)
 
-        def mend(chunk, start):
+        def mend(chunk: np.ndarray, start: int) -> np.ndarray:
             scale = self.prior.sigma_data / speech
             draws = self._mend(chunk, start, damage, scale, rate, out_rate)
             if sources:  # each draw may have its sources in another order
@@ -192,10 +195,10 @@ class Restorer:
             return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
         scale = self.prior.sigma_data / rms
 
-        def vocode(chunk, start):
+        def vocode(chunk: np.ndarray, start: int) -> np.ndarray:
             y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
-            draws = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
-            draws = draws.cpu().numpy() / scale
+            drawn = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
+            draws = drawn.cpu().numpy() / scale
             return np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
 
         return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
@@ -206,7 +209,8 @@ class Restorer:
         blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
         return self.draw(blank, None, 0, number)[0].cpu().numpy()
 
-    def _return(self, mended, chunk, low, rate, out_rate):
+    def _return(self, mended: np.ndarray, chunk: np.ndarray, low: np.ndarray | None, rate: int,
+                out_rate: int) -> np.ndarray:
         """From the prior's rate to the output's.
 
         With `low`, what was mended, the recording's band above the prior's is kept.
@@ -255,17 +259,19 @@ class Restorer:
         task = self.task
         if first is None:
             first = y if operator is None else operator.start(y)
-        noisy = isinstance(task.guidance, NoisyObservation)
-        if noisy and operator is not None and task.guidance.serves(operator):
+        guidance = task.guidance
+        if (isinstance(guidance, NoisyObservation) and operator is not None
+                and guidance.serves(operator)):
             task = replace(task, sigma_max=10 * operator.noise_std,
                            sigma_min=1.5 * operator.noise_std)
         sigmas = task.levels(task, self.prior)
         noise = NoiseStream([self.seed + (number << 32)] * len(first), start,
                             shared=task.sources is None)
-        guessed = operator and task.start == "guess" and self.draws == 1
+        guessed = task.start == "guess" and self.draws == 1
+        blank = operator.blank if operator is not None and guessed else None
 
-        def fresh(like):
-            return operator.blank(noise(like)) if guessed else noise(like)
+        def fresh(like: Tensor) -> Tensor:
+            return noise(like) if blank is None else blank(noise(like))
 
         sigma = sigmas[0].to(first)
         if task.start == "noise":
@@ -276,7 +282,8 @@ class Restorer:
                             lambda like: task.noise_scale * fresh(like))
 
 
-def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend", **options) -> np.ndarray:
+def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend",
+            **options: Any) -> np.ndarray:
     """Mends a recording in memory; `options` are those of `Restorer`.
 
     Shape: `[T]` or `[C, T]`, as `Restorer.__call__`.

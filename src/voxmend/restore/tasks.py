@@ -153,7 +153,7 @@ class Task:
     simulates: bool = False
     native_rate: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.sources is not None and self.sources < 1:
             raise ValueError(f"task {self.name!r}: give at least 1 source, not {self.sources}")
         if self.sources is not None and self.keeps_band:

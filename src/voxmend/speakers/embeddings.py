@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import audio
 from ..training.corpus import audio_files, speaker
+from .encoders import Encoder
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 COLUMNS = {"file": ("path", "file", "filename", "name", "utterance"),
@@ -145,7 +147,7 @@ def read_labels(path: Path) -> dict[str, tuple[str, str]]:
     return labels
 
 
-def extract(folder: Path, encoder, labels: dict[str, tuple[str, str]] | None = None,
+def extract(folder: Path, encoder: Encoder, labels: dict[str, tuple[str, str]] | None = None,
             progress: bool = True) -> tuple[Embeddings, int]:
     """One embedding for every recording of a folder, and how many recordings failed.
 
@@ -173,7 +175,7 @@ def extract(folder: Path, encoder, labels: dict[str, tuple[str, str]] | None = N
     if not kept:
         raise audio.AudioError(f"{folder}: of no recording there an embedding could be made")
     speakers, sexes = zip(*_labelled(kept, labels), strict=True)
-    parts = tuple(network.dim for network in encoder.networks)
+    parts = tuple(cast("int", network.dim) for network in encoder.networks)
     found = Embeddings(np.stack(vectors), tuple(map(str, kept)), encoder.hash, parts, speakers,
                        sexes if any(sexes) else ())
     return found, len(files) - len(kept)

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Encoder:
     @property
     def dim(self) -> int:
         """The embedding's number of dimensions."""
-        return sum(network.dim for network in self.networks)
+        return sum(cast("int", network.dim) for network in self.networks)
 
     @torch.no_grad()
     def embed(self, wave: np.ndarray) -> np.ndarray:
@@ -74,7 +75,7 @@ class Encoder:
         for piece in pieces:
             embedding = network(torch.from_numpy(piece)[None, None].to(device))[0].cpu().numpy()
             total = total + embedding / np.linalg.norm(embedding)
-        return total / np.linalg.norm(total)
+        return np.asarray(total / np.linalg.norm(total))
 
 
 def load_encoder(name: str | Path | Sequence[str | Path] = PRESETS[704],

@@ -7,6 +7,7 @@ count the same.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ class Yardsticks:
                         for rows in (~left_out, left_out))
         found = {count: self._fit(count, seen).score(unseen) for count in MIXTURES
                  if count <= len(everyone) // 2}
-        self.components = max(found, key=found.get)
+        self.components = max(found, key=lambda count: found[count])
         self.log_likelihoods = {count: score - found[1] for count, score in found.items()}
         self.mixture = self._fit(self.components, self._resample(whitened, originals.weights))
 
@@ -82,7 +83,7 @@ class Yardsticks:
         chosen = self.rng.choice(len(rows), ROWS, p=weights / weights.sum())
         return rows[chosen, :self.mixable]
 
-    def _fit(self, components: int, rows: np.ndarray):
+    def _fit(self, components: int, rows: np.ndarray) -> Any:
         mixture = extra("sklearn.mixture", "speakers").GaussianMixture(
             components, covariance_type="diag", reg_covar=1e-2, random_state=self.seed)
         return mixture.fit(rows)
@@ -177,17 +178,18 @@ class Judge:
 
 
 def steering(voices: np.ndarray, space: VoiceSpace, probe: SexProbe | None,
-             axes: tuple[str, ...]) -> dict[str, list[dict[str, float]]]:
+             axes: tuple[str, ...]) -> dict[str, list[dict]]:
     """What becomes of voices that are steered: their place on the axis, their sex, the rest.
 
     `rest` is how far a voice's standardised components without that along the axis move, as a share
     of their length: in the mean, and `rest_largest` at most.
     """
-    spread, found = space.variances.sqrt(), {}
+    spread = space.variances.sqrt()
+    found: dict[str, list[dict]] = {}
     for axis in axes:
         u = space.direction(axis)
 
-        def orthogonal(vectors: Tensor, u: Tensor = u) -> Tensor:
+        def orthogonal(vectors: np.ndarray, u: Tensor = u) -> Tensor:
             w = space.components(vectors) / spread
             return (w - (w @ u)[:, None] * u) * spread
 
@@ -236,7 +238,7 @@ def figures(originals: Embeddings, drawn: Embeddings, held_out: Embeddings | Non
             "nearest_pair": float(nearest.min()),
             "mixture_log_likelihood": yardsticks.log_likelihoods,
             "sex": {"probe_accuracy_held_out": judge.probe.accuracy(held_out)
-                    if judge.probe and held_out and any(held_out.sexes) else None,
+                    if held_out and any(held_out.sexes) else None,
                     "women_among_speakers": women(originals)} if judge.probe else None,
             "steering": steering(drawn.vectors, space, judge.probe, axes)}
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def summary(result: dict) -> list[str]:
                  "the nearest other voice as people are from each other.")
     others = {name: row["frechet"] for name, row in rows.items() if name not in ("originals",
                                                                                  "drawn")}
-    best = min(others, key=others.get)
+    best = min(others, key=lambda name: others[name])
     against = "held-out people" if result["held_out"] else "the originals"
     better = drawn["frechet"] < others[best]
     lines.append(f"Fréchet distance to {against}: drawn {drawn['frechet']:.4f}, one Gaussian "
@@ -146,18 +147,18 @@ def page(result: dict, pictures: dict[str, bytes]) -> str:
 
 def rows_of(table: list[list[str]]) -> str:
     """An HTML table; its first row is the heading."""
-    def line(row, tag):
+    def line(row: list[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in row) + "</tr>"
 
     return "<table>" + "\n".join([line(table[0], "th"), *(line(row, "td") for row in table[1:])]
                                  ) + "</table>"
 
 
-def _figure(**options):
+def _figure(**options: Any) -> Any:
     return extra("matplotlib.figure", "speakers").Figure(layout="constrained", **options)
 
 
-def _png(figure) -> bytes:
+def _png(figure: Any) -> bytes:
     out = BytesIO()
     figure.savefig(out, format="png", dpi=100)
     return out.getvalue()

@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ..models import hub
 from ..training.corpus import Corpus, draw_noise
-from ..training.recipes import fresh_network, trapezoid
+from ..training.recipes import Source, fresh_network, trapezoid
 from .encoders import SILENCE
 
 
@@ -85,7 +85,7 @@ class Classifier(nn.Module):
     def __init__(self, network: nn.Module, classes: int):
         super().__init__()
         self.network = network
-        self.directions = nn.Parameter(torch.randn(classes, network.dim))
+        self.directions = nn.Parameter(torch.randn(classes, cast("int", network.dim)))
 
     def forward(self, waves: Tensor) -> Tensor:
         """Cosines with every speaker. Shape: `[B, 1, T]` to `[B, classes]`."""
@@ -174,7 +174,7 @@ class SpeakerRecipe:
     def rate(self, step: int) -> float:
         return trapezoid(step, self.steps, self.warmup, self.decay)
 
-    def prepare(self, corpus: Corpus, device: torch.device):
+    def prepare(self, corpus: Corpus, device: torch.device) -> Source:
         """What `examples` are cut from: the corpus as it is."""
         return corpus
 
@@ -222,7 +222,8 @@ class SpeakerRecipe:
             crop = crop + level * draw_noise(corpus.noise, length, generator)
         return crop
 
-    def loss(self, model: Classifier, waves: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, model: Classifier, *batch: Tensor) -> Tensor:
+        waves, labels = batch
         return cross_entropy(margin_logits(model(waves), labels, self.margin, self.scale), labels)
 
     @torch.no_grad()

@@ -18,7 +18,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -72,7 +72,8 @@ class Voices(nn.Module):
         Shape: `[B, 1, D]`, as of a signal.
         """
         if self.whole:
-            return EDMDenoiser(self.network, sigma_data=self.space.variances.sqrt())
+            every = self.space.variances.sqrt()  # of every dimension its own
+            return EDMDenoiser(self.network, sigma_data=cast("float", every))
         levels = betas_to_sigmas(self.betas).log() / 4
         return EpsilonDenoiser(self.network, self.betas, sigma_data=1.0,
                                condition=lambda step, beta: levels.to(beta)[step])

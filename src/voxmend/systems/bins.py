@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from ..diffusion.schedules import betas_to_sigmas, build_betas, karras_grid
 from ..dsp.stft import STFT
 from ..models import hub
 from ..training.corpus import Corpus
-from ..training.recipes import EpsilonRecipe, fresh_network
+from ..training.recipes import EpsilonRecipe, Source, fresh_network
 
 
 class Bins:
@@ -104,7 +104,7 @@ class WaveformPrior(nn.Module):
         return karras_grid(steps, 5 * self.sigma_data, 0.05 * self.sigma_data)
 
 
-def bins_of(network: nn.Module, sample_rate: int) -> Bins:
+def bins_of(network: Any, sample_rate: int) -> Bins:
     """The bins that a network of spectra is made for."""
     return Bins(network.n_fft, network.hop, sample_rate, network.tilt, 1, network.multiple)
 
@@ -201,7 +201,7 @@ class SpectrogramRecipe(EpsilonRecipe):
                              np.random.default_rng(1))
         return self.bins.analyse(crops[:, 0])
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]:
         """Clean bins, steps of the schedule (from 0) and noise of a step."""
         waves, t, _ = super().examples(corpus, step)
         clean = self.bins.analyse(waves[:, 0])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures
-from ..training.recipes import fresh_network, trapezoid
+from ..training.recipes import Model, Source, fresh_network, trapezoid
 
 
 def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
@@ -187,26 +187,28 @@ class SeparationRecipe:
         """Folders of the sources of ready mixtures."""
         return tuple(f"s{k + 1}" for k in range(self.sources))
 
-    def _voices(self, corpus: Corpus | Mixtures, batch: int, seconds: float, generator) -> Tensor:
+    def _voices(self, corpus: Corpus | Mixtures, batch: int, seconds: float,
+                generator: np.random.Generator) -> Tensor:
         length = round(seconds * self.sample_rate)
         if isinstance(corpus, Mixtures):
             return corpus.crops(batch, length, generator)
         return self._mix(corpus, batch, length, generator)
 
-    def _mix(self, corpus: Corpus, batch: int, length: int, generator) -> Tensor:
+    def _mix(self, corpus: Corpus, batch: int, length: int,
+             generator: np.random.Generator) -> Tensor:
         return torch.from_numpy(np.stack([
             draw_voices(corpus, self.sources, length, self.level_db, generator)
             for _ in range(batch)]))
 
-    def prepare(self, corpus: Corpus | Mixtures, device: torch.device):
+    def prepare(self, corpus: Corpus | Mixtures, device: torch.device) -> Source:
         """What `examples` are cut from: the corpus as it is."""
         return corpus
 
-    def held_out(self, corpus: Corpus) -> Tensor:
+    def held_out(self, corpus: Corpus | Mixtures) -> Tensor:
         """The voices of 32 fixed mixtures of 4 s."""
         return self._voices(corpus, 32, 4.0, np.random.default_rng(1))
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor]:
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]:
         """The voices of a step, of random polarity where they are mixed here, `[batch, K, T]`."""
         generator = np.random.default_rng([self.seed, step])
         voices = self._voices(corpus, self.batch, self.seconds, generator)
@@ -215,12 +217,13 @@ class SeparationRecipe:
             voices *= torch.from_numpy(generator.choice((-1, 1), (self.batch, self.sources, 1)))
         return (voices,)
 
-    def loss(self, network: nn.Module, voices: Tensor) -> Tensor:
+    def loss(self, network: Model, *batch: Tensor) -> Tensor:
+        (voices,) = batch
         estimates = network(voices.sum(1, keepdim=True)).float()
         return -(pit_snr if self.alone else pit_si_snr)(estimates, voices).mean()
 
     @torch.no_grad()
-    def validate(self, network: nn.Module, voices: Tensor) -> dict[str, float]:
+    def validate(self, network: Model, voices: Tensor) -> dict[str, float]:
         """SI-SNR of the voices over that of the mixture."""
         gains = []
         for sources in voices.split(4):
@@ -228,7 +231,7 @@ class SeparationRecipe:
             gains.append(pit_si_snr(network(mixture), sources) - si_snr(mixture, sources).mean(-1))
         return {f"{self.sources} voices": round(torch.cat(gains).mean().item(), 3)}
 
-    def optimizers(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+    def optimizers(self, network: Model) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(network.parameters(), lr=self.learning_rate)]
 
 
@@ -281,5 +284,5 @@ def separate(network: nn.Module, mixture: np.ndarray, polarities: int = 1) -> np
     Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """
     device = next(network.parameters()).device
-    mixture = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
-    return over_polarities(network, mixture, polarities)[0].cpu().numpy()
+    heard = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
+    return over_polarities(network, heard, polarities)[0].cpu().numpy()

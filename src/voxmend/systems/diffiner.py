@@ -14,7 +14,7 @@ enhancement"; Kawar et al. 2022, "Denoising diffusion restoration models", secti
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from .. import audio
 from ..audio.pair import Pair
 from ..audio.segments import process
-from ..diffusion.samplers import Denoise
+from ..diffusion.samplers import Callback, Denoise, Noise
 from ..models import hub
 from . import bins
 
@@ -56,11 +56,12 @@ class Update:
         below = self.below(x, x0, sigma, lower, y, noise_std, z)
         return torch.where(lower > noise_std, self.above(x0, lower, y, noise_std, z), below)
 
-    def above(self, x0, lower, y, noise_std, z) -> Tensor:
+    def above(self, x0: Tensor, lower: Tensor, y: Tensor, noise_std: Tensor, z: Tensor) -> Tensor:
         spread = (lower**2 - (self.eta_b * noise_std) ** 2).clamp_min(0).sqrt()
         return x0 + self.eta_b * (y - x0) + spread * z
 
-    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+    def below(self, x: Tensor, x0: Tensor, sigma: Tensor, lower: Tensor, y: Tensor,
+              noise_std: Tensor, z: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -78,7 +79,8 @@ class Diffiner(Update):
     eta_a: float = 0.9
     eta_b: float = 0.9
 
-    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+    def below(self, x: Tensor, x0: Tensor, sigma: Tensor, lower: Tensor, y: Tensor,
+              noise_std: Tensor, z: Tensor) -> Tensor:
         pull = (1 - self.eta_a**2) ** 0.5 * lower / (noise_std + FLOOR)
         return x0 + pull * (y - x0) + self.eta_a * lower * z
 
@@ -98,11 +100,12 @@ class DiffinerPlus(Update):
     eta_b: float = 0.6
     eta_c: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.eta_a + self.eta_c > 1:
             raise ValueError(f"η_A = {self.eta_a} and η_C = {self.eta_c}: at most 1 together")
 
-    def below(self, x, x0, sigma, lower, y, noise_std, z) -> Tensor:
+    def below(self, x: Tensor, x0: Tensor, sigma: Tensor, lower: Tensor, y: Tensor,
+              noise_std: Tensor, z: Tensor) -> Tensor:
         along = lower * (x - x0) / sigma
         pull = lower * (y - x0) / (noise_std + FLOOR)
         here = (lower <= noise_std).expand_as(x)
@@ -114,7 +117,7 @@ class DiffinerPlus(Update):
 
 
 def ddrm(denoise: Denoise, y: Tensor, noise_std: Tensor, sigmas: Tensor, update: Update,
-         noise=torch.randn_like, callback=None) -> Tensor:
+         noise: Noise = torch.randn_like, callback: Callback | None = None) -> Tensor:
     """Draws clean bins given noisy ones, y, whose noise has a level σ_n of its own in every bin.
 
     It starts as above the noise, with x̂0 = 0, or from σ₀ z where even σ₀ is below it.
@@ -185,23 +188,25 @@ class Refiner:
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
         """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""
         noisy = np.asarray(noisy, dtype=np.float32)
-        pair = Pair(*(audio.ArrayReader(np.atleast_2d(np.asarray(w, np.float32)), sample_rate)
-                      for w in (noisy, enhanced)))
+        one, two = (audio.ArrayReader(np.atleast_2d(np.asarray(w, np.float32)), sample_rate)
+                    for w in (noisy, enhanced))
+        pair = Pair(one, two)
         return np.concatenate(list(self.stream(pair)), axis=1).reshape(noisy.shape)
 
-    def stream(self, pair: Pair, progress=None) -> Iterator[np.ndarray]:
+    def stream(self, pair: Pair,
+               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Refined blocks `[C, n]`."""
         rate, own = pair.sample_rate, self.prior.sample_rate
         unit = rate * (self.prior.bins.hop // math.gcd(own, self.prior.bins.hop))
         scale = self.prior.sigma_data / max(pair.rms, 1e-7)
 
-        def refine(chunk, start):
+        def refine(chunk: np.ndarray, start: int) -> np.ndarray:
             noisy, enhanced = np.split(chunk, 2)
             heard = (np.ptp(noisy, axis=1) > 0) & (pair.rms > 1e-7)  # silence stays silence
             if not heard.any():
                 return enhanced
             low = [audio.resample(w[heard], rate, own) for w in (noisy, enhanced)]
-            refined = self._refine(*(scale * w for w in low), start * own // rate) / scale
+            refined = self._refine(scale * low[0], scale * low[1], start * own // rate) / scale
             change = audio.resample(refined - low[1], own, rate)
             enhanced[heard] += audio.fit(change, chunk.shape[1])
             return enhanced

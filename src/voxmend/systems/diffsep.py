@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from ..diffusion.denoiser import broadcast, edm_coefficients
 from ..diffusion.processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
-from ..diffusion.samplers import SAMPLERS, Denoise
+from ..diffusion.samplers import SAMPLERS, Callback, Denoise, Noise
 from ..models import hub
-from ..training.corpus import Corpus, draw_noise
+from ..training.corpus import Corpus, Mixtures, draw_noise
+from ..training.recipes import Model, Source
 from .conv_tasnet import SeparationRecipe, check_mixture, over_polarities, pit_si_snr, si_snr
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
@@ -140,7 +141,8 @@ def normalise(mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = STEPS,
-         noise=torch.randn_like, callback=None, polarities: int = 1) -> Tensor:
+         noise: Noise = torch.randn_like, callback: Callback | None = None,
+         polarities: int = 1) -> Tensor:
     """Sources that a mixture may have, from a posterior draw.
 
     Args:
@@ -189,8 +191,8 @@ def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps
         return torch.randn(like.shape, generator=generator).to(like)
 
     normal, mean, deviation = normalise(torch.from_numpy(mixture)[None, None].to(device))
-    sources = draw(model, normal, sampler, steps, noise, polarities=polarities)
-    return (deviation * sources + mean / sources.shape[1])[0].cpu().numpy()
+    found = draw(model, normal, sampler, steps, noise, polarities=polarities)
+    return (deviation * found + mean / found.shape[1])[0].cpu().numpy()
 
 
 @dataclass
@@ -245,7 +247,7 @@ class DiffSepRecipe(SeparationRecipe):
         return {"prediction": self.prediction, "task": self.task, "process": self.process,
                 "local_noise": self.local_noise}
 
-    def held_out(self, corpus: Corpus, count: int = 16) -> Tensor:
+    def held_out(self, corpus: Corpus | Mixtures, count: int = 16) -> Tensor:
         """The voices of fixed mixtures of 4 s."""
         return self._normal(self._voices(corpus, count, 4.0, np.random.default_rng(1)))
 
@@ -254,7 +256,7 @@ class DiffSepRecipe(SeparationRecipe):
         """Voices whose sum has unit variance."""
         return voices / normalise(voices.sum(1, keepdim=True))[2]
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]:
         """Voices, times (stratified over the batch), which of them start, and noise of a step."""
         generator = torch.Generator().manual_seed(self.seed + (step << 20))
         (voices,) = super().examples(corpus, step)
@@ -268,8 +270,8 @@ class DiffSepRecipe(SeparationRecipe):
         """The orders that the sources may come in, the given one first."""
         return list(permutations(range(self.sources)))
 
-    def loss(self, model: ScoreModel, voices: Tensor, t: Tensor, starts: Tensor,
-             z: Tensor) -> Tensor:
+    def loss(self, model: Model, *batch: Tensor) -> Tensor:
+        voices, t, starts, z = batch
         mixture = voices.sum(1, keepdim=True)
         process = model.process_of(mixture)
         mean = torch.where(starts[:, None, None], mixture / self.sources, process.mean(voices, t))
@@ -301,7 +303,7 @@ class DiffSepRecipe(SeparationRecipe):
             gains.append(self.gain(estimates, sources))
         return torch.cat(gains)
 
-    def validate(self, model: ScoreModel, voices: Tensor) -> dict[str, float]:
+    def validate(self, model: Model, voices: Tensor) -> dict[str, float]:
         """Mean of `gains` as the card has the weights sampled."""
         gains = self.gains(model, voices, **self.card.get("sampling", {}))
         return {self.heard: round(gains.mean().item(), 3)}
@@ -329,7 +331,8 @@ class EnhancementRecipe(DiffSepRecipe):
     def ready(self) -> tuple[str, str]:
         return "clean", "noisy"
 
-    def _mix(self, corpus: Corpus, batch: int, length: int, generator) -> Tensor:
+    def _mix(self, corpus: Corpus, batch: int, length: int,
+             generator: np.random.Generator) -> Tensor:
         speech = corpus.crops(batch, length, 0.1, 0.0, generator)
         snr = generator.uniform(*self.snr_db, batch)
         noise = np.stack([draw_noise(corpus.noise, length, generator) for _ in range(batch)])

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from ..models import hub
 from ..training import damages
-from ..training.corpus import Corpus
 from ..training.listening import NOISE_SPEEDS, SPEEDS, Pools
 from ..training.pool import Draws, Pool
-from ..training.recipes import muon_and_adamw
+from ..training.recipes import Model, Source, muon_and_adamw
 from .conv_tasnet import SeparationRecipe, si_snr
 
 
@@ -52,7 +51,7 @@ class FrameSeparationRecipe(SeparationRecipe):
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": False}
 
-    def prepare(self, corpus: Corpus, device: torch.device) -> Pools:
+    def prepare(self, corpus: Source, device: torch.device) -> Pools:
         """What `examples` are cut from, on a device."""
         return {"speech": Pool(corpus, device, self.speeds, self.balance),
                 "noise": Pool(corpus.noise, device, NOISE_SPEEDS)}
@@ -69,7 +68,7 @@ class FrameSeparationRecipe(SeparationRecipe):
         return one, two, pool.owner[one] == pool.owner[two]
 
     @torch.no_grad()
-    def examples(self, pools: Pools, step: int) -> tuple[Tensor]:
+    def examples(self, pools: Source, step: int) -> tuple[Tensor, ...]:
         """Two voices and noise of a step, `[batch, 3, T]`."""
         pool, easy = pools["speech"], step < self.easy
         length = round(self.seconds * self.sample_rate)
@@ -91,7 +90,8 @@ class FrameSeparationRecipe(SeparationRecipe):
         noise = noise * draws.chance(0 if easy else self.noisy)
         return (torch.stack([*voices, noise], 1),)
 
-    def loss(self, network: nn.Module, parts: Tensor) -> Tensor:
+    def loss(self, network: Model, *batch: Tensor) -> Tensor:
+        (parts,) = batch
         found = network.parts(parts.sum(1, keepdim=True)).float()
         voices, rest = found[:, :2].unsqueeze(2), found[:, 2]
         truth = parts[:, :2]

@@ -20,6 +20,7 @@ from torch.func import functional_call
 from ..models import hub
 from ..networks.segan import SEGAN, Discriminator
 from ..training.corpus import Corpus, Mixtures, draw_noise
+from ..training.recipes import Model
 from .conv_tasnet import SeparationRecipe, si_snr
 
 PRE_EMPHASIS = 0.95
@@ -94,14 +95,16 @@ class SEGANRecipe(SeparationRecipe):
     def describe(self) -> dict:
         return {"prediction": "speech"}
 
-    def _voices(self, corpus: Corpus | Mixtures, batch: int, seconds: float, generator) -> Tensor:
+    def _voices(self, corpus: Corpus | Mixtures, batch: int, seconds: float,
+                generator: np.random.Generator) -> Tensor:
         voices = super()._voices(corpus, batch, seconds, generator)
         if isinstance(corpus, Mixtures):  # of any level; what is soft in them stays so
             rms = voices.sum(1, keepdim=True).square().mean(-1, keepdim=True).sqrt()
             voices = voices * LEVEL / rms.clamp_min(LEVEL / 10)
         return voices
 
-    def _mix(self, corpus: Corpus, batch: int, length: int, generator) -> Tensor:
+    def _mix(self, corpus: Corpus, batch: int, length: int,
+             generator: np.random.Generator) -> Tensor:
         """Speech, and noise at an SNR to its whole file; both together at about `LEVEL`."""
         speech = corpus.crops(batch, length, LEVEL, 0.0, generator)
         ratio = 10 ** (-generator.uniform(*self.snr_db, (batch, 1)) / 20)
@@ -110,7 +113,8 @@ class SEGANRecipe(SeparationRecipe):
         gain = 10 ** (generator.normal(0, self.gain_db, (batch, 1)) / 20) / np.hypot(1, ratio)
         return torch.from_numpy(gain).float()[:, None] * voices
 
-    def loss(self, model: Adversaries, voices: Tensor) -> Tensor:
+    def loss(self, model: Model, *batch: Tensor) -> Tensor:
+        (voices,) = batch
         clean = emphasise(voices[:, :1])
         noisy = emphasise(voices.sum(1, keepdim=True))
         enhanced = model.network(noisy)
@@ -122,7 +126,7 @@ class SEGANRecipe(SeparationRecipe):
         return discriminator + generator
 
     @torch.no_grad()
-    def validate(self, model: Adversaries, voices: Tensor) -> dict[str, float]:
+    def validate(self, model: Model, voices: Tensor) -> dict[str, float]:
         """SI-SNR of the speech over that of the noisy speech."""
         noisy, clean = voices.sum(1), voices[:, 0]
         enhanced = torch.cat([model.network(emphasise(some)[:, None])[:, 0]
@@ -130,7 +134,7 @@ class SEGANRecipe(SeparationRecipe):
         gain = si_snr(deemphasise(enhanced), clean) - si_snr(noisy, clean)
         return {"speech": round(gain.mean().item(), 3)}
 
-    def optimizers(self, model: Adversaries) -> list[torch.optim.Optimizer]:
+    def optimizers(self, model: Model) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(model.network.parameters(), lr=self.learning_rate),
                 torch.optim.Adam(model.discriminator.parameters(), lr=self.discriminator_rate)]
 

@@ -85,7 +85,8 @@ class Separator:
         sources = np.concatenate(list(self.stream(reader)), axis=1)
         return sources.reshape(self.sources, *wave.shape)
 
-    def stream(self, reader, progress=None) -> Iterator[np.ndarray]:
+    def stream(self, reader: audio.Recording,
+               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the sources in turn, each with the recording's rate and channels.
 
         Of an enhancer: speech, and what the recording holds beside it.
@@ -95,7 +96,7 @@ class Separator:
         mean, level = self._measure(reader, segment, overlap)
         align = Aligner(self.sources, reader.channels, overlap)
 
-        def separate(chunk, start):
+        def separate(chunk: np.ndarray, start: int) -> np.ndarray:
             done = count(1)
             callback = progress and (lambda *_: progress(
                 start + chunk.shape[1] * next(done) // self.steps))
@@ -108,14 +109,15 @@ class Separator:
         return process(reader.blocks(), separate, segment, overlap, multiple=rate,
                        progress=progress)
 
-    def _measure(self, reader, segment: int, overlap: int) -> tuple[np.ndarray, float]:
+    def _measure(self, reader: audio.Recording, segment: int,
+                 overlap: int) -> tuple[np.ndarray, float]:
         """Mean of each channel, `[C, 1]`, and level of a recording, the same for all segments.
 
         The level is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that of a
         recording of one segment, and in longer ones that of the segments in which something is
         heard, since pauses hardly count.
         """
-        mean, count, powers = 0.0, 0, []
+        mean, count, powers = np.zeros(reader.channels), 0, []
         for _, chunk in segments(reader.blocks(), segment, overlap):
             count += chunk.shape[1]
             mean = mean + (chunk.mean(1, dtype=np.float64) - mean) * chunk.shape[1] / count
@@ -136,8 +138,8 @@ class Separator:
         if low.size:
             mixture = torch.from_numpy(low / level)[:, None]
             found = self.apart(mixture, start * self.sample_rate // rate, callback)
-            found = level * found.transpose(0, 1).flatten(0, 1).cpu().numpy()
-            back = audio.fit(audio.resample(found, self.sample_rate, rate), chunk.shape[1])
+            rows = level * found.transpose(0, 1).flatten(0, 1).cpu().numpy()
+            back = audio.fit(audio.resample(rows, self.sample_rate, rate), chunk.shape[1])
             sources[:, heard] = back.reshape(self.sources, -1, chunk.shape[1])
         return sources
 
@@ -166,7 +168,7 @@ def by_network(network: nn.Module, polarities: int = 1) -> Apart:
     return apart
 
 
-def find_weights(task: str, method: str, name_or_path: str | None = None) -> Path:
+def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
     """The weights of a bundled name or of a path, by default a method's own.
 
     Raises `hub.PriorError`, which says how to get some.

@@ -14,6 +14,7 @@ Use: `Restorer(undiff.PAPER["declip"], prior="diffwave.safetensors")`.
 Source: Iashchenko et al. 2023, "UnDiff", sections 2 and 3; github.com/SamsungLabs/Undiff.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -29,7 +30,7 @@ from ..diffusion.guidance import (
     Unguided,
     _rms,
 )
-from ..diffusion.samplers import ancestral
+from ..diffusion.samplers import Callback, Noise, ancestral
 from ..diffusion.schedules import ddpm_grid, linear_betas
 from ..operators import Operator
 from ..restore.tasks import TASKS, Task
@@ -49,10 +50,10 @@ class _Released:
     def __init__(self, denoiser: Denoiser, operator: Operator, y: Tensor):
         self.denoiser, self.operator, self.y = denoiser, operator, y
 
-    def __call__(self, x, sigma):
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         raise GuidanceError("the release's guidance works in release_ancestral only")
 
-    def before(self, x_t: Tensor, sigma: Tensor, lower: Tensor, noise) -> Tensor:
+    def before(self, x_t: Tensor, sigma: Tensor, lower: Tensor, noise: Noise) -> Tensor:
         return x_t
 
     def after(self, x_t: Tensor) -> Tensor:
@@ -80,7 +81,8 @@ class ReleaseReconstruction:
 
 
 class _Steered(_Released):
-    def __init__(self, denoiser, operator, y, rule: ReleaseReconstruction):
+    def __init__(self, denoiser: Denoiser, operator: Operator, y: Tensor,
+                 rule: ReleaseReconstruction):
         super().__init__(denoiser, operator, y)
         self.rule = rule
 
@@ -92,19 +94,21 @@ class _Steered(_Released):
             norms = (self.y - self.operator(x0)).flatten(1).norm(dim=1)
             return torch.autograd.grad(norms.sum(), x_t)[0]
 
-    def before(self, x_t, sigma, lower, noise):
+    def before(self, x_t: Tensor, sigma: Tensor, lower: Tensor, noise: Noise) -> Tensor:
         alpha = (1 + lower**2) / (1 + sigma**2)
         g = self.gradient(x_t, sigma)
         x_t = x_t - self.rule.xi * g / (_rms(g) * alpha.sqrt() + 1e-6)
-        return self.correct(x_t, sigma, alpha, g, noise) if self.rule.snr and lower > 0 else x_t
+        snr = self.rule.snr
+        return self.correct(x_t, sigma, alpha, g, noise, snr) if snr and lower > 0 else x_t
 
-    def correct(self, x_t, sigma, alpha, g, noise):
+    def correct(self, x_t: Tensor, sigma: Tensor, alpha: Tensor, g: Tensor, noise: Noise,
+                snr: float) -> Tensor:
         """The corrector, at x_t after its gradient step."""
         scale = (1 + sigma**2).sqrt()
         x = x_t * scale
         score = (x - self.denoiser(x, sigma)) / sigma * scale / sigma
         z = noise(x_t)
-        delta = 2 * alpha * (self.rule.snr * _rms(z) / _rms(score)) ** 2
+        delta = 2 * alpha * (snr * _rms(z) / _rms(score)) ** 2
         return x_t + delta * (score + g) + (2 * delta).sqrt() * z
 
 
@@ -121,12 +125,18 @@ class ReleaseProjection:
 
 
 class _Projected(_Released):
-    def after(self, x_t):
+    def after(self, x_t: Tensor) -> Tensor:
         return x_t + (self.y - x_t.sum(1, keepdim=True)) / x_t.shape[1]
 
 
-def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor, noise=torch.randn_like,
-                      callback=None) -> Tensor:
+def _at(step: int, callback: Callback | None) -> Callback | None:
+    """What a sampler of a single step calls, which is step `step` of all."""
+    return callback and (lambda _, x0: callback(step, x0))
+
+
+def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor,
+                      noise: Noise = torch.randn_like,
+                      callback: Callback | None = None) -> Tensor:
     """DDPM sampling with the release's steps between, on a sampler's terms (`samplers`)."""
     if not isinstance(denoise, _Released):
         raise GuidanceError("release_ancestral needs ReleaseReconstruction or ReleaseProjection")
@@ -135,13 +145,12 @@ def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor, noise=torch
         scale, next_scale = (1 + sigma**2).sqrt(), (1 + lower**2).sqrt()
         if i:  # the release does nothing before the first of its steps
             x = denoise.before(x / scale, sigma, lower, noise) * scale
-        told = callback and (lambda _, x0, i=i: callback(i, x0))
-        x = ancestral(denoise.denoiser, x, torch.stack([sigma, lower]), noise, told)
+        x = ancestral(denoise.denoiser, x, torch.stack([sigma, lower]), noise, _at(i, callback))
         x = denoise.after(x / next_scale) * next_scale
     return x
 
 
-def _exact(name: str, guidance, sampler=ancestral) -> Task:
+def _exact(name: str, guidance: Callable, sampler: Callable = ancestral) -> Task:
     """A task of the same name and operator on all training steps, from pure noise."""
     return replace(TASKS[name], guidance=guidance, sampler=sampler, steps=200, noise_scale=1.0,
                    levels=training_levels, start="noise")

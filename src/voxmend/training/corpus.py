@@ -50,7 +50,7 @@ class Corpus:
     `corpus.speakers[i]` its `speaker`; `corpus.noise`, if any, a corpus of noise to mix it with.
     """
 
-    noise: "Corpus | None" = None
+    noise: "Corpus"
 
     def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
         files = audio_files(folder)
@@ -98,7 +98,7 @@ class Corpus:
             return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
 
     @staticmethod
-    def _decode(files, sample_rate, samples, index):
+    def _decode(files: list[Path], sample_rate: int, samples: Path, index: Path) -> None:
         samples.parent.mkdir(parents=True, exist_ok=True)
         partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
         with partial.open("wb") as out, ThreadPoolExecutor() as threads:
@@ -121,7 +121,7 @@ class Corpus:
 
     def pick(self, generator: np.random.Generator) -> int:
         """A random file, as `vary` has set; those of one speaker in proportion to their length."""
-        return self._at(generator.integers(0, len(self.samples)))
+        return self._at(int(generator.integers(0, len(self.samples))))
 
     def _at(self, place: int) -> int:
         return int(np.searchsorted(self._shares, place + 0.5, side="right"))

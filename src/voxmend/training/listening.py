@@ -12,7 +12,7 @@ from ..dsp.stft import STFT
 from . import damages
 from .corpus import Corpus
 from .pool import Draws, Pool
-from .recipes import PriorRecipe, fresh_network, muon_and_adamw
+from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
 SPEEDS = (0.88, 0.94, 1.0, 1.07, 1.15)
 NOISE_SPEEDS = (0.8, 1.0, 1.25)
@@ -120,7 +120,7 @@ class ListeningRecipe(PriorRecipe):
         return clean * level, torch.where(unharmed, clean, y) * level
 
     @torch.no_grad()
-    def examples(self, pools: Pools, step: int) -> tuple[Tensor, ...]:
+    def examples(self, pools: Source, step: int) -> tuple[Tensor, ...]:
         """Clean signals, recordings, noise levels and noise of a step, and which are told.
 
         Shape: `[B, 1, T]`, the last `[B]`.
@@ -136,7 +136,8 @@ class ListeningRecipe(PriorRecipe):
         return (clean[:, None], (recording * told)[:, None], sigma[..., None],
                 draws.normal(1, length), told[:, 0])
 
-    def loss(self, denoiser: ToldDenoiser, clean, recording, sigma, noise, told) -> Tensor:
+    def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
+        clean, recording, sigma, noise, told = batch
         found = denoiser(clean + sigma * noise, sigma, recording)
         weight = (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
         error = (weight * (found - clean).square()).mean((1, 2))
@@ -155,7 +156,7 @@ class ListeningRecipe(PriorRecipe):
         return torch.stack([clean, clean + noise], 1) * (1 + 10**-0.5) ** -0.5
 
     @torch.no_grad()
-    def validate(self, denoiser: ToldDenoiser, clean: Tensor) -> dict[str, float]:
+    def validate(self, denoiser: Model, clean: Tensor) -> dict[str, float]:
         """SI-SDR of the posterior mean, which is one call, over that of the recording."""
         noise = torch.randn(clean[:, :1].shape, generator=torch.Generator().manual_seed(1))
         found = torch.cat([denoiser.posterior_mean(part[:, 1:], z)[:, 0]

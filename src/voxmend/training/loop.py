@@ -10,6 +10,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from ..models import hub
 from ..models.checkpoints import read_checkpoint
 from .corpus import Corpus, Mixtures
+from .recipes import Recipe, Source
 
 
 def multiplies_bf16(device: torch.device) -> bool:
@@ -29,7 +31,7 @@ def multiplies_bf16(device: torch.device) -> bool:
 class Run:
     """State of one training run in a folder: weights, EMA, optimizers, step, log."""
 
-    def __init__(self, recipe, folder: Path, device: torch.device):
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device):
         self.recipe, self.folder, self.device = recipe, Path(folder), device
         self.folder.mkdir(parents=True, exist_ok=True)
         self.denoiser = recipe.build().to(device)
@@ -50,7 +52,7 @@ class Run:
         """What the product holds the weights of."""
         return getattr(self.denoiser, "network", self.denoiser)
 
-    def save(self):
+    def save(self) -> None:
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
         partial = self.checkpoint.with_suffix(".part")
         torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
@@ -60,7 +62,7 @@ class Run:
             os.fsync(file.fileno())
         partial.replace(self.checkpoint)
 
-    def resume(self):
+    def resume(self) -> None:
         """Loads the checkpoint and drops the log's lines that are newer than it."""
         state = read_checkpoint(self.checkpoint)
         self.denoiser.load_state_dict(state["weights"])
@@ -78,7 +80,7 @@ class Run:
         partial.write_text("".join(line + "\n" for line in kept))
         partial.replace(self.log)
 
-    def advance(self, source) -> tuple[float, float]:
+    def advance(self, source: Source) -> tuple[float, float]:
         """One optimizer step; the loss and the gradient's norm before clipping."""
         batch = (t.to(self.device) for t in self.recipe.examples(source, self.step))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bf16(self.device)):
@@ -110,11 +112,11 @@ class Run:
             self._put(trained)
 
     @torch.no_grad()
-    def _put(self, values: dict[str, Tensor]):
+    def _put(self, values: dict[str, Tensor]) -> None:
         for name, parameter in self.weights.items():
             parameter.copy_(values[name])
 
-    def export(self, path: Path, hours: float, gains: dict):
+    def export(self, path: Path, hours: float, gains: dict) -> None:
         """Writes the network's averaged weights in fp16, and its buffers, with their card."""
         recipe, network = self.recipe, self.network
         averages = {id(p): self.ema[n].half() for n, p in self.weights.items()}
@@ -132,7 +134,7 @@ class Run:
             f"validation_{recipe.validation}": gains, **recipe.card})
 
 
-def open_corpus(recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
+def open_corpus(recipe: Recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
     """Speech of a folder, with the noise to mix it with, if any.
 
     Of a folder of noise that holds train/ it is that one, or the one that is called as the
@@ -145,9 +147,10 @@ def open_corpus(recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus
     return corpus
 
 
-def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: int | None = None,
-          resume: bool = False, device: str = "cpu", save_every: float = 60.0,
-          validate_every: int = 500, compile: bool = False, noise: Path | None = None) -> Run:
+def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
+          steps: int | None = None, resume: bool = False, device: str = "cpu",
+          save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
+          noise: Path | None = None) -> Run:
     """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
 
     Args:
@@ -179,7 +182,7 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     cache = Path(folder) / "cache"
     corpus, held_out = (Mixtures(part, recipe.ready, cache, recipe.sample_rate) if ready
                         else open_corpus(recipe, part, cache, noise) for part in folders)
-    if not ready:
+    if isinstance(corpus, Corpus):
         corpus.vary(recipe.balance, recipe.speed_range)
         if mixes:
             corpus.noise.vary(speed_range=recipe.speed_range)
@@ -196,14 +199,15 @@ def train(recipe, data: Path, folder: Path, minutes: float = math.inf, steps: in
     return run
 
 
-def _loop(run: Run, source, clean, minutes, save_every, validate_every) -> dict[str, float]:
+def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: float,
+          validate_every: int) -> dict[str, float]:
     board = _tensorboard(run.folder)
     start = saved = time.monotonic()
     before = run.seconds_trained
     with run.log.open("a", buffering=1) as log, tqdm(
             total=run.recipe.steps, initial=run.step, desc=run.recipe.name, unit="step") as bar:
 
-        def report(entry):
+        def report(entry: dict[str, Any]) -> None:
             log.write(json.dumps({"step": run.step, **entry}) + "\n")
             for name, value in entry.items():
                 values = value if isinstance(value, dict) else {"": value}
@@ -229,7 +233,7 @@ def _loop(run: Run, source, clean, minutes, save_every, validate_every) -> dict[
     return gains
 
 
-def _tensorboard(folder: Path):
+def _tensorboard(folder: Path) -> Any:
     """A TensorBoard writer where TensorBoard is installed, else None."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -83,13 +83,13 @@ class Pool:
         seconds = (corpus.ends - corpus.starts).astype(float)
         shares = np.tile(seconds * np.bincount(owner, seconds)[owner] ** (balance - 1), len(speeds))
 
-        def put(array):
+        def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
         self.starts, self.ends = put(starts), put(ends)
         self.owner = put(np.tile(owner, len(speeds)))
         sexes = corpus.sexes
-        self.sex = put(np.array([{"F": 0, "M": 1}.get(sexes.get(name), -1) for name in names]))
+        self.sex = put(np.array([{"F": 0, "M": 1}.get(sexes.get(name, ""), -1) for name in names]))
         self.rms = put(np.tile(corpus.rms, len(speeds)).astype(np.float32))
         self.shares = put((shares.cumsum() / shares.sum()).astype(np.float32))
 

@@ -7,17 +7,19 @@ import math
 import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.denoiser import EDMDenoiser, EpsilonDenoiser, broadcast
+from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser, broadcast
 from ..diffusion.schedules import build_betas
 from ..models import hub
 from .corpus import Corpus
 
+Model = Any  # what a recipe's `build` gives
+Source = Any  # what its `prepare` gives
 VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -28,7 +30,55 @@ def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
     return min(1.0, rise, fall)
 
 
-def fresh_network(recipe) -> nn.Module:
+class Recipe(Protocol):
+    """What `loop.train` needs of a recipe: `PriorRecipe`, and those of `systems` and `speakers`.
+
+    `build` gives the model, `prepare` what `examples` cuts a step's batch from, on which `loss` is
+    taken; `held_out` gives what `validate` hears.
+    """
+
+    name: str
+    network: str
+    config: dict
+    card: dict
+    steps: int
+    batch: int
+    seconds: float
+    seed: int
+    ema: float
+    clip_norm: float
+    balance: float
+
+    @property
+    def begin(self) -> str: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def speed_range(self) -> tuple[float, float]: ...
+    @property
+    def product(self) -> str: ...
+    @property
+    def use(self) -> str: ...
+    @property
+    def ready(self) -> tuple[str, ...]: ...
+    @property
+    def needs_noise(self) -> bool: ...
+    @property
+    def measure(self) -> str: ...
+    @property
+    def validation(self) -> str: ...
+    def build(self) -> nn.Module: ...
+    def describe(self) -> dict: ...
+    def rate(self, step: int) -> float: ...
+    def prepare(self, corpus: Any, device: torch.device) -> Source: ...
+    def held_out(self, corpus: Any) -> Tensor: ...
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]: ...
+    def loss(self, model: Model, /, *batch: Tensor) -> Tensor: ...
+    def validate(self, model: Model, clean: Tensor, /) -> dict[str, float]: ...
+    def optimizers(self, model: Any, /) -> list[torch.optim.Optimizer]: ...
+
+
+def fresh_network(recipe: "Recipe") -> nn.Module:
     """The network that a recipe names, `package.module:Class` included, drawn from its seed."""
     torch.manual_seed(recipe.seed)
     return hub.build_network(recipe.network, recipe.config, imports=True)
@@ -103,7 +153,7 @@ class PriorRecipe:
     validation: ClassVar[str] = "gain_db"
     sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
 
-    def build(self) -> EDMDenoiser:
+    def build(self) -> Denoiser:
         return EDMDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
                            self.sigma_data)
 
@@ -116,7 +166,7 @@ class PriorRecipe:
         """Factor on the learning rates at a step."""
         return trapezoid(step, self.steps, self.warmup, self.decay)
 
-    def prepare(self, corpus: Corpus, device: torch.device):
+    def prepare(self, corpus: Corpus, device: torch.device) -> Source:
         """What `examples` are cut from: the corpus as it is."""
         return corpus
 
@@ -134,21 +184,22 @@ class PriorRecipe:
         position = torch.arange(self.batch) + torch.rand(self.batch, generator=torch_rng)
         return clean, position / self.batch, torch.randn(clean.shape, generator=torch_rng)
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]:
         """Clean crops, noise levels and noise of a step."""
         clean, position, noise = self._draws(corpus, step)
         span = math.log(self.sigma_max / self.sigma_min)
         sigma = self.sigma_min * torch.exp(position * span)
         return clean, sigma.view(-1, 1, 1), noise
 
-    def loss(self, denoiser: EDMDenoiser, clean: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
+        clean, sigma, noise = batch
         noisy = clean + sigma * noise
         c_skip, c_out, c_in = denoiser.coefficients(sigma)
         predicted = denoiser.network(c_in * noisy, sigma.flatten().log() / 4)
         return (predicted - (clean - c_skip * noisy) / c_out).square().mean()
 
     @torch.no_grad()
-    def validate(self, denoiser: EDMDenoiser, clean: Tensor) -> dict[str, float]:
+    def validate(self, denoiser: Model, clean: Tensor) -> dict[str, float]:
         """Denoising gain 10 log10(σ²/MSE) in dB at each of `sigmas`."""
         rng = torch.Generator().manual_seed(1)
         noise = torch.randn(clean.shape, generator=rng).to(clean.device)
@@ -189,13 +240,14 @@ class EpsilonRecipe(PriorRecipe):
     def describe(self) -> dict:
         return {"prediction": "epsilon", "betas": self.betas, "sigma_data": self.sigma_data}
 
-    def examples(self, corpus: Corpus, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def examples(self, corpus: Source, step: int) -> tuple[Tensor, ...]:
         """Clean crops, steps of the schedule (from 0) and noise of a step."""
         clean, position, noise = self._draws(corpus, step)
         t = (position * self.betas["steps"]).long().clamp(max=self.betas["steps"] - 1)
         return clean, t, noise
 
-    def loss(self, denoiser: EpsilonDenoiser, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
+        clean, t, noise = batch
         sigma = broadcast(denoiser.log_sigmas[t].exp(), clean)
         x_t = (clean + sigma * noise) / (1 + sigma.square()).sqrt()
         condition = denoiser.condition(t, denoiser.betas[t])
@@ -206,7 +258,7 @@ class EpsilonRecipe(PriorRecipe):
                                  weight_decay=self.weight_decay)]
 
 
-def load_recipe(path: Path):
+def load_recipe(path: Path) -> "Recipe":
     """The object named `recipe` of a Python file; raises ValueError if it has none or fails."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such recipe file")

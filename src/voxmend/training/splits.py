@@ -160,15 +160,16 @@ def voicebank_demand(root: str | Path) -> Split:
                                           "clean": f"clean_{part}_wav"})
                    for part in ("trainset_28spk", "testset"))
 
-    def of(files, held_out):
-        return [f for f in files if (f.name.split("_")[0] in VOICEBANK_VALIDATION) == held_out]
+    def of(held_out: bool) -> dict[str, list[Path]]:
+        return {what: [f for f in files
+                       if (f.name.split("_")[0] in VOICEBANK_VALIDATION) == held_out]
+                for what, files in train.items()}
 
-    split = Split(*({what: of(files, held_out) for what, files in train.items()}
-                    for held_out in (False, True)), test)
-    if not split.validation["noisy"]:
+    validation = of(True)
+    if not validation["noisy"]:
         raise DatasetError(f"{root}: the speakers {' and '.join(VOICEBANK_VALIDATION)}, which "
                            "validation takes, are missing: unpack all of VoiceBank-DEMAND")
-    return split
+    return Split(of(False), validation, test)
 
 
 CORPORA = {"vctk": vctk, "ljspeech": ljspeech, "wsj0-2mix": wsj0_2mix, "libri2mix": libri2mix,
