@@ -1,13 +1,20 @@
 # make demo   mend a damaged clip and draw it          make test   run the tests
+# make check  style, types, layers, sizes, what importing loads
 # WORKERS=0 runs the tests one after another; so does `python -m pytest` by itself
 PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo check test clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python -m voxmend.demo demo-output
+
+check: .venv/dev.stamp
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/house.py
 
 test: .venv/test.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
@@ -22,4 +29,4 @@ test: .venv/test.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv demo-output
+	rm -rf .venv demo-output .mypy_cache .ruff_cache .import_linter_cache
