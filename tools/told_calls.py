@@ -16,16 +16,18 @@ import torch
 from torch import Tensor
 
 from voxmend.benchmarks.diffsep import mixed_with_noise
-from voxmend.benchmarks.scoring import Judges, rms, score
+from voxmend.benchmarks.scoring import RATE, Judges, rms
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.diffusion.schedules import geometric_grid
+from voxmend.metrics import METRICS
 from voxmend.models import hub
 
 # sampler, calls, top of the grid, draws whose mean is taken, polarities
-TRIALS = [("euler", 1, 2.0, 1, 1), ("euler", 1, 2.0, 4, 1), ("euler", 1, 2.0, 1, 2),
-          *((name, calls, 2.0, 1, 1) for name in ("euler", "ancestral") for calls in (2, 4, 8)),
-          *(("euler", calls, top, 1, 1) for top in (0.3, 0.1, 0.03) for calls in (2, 4)),
-          ("ancestral", 4, 0.1, 1, 1), ("ancestral", 8, 2.0, 4, 1), ("dpmpp_2m", 4, 2.0, 1, 1)]
+TRIALS = [("euler", 1, 2.0, 1, 1), ("euler", 1, 2.0, 1, 2), ("euler", 1, 2.0, 4, 1),
+          ("euler", 2, 2.0, 1, 1), ("euler", 4, 2.0, 1, 1), ("euler", 8, 2.0, 1, 1),
+          ("ancestral", 2, 2.0, 1, 1), ("ancestral", 4, 2.0, 1, 1), ("ancestral", 8, 2.0, 1, 1),
+          ("euler", 2, 0.3, 1, 1), ("euler", 2, 0.1, 1, 1), ("euler", 2, 0.03, 1, 1),
+          ("euler", 4, 0.1, 1, 1), ("ancestral", 4, 2.0, 4, 1)]
 
 
 def levels(prior, calls: int, top: float) -> Tensor:
@@ -51,6 +53,11 @@ def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draw
     return (torch.stack(found).mean(0) / scale)[0, 0].numpy()
 
 
+def measured(clean: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
+    estimate = estimate.astype(np.float64)
+    return {name: float(METRICS[name](estimate, clean, RATE)) for name in ("si_snr", "pesq_wb")}
+
+
 def main(weights: str, speech: str, noise: str, count: str = "16") -> None:
     prior, judges = hub.load_prior(weights), Judges("dnsmos")
     examples = mixed_with_noise(Path(speech), Path(noise), int(count))
@@ -60,7 +67,7 @@ def main(weights: str, speech: str, noise: str, count: str = "16") -> None:
 
     def row(name, method):
         found = [(e, method(e.damaged)) for e in examples]
-        rows = [score(e, x) | judges(x) for e, x in found]
+        rows = [measured(e.clean, x) | judges(x) for e, x in found]
         figures = [np.mean([r[key] for r in rows]) for key in ("si_snr", "pesq_wb", "dnsmos")]
         print(f"| {name} | {figures[0]:.2f} | {figures[1]:.3f} | {figures[2]:.2f} |", flush=True)
 

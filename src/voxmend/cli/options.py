@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
+Precision = Literal["auto", "fp32", "bf16"]
 MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
 
 
@@ -49,6 +50,8 @@ class Running:
     """Same seed, same result."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "auto"
+    """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
     overwrite: bool = False
     """Replace outputs that exist already."""
 
@@ -132,6 +135,8 @@ class Measuring(Report):
     """Take only the first so many files; by default all."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "auto"
+    """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
 
     def check(self, fewest: int = 1) -> None:
         """Raises ValueError, too, for less than the fewest clips."""
@@ -205,7 +210,8 @@ def load_restorer(task: str, common: Common, method: str = "voxmend", **options)
         raise ValueError(f"--method {method}: takes every step of the prior's schedule; leave out "
                          "--steps")
     return Restorer(tasks[task], common.prior, common.steps, common.seed,
-                    getattr(common, "draws", 1), common.device, **options)
+                    getattr(common, "draws", 1), common.device,
+                    precision=common.precision, **options)
 
 
 def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
@@ -217,4 +223,5 @@ def load_separator(task: str, method: str, weights: Path | None, sampler: str | 
         raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior, "
                          "or --method voxmend")
     common.check()
-    return separator.load(task, method, weights, sampler, common.steps, common.seed, common.device)
+    return separator.load(task, method, weights, sampler, common.steps, common.seed,
+                          common.device, common.precision)
