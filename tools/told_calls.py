@@ -47,7 +47,7 @@ def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draw
     for sign in (1, -1)[:polarities]:
         for draw in range(draws):
             generator = torch.Generator().manual_seed(draw)
-            fresh = lambda like: torch.randn(like.shape, generator=generator)  # noqa: E731
+            fresh = lambda like: torch.randn(like.shape, generator=generator)
             x = sign * y + prior.sigma_max * fresh(y)
             found.append(sign * SAMPLERS[sampler](prior.told(sign * y), x, sigmas, fresh))
     return (torch.stack(found).mean(0) / scale)[0, 0].numpy()
