@@ -60,9 +60,8 @@ def test_the_command_prints_writes_and_counts(told, capsys):
                      "--out", out)
     assert code == 0, text.err
     rows, = json.loads(out.read_text())["cases"].values()
-    assert [row["method"] for row in rows] == ["reverberant", "voxmend, 1 call",
-                                               "voxmend, both polarities"]
-    assert [row["calls"] for row in rows] == [0, 1, 2] and rows[0]["better"] == 0
+    assert [row["method"] for row in rows] == ["reverberant", "voxmend, 1 call"]
+    assert [row["calls"] for row in rows] == [0, 1] and rows[0]["better"] == 0
     assert "share of clips bettered" in text.out and "enhancer16k" in text.out
     assert run(capsys, "bench", "dereverb", "--data", told / "speech", "--weights",
                "speech16k")[0] == 2
@@ -80,9 +79,8 @@ class Known(ToldDenoiser):
 
 def test_enhanced_by_is_the_verb_s_separator():
     example = dereverb.in_room(voice(1.0)[0], 0)
-    for polarities in (1, 2):
-        found = enhanced_by(Listener(Known()), polarities)(example)
-        np.testing.assert_allclose(found, (example.damaged - example.damaged.mean()) / 2, atol=1e-6)
+    found = enhanced_by(Listener(Known()))(example)
+    np.testing.assert_allclose(found, (example.damaged - example.damaged.mean()) / 2, atol=1e-6)
 
 
 def test_bench_enhance_has_its_rows(told, prior, monkeypatch, capsys):
@@ -95,5 +93,5 @@ def test_bench_enhance_has_its_rows(told, prior, monkeypatch, capsys):
     result = json.loads(out.read_text())
     calls = {row["method"]: row["calls"] for row in result["cases"]["noise at 5 dB"]}
     assert calls == {"noisy": 0, "Wiener": 0, "ours, 1 step (default)": 1, "ours (blind), 1 step": 1,
-                     "voxmend, 1 call": 1, "voxmend, both polarities": 2}
+                     "voxmend, 1 call": 1}
     assert list(result["models"]) == ["enhancer16k"] and result["precision"] == "fp32"

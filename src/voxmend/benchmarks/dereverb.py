@@ -68,9 +68,8 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
     examples = [in_room(clip, seed + number) for number, clip in enumerate(waves)]
     result = heading(str(path), seed, len(waves), device, choose(listener, precision))
     result["notes"] += score.judges.notes
-    methods = {"reverberant": (lambda e: e.damaged, None)} | {
-        label: (enhanced_by(listener, polarities), listener)
-        for label, polarities in (("voxmend, 1 call", 1), ("voxmend, both polarities", 2))}
+    methods = {"reverberant": (lambda e: e.damaged, None),
+               "voxmend, 1 call": (enhanced_by(listener), listener)}
     rows = (measure(examples, method, label, network, progress, score)
             for label, (method, network) in methods.items())
     fill(result["cases"], {"dereverb, T60 0.3 to 0.9 s": rows}, lambda: save(result))

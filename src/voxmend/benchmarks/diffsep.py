@@ -81,9 +81,9 @@ def real_pairs(folder: Path, count: int | None) -> list[Example]:
     return examples
 
 
-def enhanced_by(listener: Listener, polarities: int = 1) -> Callable[[Example], np.ndarray]:
+def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
     """A method: recordings at `RATE` as `voxmend enhance` has them."""
-    separator = Separator(by_network(listener, polarities, True), 2, RATE, enhances=True)
+    separator = Separator(by_network(listener, ordered=True), 2, RATE, enhances=True)
     return lambda example: separator(example.damaged, RATE)[0]
 
 
@@ -197,8 +197,7 @@ class Comparison:
                 separate = partial(conv_tasnet.separate, self.separator, polarities=polarities)
                 yield label, self._heard(separate, self.separator_rate), self.separator
         if self.enhancer:
-            for polarities, label in ((1, "voxmend, 1 call"), (2, "voxmend, both polarities")):
-                yield label, self._brought(enhanced_by(self.enhancer, polarities)), self.enhancer
+            yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
         for name, model in self.models.items():
             for label, sampling in SAMPLINGS.items():
