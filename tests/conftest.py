@@ -12,6 +12,8 @@ from helpers.speech import CONFIG, voice
 from voxmend import audio, classical
 from voxmend.models import hub
 
+os.environ["VOXMEND_PRECISION"] = "fp32"  # what auto stands for: tests compare bit by bit
+
 
 @pytest.fixture(scope="session")
 def prior(tmp_path_factory):

@@ -1,4 +1,4 @@
-"""The verbs separate and enhance with trained networks, as a person uses them."""
+"""The verbs separate, enhance and dereverb with trained networks, as a person uses them."""
 
 import json
 import shutil
@@ -43,6 +43,8 @@ def weights(tmp_path_factory):
          local_noise=True, sample_rate=16000)
     save(folder, "conv_tasnet", "ConvTasNet", TINY, prediction="sources", sources=2,
          sample_rate=16000)
+    save(folder, "enhancer16k", "FrameConvNeXt", LIGHT, prediction="told", sample_rate=16000,
+         sigma_min=0.002, sigma_max=2.0, sigma_data=0.1)
     save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
     return folder
 
@@ -54,11 +56,12 @@ def bundled(weights, monkeypatch):
 
 
 QUICK = ["--steps", 2, "--device", "cpu"]
+DIFFSEP = ["--method", "diffsep", *QUICK]
 
 
 def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys):
     source = wav(rate=44100, channels=2)
-    code, text = run(capsys, "enhance", source, tmp_path / "out.wav", "--keep-noise", *QUICK)
+    code, text = run(capsys, "enhance", source, tmp_path / "out.wav", "--keep-noise", *DIFFSEP)
     assert code == 0, text.err
     assert {p.name for p in tmp_path.iterdir()} == {"in.wav", "out.wav", "out.noise.wav",
                                                    "out.wav.json"}
@@ -73,6 +76,29 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
                                                                   "predictor_corrector")
     assert (entry["steps"], entry["seed"], entry["weights"]) == (2, 0, "diffsep_enhancement")
     assert len(entry["weights_sha256"]) == 16 and entry["input"] == "in.wav"
+
+
+@pytest.mark.parametrize("verb", ["enhance", "dereverb"])
+def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsys):
+    """At sigma_max, told the recording, with noise that a seed tells."""
+    wave = voice(0.5)
+    wave -= wave.mean()
+    out = tmp_path / "out.wav"
+    code, text = run(capsys, verb, wav("in.wav", wave), out, "--device", "cpu", "--seed", 3)
+    assert code == 0, text.err
+    prior = hub.load_prior("enhancer16k")
+    y = torch.from_numpy(0.1 * wave / wave.std())[None]
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+    expected = prior(y + 2 * noise, 2.0, y)[0].numpy() * wave.std() / 0.1
+    np.testing.assert_allclose(audio.load(out, 16000), expected, atol=1e-5)
+    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    assert (entry["task"], entry["method"], entry["weights"]) == (verb, "voxmend", "enhancer16k")
+    assert (entry["precision"], entry["seed"]) == ("fp32", 3)
+    assert run(capsys, verb, tmp_path / "in.wav", out, "--device", "cpu", "--seed", 3,
+               "--overwrite", "--precision", "bf16")[0] == 0
+    assert json.loads((tmp_path / "out.wav.json").read_text())["precision"] == "bf16"
+    error = audio.load(out, 16000) - expected
+    assert 0 < np.sum(error**2) < 1e-3 * np.sum(expected**2)
 
 
 def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
@@ -92,7 +118,8 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     assert "refiner" not in entry
 
 
-@pytest.mark.parametrize("method, options", [("segan", []), ("diffsep", ["--steps", 2])])
+@pytest.mark.parametrize("method, options", [("voxmend", []), ("segan", []),
+                                             ("diffsep", ["--steps", 2])])
 def test_refining_at_once_is_refining_afterwards(method, options, weights, prior, monkeypatch, wav,
                                                  tmp_path, capsys):
     for file in weights.iterdir():
@@ -140,14 +167,14 @@ def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
     for name, options in {"a": [], "again": [], "seed": ["--seed", 1], "steps": ["--steps", 3],
                           "heun": ["--sampler", "heun"]}.items():
         out = tmp_path / f"{name}.wav"
-        assert run(capsys, "enhance", source, out, *QUICK, *options)[0] == 0
+        assert run(capsys, "enhance", source, out, *DIFFSEP, *options)[0] == 0
         outputs[name] = audio.load(out, 16000)
     assert np.array_equal(outputs["a"], outputs["again"])
     assert all(np.abs(outputs["a"] - outputs[name]).max() > 1e-4
                for name in ("seed", "steps", "heun"))
     entry = json.loads((tmp_path / "heun.wav.json").read_text())
     assert (entry["sampler"], entry["steps"]) == ("heun", 2)
-    loaded = separator.load("enhance", steps=2, device="cpu")
+    loaded = separator.load("enhance", "diffsep", steps=2, device="cpu")
     np.testing.assert_allclose(loaded(audio.load(source, 16000), 16000)[0], outputs["a"], atol=1e-6)
 
 
@@ -161,8 +188,8 @@ def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, cap
     source = wav("in.wav", voice(0.5))
     for options, used in (([], ("dpmpp_2m", 3, 2)), (["--steps", 2], ("dpmpp_2m", 2, 2)),
                           (["--sampler", "euler"], ("euler", diffsep.STEPS, 1))):
-        assert run(capsys, "enhance", source, tmp_path / "out.wav", *options, "--device", "cpu",
-                   "--overwrite")[0] == 0
+        assert run(capsys, "enhance", source, tmp_path / "out.wav", "--method", "diffsep", *options,
+                   "--device", "cpu", "--overwrite")[0] == 0
         entry = json.loads((tmp_path / "out.wav.json").read_text())
         assert (entry["sampler"], entry["steps"], entry["polarities"]) == used
 
@@ -221,15 +248,21 @@ def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp
 
 
 REFUSED = [
-    ("enhance", ["--weights", "diffsep"], "made to separate, not to enhance"),
+    ("enhance", ["--method", "diffsep", "--weights", "diffsep"], "made to separate, not to enhance"),
     ("separate", ["--method", "diffsep", "--weights", "diffsep_enhancement"],
      "made to enhance, not to separate"),
     ("enhance", ["--method", "segan", "--weights", "diffsep"], "no SEGAN; train one with recipes/"),
-    ("enhance", ["--weights", "segan"], "no DiffSep; train one"),
+    ("enhance", ["--method", "diffsep", "--weights", "segan"], "no DiffSep; train one"),
+    ("enhance", ["--weights", "segan"], "a separator, not a prior"),
+    ("enhance", ["--weights", "PRIOR"], "does not listen to recordings; train one with recipes/"),
+    ("enhance", ["--steps", 2], "voxmend takes no sampler; leave out"),
+    ("dereverb", ["--weights", "diffsep"], "a separator, not a prior"),
+    ("dereverb", ["--steps", 2], "voxmend takes no sampler; leave out"),
     ("enhance", ["--method", "segan", "--steps", 5], "segan takes no sampler; leave out"),
     ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
     ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
-    ("enhance", ["--weights", "PRIOR"], "no DiffSep; train one with recipes/diffsep/diffsep.py"),
+    ("enhance", ["--method", "diffsep", "--weights", "PRIOR"],
+     "no DiffSep; train one with recipes/diffsep/diffsep.py"),
     ("separate", ["--weights", "conv_tasnet"], "use it with voxmend separate --method conv-tasnet"),
     ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
@@ -286,9 +319,9 @@ def test_odd_but_lawful_input_passes(verb, wave, bundled, wav, tmp_path, capsys)
 def test_existing_output_is_kept(verb, name, bundled, wav, tmp_path, capsys):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / name).write_text("mine")
-    options = ["--keep-noise"] if verb == "enhance" else ["--method", "diffsep"]
+    options = ["--keep-noise"] if verb == "enhance" else []
     out = tmp_path / "o" / "out.wav" if verb == "enhance" else tmp_path / "o"
-    code, text = run(capsys, verb, wav(), out, *options, *QUICK)
+    code, text = run(capsys, verb, wav(), out, *options, *DIFFSEP)
     assert code == 2 and f"{name}: exists already" in text.err and text.err.count("\n") == 1
     assert [p.name for p in (tmp_path / "o").iterdir()] == [name]
     assert (tmp_path / "o" / name).read_text() == "mine"

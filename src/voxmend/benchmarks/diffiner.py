@@ -18,6 +18,7 @@ from torch import nn
 
 from .. import classical
 from ..models import hub
+from ..models.precision import choose
 from ..systems import diffsep
 from ..systems.diffiner import Refiner
 from ..systems.segan import load_enhancer
@@ -107,7 +108,7 @@ def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
 def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | None = None,
         prior: str = hub.DEFAULT, steps: int = 20, seed: int = 0, device: str = "cpu",
         segan: str | None = None, progress: bool = True,
-        save: Callable[[dict], None] = lambda result: None) -> dict:
+        save: Callable[[dict], None] = lambda result: None, precision: str = "auto") -> dict:
     """Measures front ends and refiners; the result can be written as JSON.
 
     Args:
@@ -115,22 +116,28 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
         prior: of the refiners, of waveforms or of spectrograms.
         steps: of Diffiner and Diffiner+.
         segan: weights of a SEGAN, by default the bundled ones.
+        precision: of all networks, as in `models.precision.resolve`.
 
     Raises `hub.PriorError`, ImportError for a metric that lacks its package.
     """
     scoring.check_metrics()
     refiners = {}
     for name, method in REFINERS.items():
-        refiner = Refiner(method, prior, None if method == "voxmend" else steps, seed, device)
+        refiner = Refiner(method, prior, None if method == "voxmend" else steps, seed, device,
+                          precision)
         refiners[f"{name}, {refiner.steps} calls"] = refiner
     ends = front_ends(seed, device, segan)
+    for _, network in ends.values():
+        if network is not None:
+            choose(network, precision)
     examples = mixed_with_noise(data, noise, clips)
     count = len(next(iter(examples.values())))
     notes = ["Times and calls of refined rows are those of refining alone."]
     if voicebank:
         examples["real pairs"] = real_pairs(voicebank, clips)
         notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
-    result = {**heading(prior, seed, count, device), "notes": notes + Judges(*JUDGED).notes}
+    result = {**heading(prior, seed, count, device, refiner.entry["precision"]),
+              "notes": notes + Judges(*JUDGED).notes}
     fill(result["cases"], {name: rows_of(some, ends, refiners, progress)
                            for name, some in examples.items()}, lambda: save(result))
     return result

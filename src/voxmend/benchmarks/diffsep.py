@@ -22,10 +22,13 @@ import numpy as np
 from torch import nn
 
 from .. import audio
+from ..diffusion.told import Listener
 from ..models import hub
+from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
+from ..systems.separator import Separator, by_network, load_listener
 from ..training.corpus import Corpus, audio_files, draw_noise
 from . import scoring
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
@@ -82,6 +85,12 @@ def real_pairs(folder: Path, count: int | None) -> list[Example]:
     return examples
 
 
+def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
+    """A method: recordings at `RATE` as `voxmend enhance` has them."""
+    separator = Separator(by_network(listener, ordered=True), 2, RATE, enhances=True)
+    return lambda example: separator(example.damaged, RATE)[0]
+
+
 class Comparison:
     """DiffSep and what it is compared with, all scored at one rate.
 
@@ -93,6 +102,8 @@ class Comparison:
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
         separator: name or path of a supervised separator's weights, or None.
         prior: of the prior's own task.
+        enhancer: name or path of a prior that listens, of the task "enhance", or None.
+        precision: of all networks, as in `models.precision.resolve`.
 
     Raises `hub.PriorError` for weights that cannot be used, ImportError for a metric that lacks its
     package.
@@ -100,22 +111,28 @@ class Comparison:
 
     def __init__(self, task: str, weights: Sequence[str] = (), separator: str | None = None,
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
-                 progress: bool = True):
+                 progress: bool = True, enhancer: str | None = None, precision: str = "auto"):
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
         supervised = hub.find_prior(str(separator)) if separator else None
-        files = [*paths, *([supervised] if supervised else [])]
+        listener = hub.find_prior(str(enhancer)) if enhancer else None
+        files = [*paths, *(file for file in (supervised, listener) if file)]
         cards = [hub.read_card(file) for file in files]
         for file, card in zip(files, cards, strict=True):
             if (count := card.get("process", card).get("sources", 2)) != 2:
                 raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
         rates = [card.get("sample_rate", RATE) for card in cards]
-        self.rate, self.separator_rate = min([RATE, *rates]), [RATE, *rates][-1]
+        self.rate = min([RATE, *rates])
+        self.separator_rate = rates[len(paths)] if supervised else RATE
         self.hashes = dict(zip(labels(files), map(hub.file_hash, files), strict=True))
         self.models = {label: diffsep.load_model(path, device, task)
                        for label, path in zip(self.hashes, paths, strict=False)}
         self.separator = conv_tasnet.load_separator(supervised, device) if supervised else None
+        self.enhancer = load_listener(listener, device) if listener else None
+        self.precision = choose(self.prior, precision)
+        for model in filter(None, [*self.models.values(), self.separator, self.enhancer]):
+            choose(model, precision)
         self.judges = Judges("dnsmos")
         self.seed, self.device, self.progress = seed, device, progress
 
@@ -162,7 +179,7 @@ class Comparison:
                          "hears the recording at a rate of its own, and what it makes of it is "
                          "brought to that one. PESQ is narrow-band; DNSMOS, made for 16 kHz, "
                          "misses the upper band.")
-        result = {**heading(self.prior_name, self.seed, clips, self.device),
+        result = {**heading(self.prior_name, self.seed, clips, self.device, self.precision),
                   "models": self.hashes, "sample_rate": self.rate,
                   "notes": notes + self.judges.notes}
         fill(result["cases"], {name: self._rows(case, some, steps)
@@ -186,6 +203,8 @@ class Comparison:
             for polarities, label in ((1, "Conv-TasNet"), (2, "Conv-TasNet, both polarities")):
                 separate = partial(conv_tasnet.separate, self.separator, polarities=polarities)
                 yield label, self._heard(separate, self.separator_rate), self.separator
+        if self.enhancer:
+            yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
         for name, model in self.models.items():
             for label, sampling in SAMPLINGS.items():

@@ -10,6 +10,7 @@ from scipy.signal import firwin2, lfilter
 
 from .. import __version__, audio
 from ..dsp.stft import fbank
+from ..models.precision import choose
 from ..speakers.encoders import load_encoder
 from ..speakers.verification import cut, spread, verification_error
 from ..training.corpus import Corpus, audio_files, draw_noise, speaker
@@ -67,7 +68,7 @@ def split_rows(files: list[Path], root: Path, embeds: dict[str, Callable], chang
 
 
 def run(data: Path, encoders: Sequence[str], noise: Path | None = None, clips: int | None = None,
-        seed: int = 0, device: str = "cpu") -> dict:
+        seed: int = 0, device: str = "cpu", precision: str = "auto") -> dict:
     """Measures encoders beside `mean_log_mel`; the result can be written as JSON.
 
     Args:
@@ -79,6 +80,8 @@ def run(data: Path, encoders: Sequence[str], noise: Path | None = None, clips: i
     Raises ValueError where no pair of crops is of one speaker, or none of two.
     """
     loaded = [load_encoder(name, device) for name in encoders]
+    for network in (network for encoder in loaded for network in encoder.networks):
+        choose(network, precision)
     embeds = {"mean log-mel": mean_log_mel} | {e.name: e.embed for e in loaded}
     folders = [data / part for part in ("val", "test") if (data / part).is_dir()] or [data]
     result: dict = {"version": __version__, "machine": machine(), "seed": seed, "device": device,

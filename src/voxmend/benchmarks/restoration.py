@@ -17,6 +17,7 @@ from ..diffusion.denoiser import Denoiser
 from ..dsp import degrade
 from ..metrics import table
 from ..models import hub
+from ..models.precision import choose
 from ..restore.damage import Damage, analyse
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
@@ -218,20 +219,21 @@ def detection(clips: list[np.ndarray]) -> dict:
     return found
 
 
-def heading(prior: str, seed: int, clips: int, device: str) -> dict:
+def heading(prior: str, seed: int, clips: int, device: str, precision: str = "fp32") -> dict:
     """A result without its tables."""
     path = hub.find_prior(prior)
     return {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
             "seed": seed, "clips": clips, "seconds": SECONDS, "device": device,
-            "machine": machine(), "notes": [], "cases": {}}
+            "precision": precision, "machine": machine(), "notes": [], "cases": {}}
 
 
 def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
         steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
-        save: Callable[[dict], None] = lambda result: None) -> dict:
+        save: Callable[[dict], None] = lambda result: None, precision: str = "auto") -> dict:
     """Runs the cases of a task, or all; the result can be written as JSON.
 
     Args:
+        precision: of the prior, as in `models.precision.resolve`.
         save: is called with the result so far whenever there is more of it.
     """
     data = Path(data)
@@ -241,7 +243,7 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
         raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
     check_metrics()
     network = hub.load_prior(prior, device)
-    result = heading(prior, seed, len(waves), device)
+    result = heading(prior, seed, len(waves), device, choose(network, precision))
     if "separate" in names:
         result["notes"] += one_speaker(data, audio_files(measured_folder(data))[:clips])
     fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress)
@@ -257,7 +259,7 @@ def markdown(result: dict) -> str:
     models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
     named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
     lines = [f"{result['clips']} clips of {result['seconds']} s, {named}, seed {result['seed']}, "
-             f"{result['device']}: {result['machine']}"]
+             f"{result['device']}, {result.get('precision', 'fp32')}: {result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows)]
     if "detection" in result:

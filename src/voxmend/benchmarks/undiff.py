@@ -20,6 +20,7 @@ from ..diffusion.denoiser import Denoiser
 from ..metrics import DISTRIBUTION
 from ..metrics.swap_rate import best_order
 from ..models import hub
+from ..models.precision import choose
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..systems import undiff
@@ -104,7 +105,8 @@ class Tables:
     """
 
     def __init__(self, data: Path, priors: tuple[str, ...], separator: str | None, clips: int,
-                 steps: int, exact: bool, seed: int, device: str, progress: bool):
+                 steps: int, exact: bool, seed: int, device: str, progress: bool,
+                 precision: str = "auto"):
         if not priors:
             raise ValueError("name at least one prior")
         scoring.check_metrics()
@@ -121,6 +123,8 @@ class Tables:
         self.priors = {label: hub.load_prior(str(path), device)
                        for label, path in zip(self.hashes, paths, strict=False)}
         self.separator = load_separator(supervised, device) if supervised else None
+        for model in [*self.priors.values(), *filter(None, [self.separator])]:
+            choose(model, precision)
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
         whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
@@ -211,14 +215,16 @@ class Tables:
 def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: str | None = None,
         tables: tuple[str, ...] = tuple(PAPER), clips: int = 48, steps: int = 20,
         exact: bool = True, seed: int = 0, device: str = "cpu", plot: Path | None = None,
-        progress: bool = True, save: Callable[[dict], None] = lambda result: None) -> dict:
+        progress: bool = True, save: Callable[[dict], None] = lambda result: None,
+        precision: str = "auto") -> dict:
     """Measures the tables; the result can be written as JSON.
 
     Args:
         save: is called with the result so far whenever there is more of it.
     """
     data = Path(data)
-    shared = Tables(data, priors, separator, clips, steps, exact, seed, device, progress)
+    shared = Tables(data, priors, separator, clips, steps, exact, seed, device, progress,
+                    precision)
     notes = one_speaker(data, spread_files(data, clips)) if "separate" in tables else []
     if "generate" in tables:
         notes += ["Fréchet distances of few clips are too high: compare them with the ground "

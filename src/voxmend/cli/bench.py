@@ -60,7 +60,8 @@ def bench(task: Positional[Task], data: Folder, common: Options,
     check_least(1, steps=min(steps, default=1))
     common.check()
     result = restoration.run(task, data, common.clips, prior, common.seed, steps,
-                             common.pick_device(), save=common.saver(restoration.markdown))
+                             common.pick_device(), save=common.saver(restoration.markdown),
+                             precision=common.precision)
     print(restoration.markdown(result))
     return 0
 
@@ -85,7 +86,7 @@ def bench_separate(data: Folder, common: Compared, separator: str = "conv_tasnet
 
 def bench_enhance(data: Folder, noise: Folder, common: Compared,
                   voicebank: MaybeFolder = None) -> int:
-    """Speech enhancement: noise removed by a filter, a prior and DiffSep.
+    """Speech enhancement: noise removed by a filter, priors and DiffSep.
 
     Every file stands in noise at 0, 5 and 10 dB.
 
@@ -109,14 +110,34 @@ def _compare(task: str, common: Comparing, separator: str | None, measure: Calla
     bundled = WEIGHTS[task, "diffsep"]
     if not common.weights and (hub.WEIGHTS / f"{bundled}.safetensors").is_file():
         common = replace(common, weights=(bundled,))
+    told = WEIGHTS.get((task, "voxmend"))
+    if told and not (hub.WEIGHTS / f"{told}.safetensors").is_file():
+        told = None
     comparison = diffsep.Comparison(task, common.weights, separator, common.prior, common.seed,
-                                    common.pick_device())
+                                    common.pick_device(), enhancer=told, precision=common.precision)
     result = measure(comparison, common.saver(restoration.markdown))
     print(restoration.markdown(result))
     if common.plot:
         from ..benchmarks.plots import curves
 
         curves(result["cases"], common.plot)
+    return 0
+
+
+def bench_dereverb(data: Folder, common: Options, weights: File = None) -> int:
+    """Dereverberation: speech in synthetic rooms, T60 0.3 to 0.9 s.
+
+    Args:
+        data: Folder of clean speech; its test/ is used where there is one.
+        weights: A prior that listens: a bundled name or a .safetensors.
+    """
+    from ..benchmarks import dereverb, restoration
+
+    common.check()
+    result = dereverb.run(data, common.clips, weights and str(weights), common.seed,
+                          common.pick_device(), save=common.saver(restoration.markdown),
+                          precision=common.precision)
+    print(restoration.markdown(result))
     return 0
 
 
@@ -142,7 +163,8 @@ def bench_refine(data: Folder, noise: Folder, common: Options,
     check_least(1, steps=steps)
     common.check()
     result = diffiner.run(data, noise, voicebank, common.clips, prior, steps, common.seed,
-                          common.pick_device(), segan, save=common.saver(restoration.markdown))
+                          common.pick_device(), segan, save=common.saver(restoration.markdown),
+                          precision=common.precision)
     print(restoration.markdown(result))
     return 0
 
@@ -171,7 +193,7 @@ def bench_undiff(data: Folder, common: Annotated[Cropping, arg(name="")],
     common.check()
     result = undiff.run(data, priors, separator, tables, common.clips, steps, not skip_exact,
                         common.seed, common.pick_device(), common.plot,
-                        save=common.saver(undiff.markdown))
+                        save=common.saver(undiff.markdown), precision=common.precision)
     print(undiff.markdown(result))
     return 0
 
@@ -192,7 +214,8 @@ def bench_speakers(data: Folder, common: Options,
     from ..benchmarks import encoders as tables
 
     common.check(fewest=2)
-    result = tables.run(data, encoders, noise, common.clips, common.seed, common.pick_device())
+    result = tables.run(data, encoders, noise, common.clips, common.seed, common.pick_device(),
+                        common.precision)
     common.saver(tables.markdown)(result)
     print(tables.markdown(result))
     return 0
@@ -222,7 +245,7 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
 
 
 VERBS = {verb.__name__.removeprefix("bench_"): verb for verb in (
-    bench_separate, bench_enhance, bench_refine, bench_undiff, bench_speakers, bench_embeddings)}
+    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_undiff, bench_speakers, bench_embeddings)}
 PAGE = Page(
     "voxmend bench", "[-h] TASK|VERB ...",
     "Benchmark restoration, separation, enhancement, encoders.",

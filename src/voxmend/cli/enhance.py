@@ -73,19 +73,20 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
 
 
 def enhance(source: In, target: Out, common: Plain,
-            method: Literal["diffsep", "segan", "diffsep+refine", "segan+refine"] = "diffsep",
+            method: Literal["voxmend", "diffsep", "segan", "voxmend+refine", "diffsep+refine",
+                            "segan+refine"] = "voxmend",
             weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
-    """Speech enhancement: remove any noise (DiffSep, SEGAN).
+    """Speech enhancement: remove any noise, and reverberation.
 
     Above 8 kHz nothing is kept: the network was trained on noisy speech, and half its sample rate
-    is the limit. Each channel of
-    a recording is enhanced by itself, all with the same random numbers.
+    is the limit. Each channel of a recording is enhanced by itself, all with the same random
+    numbers.
 
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a folder if the input is one.
-        method: DiffSep (diffsep) or SEGAN (segan); with +refine what it makes is refined, as
-            voxmend refine does.
+        method: A prior that is told the recording (voxmend), in one call; DiffSep (diffsep) or
+            SEGAN (segan). With +refine what it makes is refined, as voxmend refine does.
         weights: A bundled name or a .safetensors; by default the method's bundled ones.
         sampler: Of DiffSep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
@@ -97,10 +98,33 @@ def enhance(source: In, target: Out, common: Plain,
 
     enhancer, _, refines = method.partition("+")
     separator = load_separator("enhance", enhancer, weights, sampler, common)
-    refiner = Refiner(seed=common.seed, device=common.device) if refines else None
+    refiner = None
+    if refines:
+        refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.enhance_file(file, out, separator, keep_noise,
                                                            common.overwrite, refiner))
+
+
+def dereverb(source: In, target: Out, common: Plain, weights: File = None,
+             keep_noise: bool = False) -> int:
+    """Dereverberation: remove a room's echo, and noise.
+
+    What stays is the direct path, as by a microphone at the mouth. It is what enhance does by the
+    same network. Above 8 kHz nothing is kept.
+
+    Args:
+        source: A recording, or a folder of recordings.
+        target: Where the result goes; a folder if the input is one.
+        weights: A prior that listens: a bundled name or a .safetensors.
+        keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
+    """
+    from . import files
+
+    separator = load_separator("dereverb", "voxmend", weights, None, common)
+    return files.each(source, files.pairs(source, target, common.overwrite),
+                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
+                                                           common.overwrite))
 
 
 def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
@@ -127,7 +151,8 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
     common.check()
     if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
         raise ValueError(f"{enhanced}: name two recordings or two folders")
-    refiner = Refiner(method, common.prior, common.steps, common.seed, common.device)
+    refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
+                       common.precision)
 
     def work(file: Path, out: Path) -> None:
         other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
@@ -136,4 +161,4 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
     return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
 
 
-VERBS = {verb.__name__: verb for verb in (enhance, refine, separate)}
+VERBS = {verb.__name__: verb for verb in (enhance, dereverb, refine, separate)}

@@ -338,7 +338,7 @@ def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: b
     for path in targets:
         audio.check_free(path, overwrite)
     entry = separator.entry
-    with progress_bar(reader, "enhance") as progress, tempfile.TemporaryDirectory() as folder:
+    with progress_bar(reader, entry["task"]) as progress, tempfile.TemporaryDirectory() as folder:
         blocks = separator.stream(reader, progress)
         if refiner:
             entry = {**entry, "refiner": refiner.entry}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
+Precision = Literal["auto", "fp32", "bf16"]
 MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
 
 
@@ -53,6 +54,8 @@ class Running:
     """Same seed, same result."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "auto"
+    """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
     overwrite: bool = False
     """Replace outputs that exist already."""
 
@@ -136,6 +139,8 @@ class Measuring(Report):
     """Take only the first so many files; by default all."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Precision = "auto"
+    """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
 
     def check(self, fewest: int = 1) -> None:
         """Raises ValueError, too, for less than the fewest clips."""
@@ -211,7 +216,8 @@ def load_restorer(task: str, common: Common, method: str = "voxmend",
         raise ValueError(f"--method {method}: takes every step of the prior's schedule; leave out "
                          "--steps")
     return Restorer(tasks[task], common.prior, common.steps, common.seed,
-                    getattr(common, "draws", 1), common.device, **options)
+                    getattr(common, "draws", 1), common.device,
+                    precision=common.precision, **options)
 
 
 def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
@@ -223,4 +229,5 @@ def load_separator(task: str, method: str, weights: Path | None, sampler: str | 
         raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior, "
                          "or --method voxmend")
     common.check()
-    return separator.load(task, method, weights, sampler, common.steps, common.seed, common.device)
+    return separator.load(task, method, weights, sampler, common.steps, common.seed,
+                          common.device, common.precision)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .denoiser import EDMDenoiser, broadcast
+from .samplers import Denoise
 
 
 class ToldDenoiser(EDMDenoiser):
@@ -29,6 +30,10 @@ class ToldDenoiser(EDMDenoiser):
         out = self.network(torch.cat([c_in * flat, heard / self.sigma_data], 1),
                            sigma.flatten().log() / 4)
         return (c_skip * flat + c_out * out.float()).reshape(x.shape)
+
+    def told(self, recording: Tensor) -> Denoise:
+        """The posterior's denoiser (x, σ) ↦ D(x, σ; y), which every sampler takes."""
+        return lambda x, sigma: self(x, sigma, recording)
 
     def posterior_mean(self, recording: Tensor, noise: Tensor) -> Tensor:
         """E[x₀ | y] in one call at σ_max.

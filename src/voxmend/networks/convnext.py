@@ -103,6 +103,7 @@ class FrameConvNeXt(nn.Module):
         - output: `[B, outputs, T]`
     """
 
+    bears_bf16 = True
     PRESETS: ClassVar[Presets] = {
         "speech16k": {"expansion": 3},
         "diffsep": {"channels": 288, "dilations": (1, 2, 4, 8, 16), "expansion": 3, "inputs": 2,

@@ -23,6 +23,7 @@ class FrameSeparator(nn.Module):
     Shape: `[B, 1, T]` to `[B, sources, T]`; `parts` to `[B, sources + 1, T]`, the rest last.
     """
 
+    bears_bf16 = True
     PRESETS: ClassVar[Presets] = {"small": {}}
 
     def __init__(self, channels: int = 384, blocks: int = 8, kernel: int = 7,

@@ -26,6 +26,7 @@ from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import NoisyObservation
 from ..models import hub
+from ..models.precision import choose
 from ..operators import Mel, Operator
 from .damage import Damage, analyse
 from .tasks import TASKS, Scene, Task
@@ -48,11 +49,12 @@ class Restorer:
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
         speakers: of a mixture; the task's `sources`, replaced.
+        precision: of a prior that is loaded here, as in `models.precision.resolve`.
     """
 
     def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
                  steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
-                 speakers: int | None = None):
+                 speakers: int | None = None, precision: str = "auto"):
         if isinstance(task, str):
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
@@ -65,6 +67,7 @@ class Restorer:
         self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(prior), str(self.device))
+            choose(prior, precision)
         prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
         self.seed, self.draws = seed, draws
@@ -110,7 +113,8 @@ class Restorer:
                 "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
                 "draws": self.draws, "sampler": task.sampler.__name__,
                 "guidance": repr(task.guidance), "prior": weights and weights.stem,
-                "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device)}
+                "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device),
+                "precision": choose(self.prior, "fp32")}
 
     def stream(self, reader: audio.Recording, damage: Damage | None = None,
                progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:

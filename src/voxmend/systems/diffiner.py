@@ -27,6 +27,7 @@ from ..audio.pair import Pair
 from ..audio.segments import process
 from ..diffusion.samplers import Callback, Denoise, Noise
 from ..models import hub
+from ..models.precision import choose
 from . import bins
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 1
@@ -168,12 +169,14 @@ class Refiner:
         prior: a bundled name or a path, of waveforms or of spectrograms.
         steps: network calls; by default the method's, at most those of the prior's schedule.
         seed: same seed, same result.
+        precision: of the prior, as in `models.precision.resolve`.
 
     Raises ValueError for an unknown method; `hub.PriorError`.
     """
 
     def __init__(self, method: str | Method = "voxmend", prior: str = hub.DEFAULT,
-                 steps: int | None = None, seed: int = 0, device: str = "auto"):
+                 steps: int | None = None, seed: int = 0, device: str = "auto",
+                 precision: str = "auto"):
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
@@ -183,7 +186,8 @@ class Refiner:
         self.levels = self.prior.levels(self.steps)
         self.entry = {"task": "refine", "method": method if isinstance(method, str) else
                       repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
-                      "weights_sha256": hub.file_hash(path), "device": str(self.device)}
+                      "weights_sha256": hub.file_hash(path), "device": str(self.device),
+                      "precision": choose(self.prior, precision)}
 
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
         """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""

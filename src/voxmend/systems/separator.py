@@ -20,6 +20,7 @@ from ..audio.segments import Aligner, process, segments
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub
+from ..models.precision import choose
 from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
@@ -29,7 +30,7 @@ SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 WEIGHTS = {("separate", "frame-separator"): "frame_separator",
            ("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
            ("enhance", "voxmend"): "enhancer16k", ("enhance", "diffsep"): "diffsep_enhancement",
-           ("enhance", "segan"): "segan"}
+           ("enhance", "segan"): "segan", ("dereverb", "voxmend"): "enhancer16k"}
 RECIPES = {"frame-separator": "separation", "voxmend": "enhancement", "diffsep": "diffsep",
            "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
 
@@ -157,13 +158,13 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
     return apart
 
 
-def by_network(network: nn.Module, polarities: int = 1) -> Apart:
-    """What a network says, `[B, 1, T]` to `[B, K, T]`; `polarities` as in `over_polarities`."""
+def by_network(network: nn.Module, polarities: int = 1, ordered: bool = False) -> Apart:
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `over_polarities`."""
     device = next(network.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        return conv_tasnet.over_polarities(network, mixture.to(device), polarities)
+        return conv_tasnet.over_polarities(network, mixture.to(device), polarities, ordered)
 
     return apart
 
@@ -185,21 +186,23 @@ def find_weights(task: str, method: str, name_or_path: str | Path | None = None)
             "as --weights") from None
 
 
-def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
+def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
-         device: str = "auto") -> Separator:
-    """The separator of a task, "separate" or "enhance".
+         device: str = "auto", precision: str = "auto") -> Separator:
+    """The separator of a task, "separate", "enhance" or "dereverb".
 
     Args:
-        method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
+        method: one that the task has in `WEIGHTS`, by default the first.
         weights: as in `find_weights`.
         sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
             suits them. With a sampler it is a single draw, in the paper's steps unless told.
         seed: same seed, same result.
+        precision: as in `models.precision.resolve`.
 
     Raises ValueError for weights made for something else and options that the method lacks.
     """
-    place = hub.pick_device(device)
+    method = method or next(other for name, other in WEIGHTS if name == task)
+    place, enhances = hub.pick_device(device), task != "separate"
     path = find_weights(task, method, weights)
     entry = {"task": task, "method": method, "weights": path.stem,
              "weights_sha256": hub.file_hash(path), "device": str(place)}
@@ -209,15 +212,18 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
         if sampler or steps:
             raise ValueError(f"{method} takes no sampler; leave out --sampler and --steps")
         network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
-        return Separator(by_network(network, polarities), card.get("sources", 2),
-                         card["sample_rate"], task == "enhance",
-                         entry=entry | {"polarities": polarities})
+        if isinstance(network, Listener):
+            network.seed = entry["seed"] = seed
+        entry |= {"precision": choose(network, precision), "polarities": polarities}
+        return Separator(by_network(network, polarities, enhances), card.get("sources", 2),
+                         card["sample_rate"], enhances, entry=entry)
     model = diffsep.load_model(path, str(place), task)
+    entry["precision"] = choose(model, precision)
     if sampler:
         suited = {"sampler": sampler, "polarities": 1}
     sampling = {"sampler": suited.get("sampler", PAPER),
                 "steps": steps or suited.get("steps", STEPS), "seed": seed,
                 "polarities": suited["polarities"]}
     return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
-                     task == "enhance", sampling["steps"] * sampling["polarities"],
+                     enhances, sampling["steps"] * sampling["polarities"],
                      entry | sampling)

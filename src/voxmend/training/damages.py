@@ -78,15 +78,16 @@ def noise(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
     return mixed / power(mixed).clamp(min=1e-12).sqrt()
 
 
-def reverberant(x: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
+def reverberant(x: Tensor, draws: Draws, sample_rate: int = 16000,
+                t60: tuple[float, float] = (0.15, 1.0)) -> Tensor:
     """Speech in rooms: the direct path, 1 in strength and without delay, and a decaying tail.
 
-    Noise that decays by 60 dB in T60 of 0.15…1.0 s, faster at high frequencies, after early
-    reflections; the direct-to-reverberant ratio is −3…12 dB. (Polack 1988)
+    Noise that decays by 60 dB in T60 seconds, faster at high frequencies, after early reflections;
+    the direct-to-reverberant ratio is −3…12 dB. (Polack 1988)
     """
     length = sample_rate
     time = torch.arange(length, device=x.device) / sample_rate
-    decay = 6.9 / draws.log_uniform(0.15, 1.0)
+    decay = 6.9 / draws.log_uniform(*t60)
     wide, dull = draws.normal(length), draws.normal(length)
     soft = torch.nn.functional.avg_pool1d(dull[:, None], 9, 1, 4, count_include_pad=False)[:, 0]
     tail = wide * torch.exp(-decay * 1.5 * time) + 3 * soft * torch.exp(-decay * time)

@@ -18,14 +18,9 @@ from tqdm import tqdm
 
 from ..models import hub
 from ..models.checkpoints import read_checkpoint
+from ..models.precision import pays_bf16
 from .corpus import Corpus, Mixtures
 from .recipes import Recipe, Source
-
-
-def multiplies_bf16(device: torch.device) -> bool:
-    """Whether bf16 matrix products are faster than fp32's there: a GPU, a CPU with such units."""
-    return device.type == "cuda" or (device.type == "cpu"
-                                     and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Run:
@@ -83,7 +78,7 @@ class Run:
     def advance(self, source: Source) -> tuple[float, float]:
         """One optimizer step; the loss and the gradient's norm before clipping."""
         batch = (t.to(self.device) for t in self.recipe.examples(source, self.step))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bf16(self.device)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=pays_bf16(self.device.type)):
             loss = self.recipe.loss(self.denoiser, *batch)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.recipe.clip_norm)

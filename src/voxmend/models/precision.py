@@ -1,0 +1,90 @@
+"""Which numbers networks multiply: bf16, where a processor does so faster, or fp32.
+
+A bf16 number is the upper half of an fp32 one, 8 bits of mantissa: products of matrices take half
+the memory or less of the time, and their error lies 45 dB below the result. Weights, norms,
+transforms and whatever stands around a network stay in fp32.
+"""
+
+import math
+import os
+import time
+from functools import cache
+
+import torch
+from torch import nn
+
+PRECISIONS = ("auto", "fp32", "bf16")
+WORTH = 1.5  # how much faster bf16 must be; units for it bring 2 to 8
+
+
+def speed_up(device: torch.device, seconds: float = 0.4) -> float:
+    """Time of a product of matrices in fp32 over that in bf16, of 0.5 GFLOP as in most networks here.
+
+    The shortest of those that fit into so many seconds. Both take turns and on a CPU its own time
+    counts, so that other work on the machine changes little.
+    """
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    pairs = [[torch.ones(shape, device=device, dtype=kind) for shape in ((512, 384), (384, 1152))]
+             for kind in (torch.float32, torch.bfloat16)]
+    best, begun, rounds = [math.inf, math.inf], time.perf_counter(), 0
+    while rounds < 10 or time.perf_counter() - begun < seconds:
+        for number, (x, matrix) in enumerate(pairs):
+            start = clock()
+            (x @ matrix)[0, 0].item()  # which waits for the device
+            if rounds:  # the first prepares
+                best[number] = min(best[number], clock() - start)
+        rounds += 1
+    return best[0] / best[1]
+
+
+@cache
+def pays_bf16(kind: str) -> bool:
+    """Whether a kind of device, "cpu" or "cuda", is worth it: by what it has, and a measurement.
+
+    Takes half a second, once in a process.
+    """
+    if kind == "cpu":
+        able = torch.backends.mkldnn.is_available() and (
+            torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    else:
+        able = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return able and speed_up(torch.device(kind)) > WORTH
+
+
+def resolve(wanted: str, network: nn.Module, kind: str) -> str:
+    """"fp32" or "bf16", in which a network multiplies on a kind of device.
+
+    `auto` takes bf16 where it pays, for networks whose class says `bears_bf16`: those whose
+    results were measured to stay within 0.05 dB. `$VOXMEND_PRECISION` may stand for `auto`.
+
+    Raises ValueError for another name.
+    """
+    if wanted == "auto":
+        wanted = os.environ.get("VOXMEND_PRECISION") or "auto"
+    if wanted not in PRECISIONS:
+        raise ValueError(f"precision {wanted!r}: give {', '.join(PRECISIONS)}")
+    if wanted == "auto":
+        return "bf16" if getattr(network, "bears_bf16", False) and pays_bf16(kind) else "fp32"
+    return wanted
+
+
+def choose(model: nn.Module, wanted: str) -> str:
+    """Has the network of a model multiply as `resolve` says, and returns that.
+
+    Its network is what `hub.load_network` gave, which is marked by its `precision`; a model without
+    one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
+    """
+    network = next((part for part in model.modules() if hasattr(part, "precision")), None)
+    if network is None:
+        return "fp32"
+    kind = next(network.parameters()).device.type
+    if network.precision == "fp32" and resolve(wanted, network, kind) == "bf16":
+        plain = network.forward
+
+        def forward(*args, **kwargs):
+            with torch.autocast(kind, torch.bfloat16):
+                out = plain(*args, **kwargs)
+            return out.float()
+
+        network.forward, network.precision = forward, "bf16"
+    return network.precision
