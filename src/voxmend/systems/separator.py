@@ -1,8 +1,8 @@
 """Recordings of any length taken apart by a network trained for it: voices, or speech and noise.
 
-    recording ─ segments of 10 s, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
+    recording ─ segments, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
 
-Neighbouring segments share 2 s, in which they see the same noise and the order is found.
+Segments have 10 s, or what the weights' card says suits them (`segment_seconds`). Neighbouring segments share 2 s, in which they see the same noise and the order is found.
 """
 
 import math
@@ -30,6 +30,7 @@ WEIGHTS = {("separate", "frame-separator"): "frame_separator",
            ("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
            ("enhance", "voxmend"): "enhancer16k", ("enhance", "diffsep"): "diffsep_enhancement",
            ("enhance", "segan"): "segan"}
+METHODS = {"separate": "frame-separator", "enhance": "diffsep"}  # what a task takes by default
 RECIPES = {"frame-separator": "separation", "voxmend": "enhancement", "diffsep": "diffsep",
            "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
 
@@ -65,6 +66,7 @@ class Separator:
         sample_rate: of `apart`, Hz.
         enhances: the sources are speech and noise; otherwise voices, in any order.
         steps: how often `apart` calls `callback`, which is one of `samplers`.
+        segment: seconds of a segment, `OVERLAP_SECONDS` of which the next one shares.
         entry: what a sidecar says of it.
     """
 
@@ -73,6 +75,7 @@ class Separator:
     sample_rate: int
     enhances: bool = False
     steps: int = 1
+    segment: float = SEGMENT_SECONDS
     entry: dict = field(default_factory=dict)
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -91,7 +94,7 @@ class Separator:
         Of an enhancer: speech, and what the recording holds beside it.
         """
         rate = reader.sample_rate
-        segment, overlap = SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate
+        segment, overlap = round(self.segment * rate), OVERLAP_SECONDS * rate
         mean, level = self._measure(reader, segment, overlap)
         align = Aligner(self.sources, reader.channels, overlap)
 
@@ -183,13 +186,14 @@ def find_weights(task: str, method: str, name_or_path: str | None = None) -> Pat
             "as --weights") from None
 
 
-def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
+def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
          device: str = "auto") -> Separator:
     """The separator of a task, "separate" or "enhance".
 
     Args:
-        method: "diffsep", or "conv-tasnet" to separate, or "segan" to enhance.
+        method: to separate "frame-separator", "diffsep" or "conv-tasnet", to enhance "voxmend",
+            "diffsep" or "segan"; by default that of `METHODS`.
         weights: as in `find_weights`.
         sampler, steps: of DiffSep, as in `diffsep.draw`; by default what the weights' card says
             suits them. With a sampler it is a single draw, in the paper's steps unless told.
@@ -197,7 +201,7 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
 
     Raises ValueError for weights made for something else and options that the method lacks.
     """
-    place = hub.pick_device(device)
+    place, method = hub.pick_device(device), method or METHODS[task]
     path = find_weights(task, method, weights)
     entry = {"task": task, "method": method, "weights": path.stem,
              "weights_sha256": hub.file_hash(path), "device": str(place)}
@@ -209,6 +213,7 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
         network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
         return Separator(by_network(network, polarities), card.get("sources", 2),
                          card["sample_rate"], task == "enhance",
+                         segment=suited.get("segment_seconds", SEGMENT_SECONDS),
                          entry=entry | {"polarities": polarities})
     model = diffsep.load_model(path, str(place), task)
     if sampler:
@@ -218,4 +223,4 @@ def load(task: str, method: str = "diffsep", weights: str | Path | None = None,
                 "polarities": suited["polarities"]}
     return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
                      task == "enhance", sampling["steps"] * sampling["polarities"],
-                     entry | sampling)
+                     entry=entry | sampling)
