@@ -117,7 +117,8 @@ def test_a_silent_voice_asks_for_silence():
 
 def test_first_come_a_woman_and_a_man_in_silence(speech, tmp_path):
     """Later noise and voices that are alone."""
-    corpus = loop.open_corpus(recipe(), speech / "train", tmp_path / "cache", speech.parent / "noise")
+    corpus = loop.open_corpus(recipe(), speech / "train", tmp_path / "cache",
+                              speech.parent / "noise")
     plan = recipe(batch=16, easy=3, alone=0.5, noisy=0.5)
     pools = plan.prepare(corpus, torch.device("cpu"))
     assert pools["speech"].sex.tolist() == [0, 1, 0]

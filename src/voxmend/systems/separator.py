@@ -2,7 +2,8 @@
 
     recording ─ segments, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
 
-Segments have 10 s, or what the weights' card says suits them (`segment_seconds`). Neighbouring segments share 2 s, in which they see the same noise and the order is found.
+Segments have 10 s, or what the weights' card says suits them (`segment_seconds`). Neighbouring
+segments share 2 s, in which they see the same noise and the order is found.
 """
 
 import math
@@ -24,6 +25,7 @@ from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
+HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 # The weights that a task's method takes by default, which are called like their recipe.
 WEIGHTS = {("separate", "frame-separator"): "frame_separator",
