@@ -2,8 +2,9 @@
 
     recording ─ segments, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
 
-Segments have 10 s, or what the weights' card says suits them (`segment_seconds`). Neighbouring
-segments share 2 s, in which they see the same noise and the order is found.
+Segments have 10 s, or what the card of a network without a sampler says suits it
+(`segment_seconds` of its `sampling`). Neighbouring ones share 2 s, in which they see the same noise
+and the order is found.
 """
 
 import math
