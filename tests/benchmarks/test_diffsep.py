@@ -93,7 +93,8 @@ def test_known_voices_are_scored_at_the_model_s_rate(data, prior, weights, separ
     slow = audio.resample(example.clean, 16000, 8000)
     oracle = diffsep.ScoreModel(Oracle(slow[::-1].copy()), MixingSDE(**PROCESS), 8000)
     monkeypatch.setattr(diffsep, "load_model", lambda path, device, task: oracle)
-    comparison = Comparison("separate", [weights(8000)], separator, str(prior), progress=False)
+    monkeypatch.setattr(tables.separation, "breakdown", lambda *args: {})  # of other mixtures
+    comparison = Comparison("separate", [weights(8000)], [separator], str(prior), progress=False)
     result = comparison.separation(data / "speech", steps=(1,))
     rows = {row["method"]: row for row in result["cases"]["separate"]}
     assert list(rows) == ["mixture", "ours, 1 step", "ours, 32 steps (default)", "Conv-TasNet",
@@ -174,7 +175,8 @@ def test_commands_write_and_draw(data, prior, weights, separator, monkeypatch, c
     monkeypatch.setattr("voxmend.benchmarks.plots._save", lambda figure, path: drawn.append(figure))
     common = ["--prior", str(prior), "--out", str(out), "--plot", str(picture), "--overwrite"]
     for task, options, cases in (
-            ("separate", ["--weights", weights(8000), "--steps", "1"], ["separate"]),
+            ("separate", ["--weights", weights(8000), "--steps", "1", "--separators",
+                          str(separator)], ["separate"]),
             ("enhance", ["--weights", weights(16000, task="enhance"),
                          "--noise", str(data / "noise"),
                          "--voicebank", str(data / "pairs"), "--clips", "1"],
@@ -196,6 +198,6 @@ def test_wrong_options_are_named(data, prior, weights, capsys):
                            (["--weights", str(prior)], "no DiffSep"),
                            (["--weights", "nothing"], "nothing: no such prior"),
                            (["--weights", weights(16000, task="enhance")], "made to enhance"),
-                           (["--separator", weights(8000)], "not a separator")):
+                           (["--separators", weights(8000)], "not a separator")):
         assert main(command + extra) == 2
         assert message in capsys.readouterr().err

@@ -21,6 +21,7 @@ from voxmend.systems import diffiner, diffsep, separator
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 TINY = dict(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1)
+FRAMES = dict(channels=64, blocks=1, kernel=3, dilations=[1], expansion=1, attention=1)
 PROCESS = {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
 
 
@@ -45,6 +46,8 @@ def weights(tmp_path_factory):
          sample_rate=16000)
     save(folder, "enhancer16k", "FrameConvNeXt", LIGHT, prediction="told", sample_rate=16000,
          sigma_min=0.002, sigma_max=2.0, sigma_data=0.1)
+    save(folder, "frame_separator", "FrameSeparator", FRAMES, prediction="sources", sources=2,
+         open_levels=False, sample_rate=16000, sampling={"polarities": 2, "segment_seconds": 6})
     save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
     return folder
 
@@ -143,7 +146,7 @@ def test_refining_at_once_is_refining_afterwards(method, options, weights, prior
     assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
 
 
-@pytest.mark.parametrize("method", ["diffsep", "conv-tasnet"])
+@pytest.mark.parametrize("method", ["frame-separator", "diffsep", "conv-tasnet"])
 def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
     options = QUICK if method == "diffsep" else ["--device", "cpu"]
     code, text = run(capsys, "separate", wav(rate=22050, channels=2), tmp_path / "v", "--method",
@@ -156,10 +159,19 @@ def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
         assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
 
 
-def test_the_default_is_diffsep(bundled, wav, tmp_path, capsys):
-    assert run(capsys, "separate", wav("in.wav", voice(0.5)), tmp_path / "v", *QUICK)[0] == 0
+def test_the_default_is_the_frame_separator(bundled, wav, tmp_path, capsys):
+    source = wav("in.wav", voice(0.5))
+    assert run(capsys, "separate", source, tmp_path / "v", "--device", "cpu")[0] == 0
     entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
-    assert entry["method"] == "diffsep"
+    assert (entry["method"], entry["weights"]) == ("frame-separator", "frame_separator")
+    assert entry["polarities"] == 2 and "seed" not in entry
+    loaded = separator.load("separate", device="cpu")
+    assert loaded.segment == 6
+    assert separator.load("separate", "conv-tasnet").segment == separator.SEGMENT_SECONDS
+    found = loaded(audio.load(source, 16000), 16000)
+    for voice_of, number in zip(found, "12", strict=True):
+        np.testing.assert_allclose(audio.load(tmp_path / "v" / f"speaker{number}.wav", 16000),
+                                   voice_of, atol=1e-6)
 
 
 def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
@@ -264,6 +276,13 @@ REFUSED = [
     ("enhance", ["--method", "diffsep", "--weights", "PRIOR"],
      "no DiffSep; train one with recipes/diffsep/diffsep.py"),
     ("separate", ["--weights", "conv_tasnet"], "use it with voxmend separate --method conv-tasnet"),
+    ("separate", ["--weights", "diffsep"], "use it with voxmend separate --method diffsep"),
+    ("separate", ["--weights", "PRIOR"], "train one with recipes/separation/frame_separator.py"),
+    ("separate", ["--weights", "none"], "train some by recipes/separation/frame_separator.py"),
+    ("separate", ["--method", "diffsep", "--weights", "frame_separator"],
+     "no DiffSep; use it with voxmend separate --method frame-separator"),
+    ("separate", ["--steps", 5], "frame-separator takes no sampler; leave out"),
+    ("separate", ["--speakers", 3], "these weights separate 2; --method voxmend takes 2 to 4"),
     ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "diffsep"], "not a separator"),
@@ -271,7 +290,7 @@ REFUSED = [
     ("separate", ["--method", "diffsep", "--prior", "PRIOR"], "--weights instead of --prior"),
     ("separate", ["--prior", "PRIOR"], "or --method voxmend"),
     ("separate", ["--method", "voxmend", "--weights", "diffsep"], "leave out --weights"),
-    ("separate", ["--method", "voxmend", "--sampler", "heun"], "belong to diffsep and conv-tasnet"),
+    ("separate", ["--method", "voxmend", "--sampler", "heun"], "belong to networks trained"),
     ("separate", ["--method", "diffsep", "--speakers", 3], "these weights separate 2"),
     ("separate", ["--method", "voxmend", "--prior", "diffsep"],
      "separate and enhance take it as --weights"),

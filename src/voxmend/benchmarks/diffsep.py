@@ -6,16 +6,16 @@ sampling, one a step: two of them end near the posterior mean, and with more the
 mends the errors of the steps before, which solvers of the ODE carry on. Beside them stand the
 prior's own task and what does without diffusion.
 
-    comparison = Comparison("separate", ["diffsep.safetensors"], "conv_tasnet.safetensors")
+    comparison = Comparison("separate", ["diffsep.safetensors"], ["frame_separator.safetensors"])
     print(benchmark.markdown(comparison.separation("speech/")))
 
 Source: Scheibler et al. 2023, "Diffusion-based generative speech source separation", section 4.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,16 +29,18 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
 from ..systems.separator import Separator, by_network, load_listener
-from ..training.corpus import Corpus, audio_files, draw_noise
-from . import scoring
+from ..training.corpus import audio_files, draw_noises
+from . import scoring, separation
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
+BOTH = "both polarities"
 SAMPLINGS: dict[str, dict[str, Any]] = {
     "predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
-    "both polarities, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2},
+    f"{BOTH}, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2},
     **{f"ancestral, {calls} calls": {"sampler": "ancestral", "steps": calls}
        for calls in (2, 5, 10, 20, 30)}}
+TITLES = {"FrameSeparator": "frame separator", "ConvTasNet": "Conv-TasNet"}  # networks in tables
 SNRS = (0, 5, 10)
 
 
@@ -60,10 +62,7 @@ def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, li
     every ratio and whatever the seed.
     """
     clips = load_clips(data, count)
-    with TemporaryDirectory() as cache:
-        corpus = Corpus(measured_folder(noise), Path(cache), RATE)
-        noises = [draw_noise(corpus, len(clip), np.random.default_rng(number))
-                  for number, clip in enumerate(clips)]
+    noises = draw_noises(measured_folder(noise), [len(clip) for clip in clips], RATE)
     return {f"noise at {snr} dB": [in_noise(clip, rms(clip) * 10 ** (-snr / 20) * noise)
                                    for clip, noise in zip(clips, noises, strict=True)]
             for snr in SNRS}
@@ -91,6 +90,20 @@ def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
     return lambda example: separator(example.damaged, RATE)[0]
 
 
+def titled(labels: Iterable[str], files: list[Path],
+           cards: list[dict]) -> list[tuple[str, Path, dict]]:
+    """Weights by the titles of their networks, with a label where there are several of one."""
+    titles = [TITLES.get(card["network"], file.stem)
+              for file, card in zip(files, cards, strict=True)]
+    return [(title if titles.count(title) == 1 else f"{title} ({label})", file, card)
+            for title, label, file, card in zip(titles, labels, files, cards, strict=True)]
+
+
+def is_quick(label: str) -> bool:
+    """Whether a row calls no prior, and DiffSep at most twice."""
+    return not label.startswith("ours") and not re.search(r"(?<! 2) calls$", label)
+
+
 class Comparison:
     """DiffSep and what it is compared with, all scored at one rate.
 
@@ -100,7 +113,7 @@ class Comparison:
     Args:
         task: what the DiffSeps were made to do, "separate" or "enhance".
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
-        separator: name or path of a supervised separator's weights, or None.
+        separators: names or paths of supervised separators' weights.
         prior: of the prior's own task.
         enhancer: name or path of a prior that listens, of the task "enhance", or None.
         precision: of all networks, as in `models.precision.resolve`.
@@ -109,49 +122,65 @@ class Comparison:
     package.
     """
 
-    def __init__(self, task: str, weights: Sequence[str] = (), separator: str | None = None,
+    def __init__(self, task: str, weights: Sequence[str] = (), separators: Sequence[str] = (),
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
                  progress: bool = True, enhancer: str | None = None, precision: str = "auto"):
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
-        supervised = hub.find_prior(str(separator)) if separator else None
+        supervised = [hub.find_prior(str(name)) for name in separators]
         listener = hub.find_prior(str(enhancer)) if enhancer else None
-        files = [*paths, *(file for file in (supervised, listener) if file)]
+        files = [*paths, *supervised, *([listener] if listener else [])]
         cards = [hub.read_card(file) for file in files]
         for file, card in zip(files, cards, strict=True):
             if (count := card.get("process", card).get("sources", 2)) != 2:
                 raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
         rates = [card.get("sample_rate", RATE) for card in cards]
         self.rate = min([RATE, *rates])
-        self.separator_rate = rates[len(paths)] if supervised else RATE
         self.hashes = dict(zip(labels(files), map(hub.file_hash, files), strict=True))
         self.models = {label: diffsep.load_model(path, device, task)
                        for label, path in zip(self.hashes, paths, strict=False)}
-        self.separator = conv_tasnet.load_separator(supervised, device) if supervised else None
+        trained = list(titled(self.hashes, files, cards))[len(paths):len(paths) + len(supervised)]
+        self.separators = {
+            title: (conv_tasnet.load_separator(file, device), card.get("sample_rate", RATE))
+            for title, file, card in trained}
         self.enhancer = load_listener(listener, device) if listener else None
         self.precision = choose(self.prior, precision)
-        for model in filter(None, [*self.models.values(), self.separator, self.enhancer]):
+        networks = [*self.models.values(), *(network for network, _ in self.separators.values())]
+        for model in filter(None, [*networks, self.enhancer]):
             choose(model, precision)
         self.judges = Judges("dnsmos")
         self.seed, self.device, self.progress = seed, device, progress
 
     def separation(self, data: Path, clips: int | None = None,
                    steps: tuple[int, ...] = (8, 16, 32),
-                   save: Callable[[dict], None] = lambda result: None) -> dict:
+                   save: Callable[[dict], None] = lambda result: None,
+                   noise: Path | None = None, quick: bool = False) -> dict:
         """Voices out of the benchmark's mixtures; the result can be written as JSON.
 
         Args:
             data, clips: as in `restoration.run`.
             steps: of the prior's own task, beside its default.
             save: as in `restoration.run`.
+            noise: folder of recordings of noise for one more table; its test/ is used if there.
+            quick: only with rows that are (`is_quick`).
         """
         data = Path(data)
         waves = load_clips(data, clips)
         if len(waves) < 2:
             raise ValueError(f"{data}: too few clips; mixtures need two")
         notes = one_speaker(data, audio_files(measured_folder(data))[:clips])
-        return self._run("separate", {"separate": mixtures(waves)}, len(waves), steps, notes, save)
+        mixed = mixtures(waves)
+        result = self._run("separate", {"separate": mixed}, len(waves), steps, notes, save,
+                           is_quick if quick else None)
+        result["breakdown"] = separation.by_sexes(result["cases"]["separate"],
+                                                  separation.pairs_of_sexes(data, clips))
+        both = {label: method for label, method, _ in self._methods("separate", ())
+                if BOTH in label}
+        if both:
+            result["breakdown"] |= separation.breakdown(both, mixed, waves, noise, self._scaled)
+        save(result)
+        return result
 
     def enhancement(self, data: Path, noise: Path, voicebank: Path | None = None,
                     clips: int | None = None,
@@ -173,7 +202,8 @@ class Comparison:
         return self._run("denoise", examples, count, (), notes, save)
 
     def _run(self, case: str, examples: dict[str, list[Example]], clips: int,
-             steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None]) -> dict:
+             steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None],
+             wanted: Callable[[str], bool] | None = None) -> dict:
         if self.rate < RATE:
             notes.append(f"Scored at {self.rate} Hz, the lowest rate of the models: every method "
                          "hears the recording at a rate of its own, and what it makes of it is "
@@ -182,12 +212,15 @@ class Comparison:
         result = {**heading(self.prior_name, self.seed, clips, self.device, self.precision),
                   "models": self.hashes, "sample_rate": self.rate,
                   "notes": notes + self.judges.notes}
-        fill(result["cases"], {name: self._rows(case, some, steps)
+        fill(result["cases"], {name: self._rows(case, some, steps, wanted)
                                for name, some in examples.items()}, lambda: save(result))
         return result
 
-    def _rows(self, case: str, examples: list[Example], steps: tuple[int, ...]) -> Iterator[dict]:
+    def _rows(self, case: str, examples: list[Example], steps: tuple[int, ...],
+              wanted: Callable[[str], bool] | None) -> Iterator[dict]:
         for label, method, network in self._methods(case, steps):
+            if wanted and not wanted(label):
+                continue
             yield measure(examples, method, label, network, self.progress, self._score)
 
     def _methods(self, case: str,
@@ -199,10 +232,10 @@ class Comparison:
             blind = Restorer(case, self.prior, seed=self.seed, device=self.device)
             yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
                    self.prior)
-        if self.separator:
-            for polarities, label in ((1, "Conv-TasNet"), (2, "Conv-TasNet, both polarities")):
-                separate = partial(conv_tasnet.separate, self.separator, polarities=polarities)
-                yield label, self._heard(separate, self.separator_rate), self.separator
+        for title, (network, rate) in self.separators.items():
+            for polarities, label in ((1, title), (2, f"{title}, {BOTH}")):
+                separate = partial(conv_tasnet.separate, network, polarities=polarities)
+                yield label, self._heard(separate, rate), network
         if self.enhancer:
             yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
@@ -212,8 +245,11 @@ class Comparison:
                 yield (f"{name}, {label}", self._heard(separate, model.sample_rate, wanted),
                        model.network)
 
+    def _scaled(self, wave: np.ndarray) -> np.ndarray:
+        return resample(wave, RATE, self.rate)
+
     def _brought(self, method: Callable) -> Callable:
-        return lambda example: resample(method(example), RATE, self.rate)
+        return lambda example: self._scaled(method(example))
 
     def _heard(self, separate: Callable, rate: int, wanted: int | slice = slice(None)) -> Callable:
         """A method from `separate`, which takes and gives signals at `rate`."""
@@ -221,6 +257,6 @@ class Comparison:
                                         rate, self.rate)
 
     def _score(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
-        clean = resample(example.clean, RATE, self.rate)
+        clean = self._scaled(example.clean)
         example = Example(clean, example.damaged, example.damage)
         return {**scoring.score(example, estimate, self.rate), **self.judges(estimate, self.rate)}

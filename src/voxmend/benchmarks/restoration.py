@@ -268,6 +268,9 @@ def markdown(result: dict) -> str:
                   "| damage | clipping | cut-off | gaps | noise |", "|---|---|---|---|---|"]
         lines += [f"| {kind} | " + " | ".join(f"{found[f]:.0%}" for f in fields) + " |"
                   for kind, found in result["detection"].items()]
+    for title, rows in result.get("breakdown", {}).items():
+        columns = {key: (key, 1) for key in rows[0] if key != "method"}
+        lines += ["", f"**{title}**", "", *table(rows, columns)]
     for note in result.get("notes", []):
         lines += ["", note]
     return "\n".join(lines)

@@ -66,22 +66,28 @@ def bench(task: Positional[Task], data: Folder, common: Options,
     return 0
 
 
-def bench_separate(data: Folder, common: Compared, separator: str = "conv_tasnet",
-                   steps: tuple[int, ...] = (8, 16, 32)) -> int:
-    """Source separation: two voices, by a prior, DiffSep and Conv-TasNet.
+def bench_separate(data: Folder, common: Compared,
+                   separators: tuple[str, ...] = ("frame_separator", "conv_tasnet"),
+                   steps: tuple[int, ...] = (8, 16, 32), noise: MaybeFolder = None,
+                   quick: bool = False) -> int:
+    """Source separation: two voices, by trained networks and a prior.
 
     File i of n is mixed with file i + n/2; these should be different speakers, and it is said where
     by their names they are not. Everything is scored at the lowest rate of the models: DiffSep's is
-    mostly 8 kHz, where PESQ is the narrow-band one.
+    mostly 8 kHz, where PESQ is the narrow-band one. More tables say what it depends on: the
+    speakers' sexes, where a manifest.csv beside the files tells them, how much they overlap, noise;
+    and what becomes of one voice alone.
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
-        separator: Conv-TasNet: a bundled name or a .safetensors.
+        separators: Networks trained to separate: bundled names or .safetensors.
         steps: Numbers of steps of the prior to compare, beside its task's own.
+        noise: Folder of recordings of noise; its test/ is used where there is one.
+        quick: Leave out the prior, and DiffSep by more than two calls.
     """
     check_least(1, steps=min(steps, default=1))
-    return _compare("separate", common, separator, lambda comparison, save: comparison.separation(
-        data, common.clips, steps, save))
+    return _compare("separate", common, separators, lambda comparison, save: comparison.separation(
+        data, common.clips, steps, save, noise, quick))
 
 
 def bench_enhance(data: Folder, noise: Folder, common: Compared,
@@ -96,11 +102,11 @@ def bench_enhance(data: Folder, noise: Folder, common: Compared,
         voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/; --clips
             holds for them, too.
     """
-    return _compare("enhance", common, None, lambda comparison, save: comparison.enhancement(
+    return _compare("enhance", common, (), lambda comparison, save: comparison.enhancement(
         data, noise, voicebank, common.clips, save))
 
 
-def _compare(task: str, common: Comparing, separator: str | None, measure: Callable) -> int:
+def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure: Callable) -> int:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
     from ..benchmarks import diffsep, restoration
     from ..models import hub
@@ -113,7 +119,7 @@ def _compare(task: str, common: Comparing, separator: str | None, measure: Calla
     told = WEIGHTS.get((task, "voxmend"))
     if told and not (hub.WEIGHTS / f"{told}.safetensors").is_file():
         told = None
-    comparison = diffsep.Comparison(task, common.weights, separator, common.prior, common.seed,
+    comparison = diffsep.Comparison(task, common.weights, separators, common.prior, common.seed,
                                     common.pick_device(), enhancer=told, precision=common.precision)
     result = measure(comparison, common.saver(restoration.markdown))
     print(restoration.markdown(result))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from tyro.conf import Positional, arg
 
@@ -24,26 +24,29 @@ if TYPE_CHECKING:
     from ..systems.separator import Separator
 
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
+Trained = Literal["frame-separator", "diffsep", "conv-tasnet"]  # to separate
 
 
 def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None,
-             method: Literal["diffsep", "conv-tasnet"] | Method = "diffsep",
+             method: Trained | Method = "frame-separator",
              weights: File = None, sampler: Sampler | None = None) -> int:
     """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
     again. Each output has the input's rate; above the band of prior or weights it holds nothing.
+    By default noise goes to neither voice.
 
     Args:
         source: A recording, or a folder of recordings.
         outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
         speakers: How many voices there are; by default as many as the weights separate, or 2.
-        method: A network trained to separate: DiffSep (diffsep) or Conv-TasNet (conv-tasnet). Or
-            the prior, which was not: voxmend, or UnDiff as its paper states the task (undiff) or
-            as its release runs it (undiff-release), both by every step of the prior's schedule, or
-            200 where it has none.
-        weights: Of conv-tasnet or diffsep: a bundled name or a .safetensors; by default the
-            bundled one of the method's name.
+        method: A network trained to separate: a ConvNeXt over STFT frames with attention
+            (frame-separator), DiffSep (diffsep) or Conv-TasNet (conv-tasnet). Or the prior, which
+            was not: voxmend, or UnDiff as its paper states the task (undiff) or as its release runs
+            it (undiff-release), both by every step of the prior's schedule, or 200 where it has
+            none.
+        weights: Of a trained network: a bundled name or a .safetensors; by default the bundled one
+            of the method's name.
         sampler: Of diffsep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
             sampled as in their paper, with two network calls in each of 30 steps.
@@ -51,7 +54,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
     from . import files
 
     separator: Restorer | Separator
-    if method in ("diffsep", "conv-tasnet"):
+    if method in get_args(Trained):
         separator = load_separator("separate", method, weights, sampler, common)
         if speakers not in (None, separator.sources):
             raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}; "
@@ -63,7 +66,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
             raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
         if weights or sampler:
             raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
-                             "--sampler, which belong to diffsep and conv-tasnet")
+                             "--sampler, which belong to networks trained to separate")
         separator = load_restorer("separate", common, method, speakers=speakers)
     items: Iterable[tuple[Path, Path]] = [(source, outdir)]
     if source.is_dir():

@@ -24,10 +24,8 @@ from ..audio.pair import Pair, side_by_side
 from ..restore.damage import Damage, analyse
 from ..restore.restorer import Restorer
 from ..systems.diffiner import Refiner
-from ..systems.separator import Separator
+from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
-
-HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 
 def sidecar(target: Path) -> Path:

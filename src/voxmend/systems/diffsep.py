@@ -117,8 +117,8 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
     """
     card = hub.read_card(path)
     if card.get("prediction") == "sources":
-        raise hub.PriorError(f"{path}: no DiffSep; use it with voxmend separate --method "
-                             "conv-tasnet")
+        method = "frame-separator" if card["network"] == "FrameSeparator" else "conv-tasnet"
+        raise hub.PriorError(f"{path}: no DiffSep; use it with voxmend separate --method {method}")
     if card.get("prediction") not in MODELS:
         raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep/diffsep.py or "
                              "recipes/diffsep/diffsep_enhancement.py")
@@ -126,7 +126,7 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
         model = model_of(hub.load_network(path, card, device), card).eval()
     if task not in (None, model.task):
         raise hub.PriorError(f"{path}: made to {model.task}, not to {task}; use it with voxmend "
-                             f"{model.task}")
+                             f"{model.task} --method diffsep")
     return model
 
 

@@ -113,6 +113,9 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     """A trained frame-wise separator, `[B, 1, T]` to `[B, K, T]`; raises `hub.PriorError`."""
     card = hub.read_card(path)
     if card.get("network") != "FrameSeparator":
-        raise hub.PriorError(f"{path}: no frame-wise separator; train one with "
-                             "recipes/separation/frame_separator.py")
+        others = {"sources": "conv-tasnet", "score": "diffsep", "differences": "diffsep"}
+        method = others.get(card.get("prediction")) if card.get("task") != "enhance" else None
+        raise hub.PriorError(f"{path}: no frame-wise separator; " + (
+            f"use it with voxmend separate --method {method}" if method else
+            "train one with recipes/separation/frame_separator.py"))
     return hub.load_network(path, card, device)

@@ -1,8 +1,10 @@
 """Recordings of any length taken apart by a network trained for it: voices, or speech and noise.
 
-    recording ─ segments of 10 s, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
+    recording ─ segments, zero mean, unit level ─ apart ─ order of the voices ─ cross-fade
 
-Neighbouring segments share 2 s, in which they see the same noise and the order is found.
+Segments have 10 s, or what the card of a network without a sampler says suits it
+(`segment_seconds` of its `sampling`). Neighbouring ones share 2 s, in which they see the same noise
+and the order is found.
 """
 
 import math
@@ -25,6 +27,7 @@ from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
+HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 # The weights that a task's method takes by default, which are called like their recipe.
 WEIGHTS = {("separate", "frame-separator"): "frame_separator",
@@ -66,6 +69,7 @@ class Separator:
         sample_rate: of `apart`, Hz.
         enhances: the sources are speech and noise; otherwise voices, in any order.
         steps: how often `apart` calls `callback`, which is one of `samplers`.
+        segment: seconds of a segment, `OVERLAP_SECONDS` of which the next one shares.
         entry: what a sidecar says of it.
     """
 
@@ -74,6 +78,7 @@ class Separator:
     sample_rate: int
     enhances: bool = False
     steps: int = 1
+    segment: float = SEGMENT_SECONDS
     entry: dict = field(default_factory=dict)
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -93,7 +98,7 @@ class Separator:
         Of an enhancer: speech, and what the recording holds beside it.
         """
         rate = reader.sample_rate
-        segment, overlap = SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate
+        segment, overlap = round(self.segment * rate), OVERLAP_SECONDS * rate
         mean, level = self._measure(reader, segment, overlap)
         align = Aligner(self.sources, reader.channels, overlap)
 
@@ -216,7 +221,8 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             network.seed = entry["seed"] = seed
         entry |= {"precision": choose(network, precision), "polarities": polarities}
         return Separator(by_network(network, polarities, enhances), card.get("sources", 2),
-                         card["sample_rate"], enhances, entry=entry)
+                         card["sample_rate"], enhances,
+                         segment=suited.get("segment_seconds", SEGMENT_SECONDS), entry=entry)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
     if sampler:
@@ -226,4 +232,4 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
                 "polarities": suited["polarities"]}
     return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
                      enhances, sampling["steps"] * sampling["polarities"],
-                     entry | sampling)
+                     entry=entry | sampling)

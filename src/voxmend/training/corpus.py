@@ -4,8 +4,10 @@ import csv
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -40,6 +42,18 @@ def speaker(path: Path) -> str:
     """
     named = re.match(r"\d+(?=-\d+-\d+$)|LJ(?=\d+-\d+$)", path.stem)
     return named[0] if named else path.parent.name or re.split("[-_]", path.stem)[0]
+
+
+def sexes(folder: Path) -> dict[str, str]:
+    """F or M of the speakers of whom `manifest.csv` beside a folder tells it.
+
+    It does so in its columns `speaker` and `sex`.
+    """
+    listing = Path(folder).parent / "manifest.csv"
+    if not listing.is_file():
+        return {}
+    with listing.open(newline="") as file:
+        return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
 
 
 class Corpus:
@@ -87,15 +101,8 @@ class Corpus:
 
     @property
     def sexes(self) -> dict[str, str]:
-        """F or M of the speakers of whom `manifest.csv` beside the folder tells it.
-
-        It does so in its columns `speaker` and `sex`.
-        """
-        listing = Path(self.folder).parent / "manifest.csv"
-        if not listing.is_file():
-            return {}
-        with listing.open(newline="") as file:
-            return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
+        """F or M of speakers, as `sexes` of the corpus's folder."""
+        return sexes(self.folder)
 
     @staticmethod
     def _decode(files: list[Path], sample_rate: int, samples: Path, index: Path) -> None:
@@ -215,3 +222,11 @@ def draw_noise(corpus: Corpus, length: int, generator: np.random.Generator) -> n
         if level > 1e-4:
             return np.resize(crop / level, length)
     raise ValueError(f"{corpus.folder}: nothing but silence there; give a folder of noise")
+
+
+def draw_noises(folder: Path, lengths: Sequence[int], sample_rate: int = 16000) -> list[np.ndarray]:
+    """`draw_noise` of a folder for every length: the same whenever it is asked."""
+    with TemporaryDirectory() as cache:
+        corpus = Corpus(folder, Path(cache), sample_rate)
+        return [draw_noise(corpus, length, np.random.default_rng(number))
+                for number, length in enumerate(lengths)]
