@@ -40,7 +40,8 @@ def run(files: Sequence[Path], steps: int = 500, iterations: int = 1000, seed: i
     for file, some in zip(files, sets, strict=True):
         if len(some) < COUNTS[0]:
             raise ValueError(f"{file}: {len(some)} embeddings, but the table needs {COUNTS[0]}")
-    runs = [("speakemb", schedule) for schedule in get_args(Schedule)] + [("voxmend", "cosine")]
+    runs: list[tuple[voices.Method, Schedule]] = [
+        *(("speakemb", schedule) for schedule in get_args(Schedule)), ("voxmend", "cosine")]
     cases = [(some, min(count, len(some)), *way) for some in sets for count in COUNTS
              for way in runs]
     result: dict = {"version": __version__, "machine": machine(), "steps": steps, "seed": seed,

@@ -203,7 +203,10 @@ def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], No
     """A bar over the seconds of a recording, and a function that tells it the samples done."""
     with tqdm(total=round(reader.frames / reader.sample_rate), unit="s", desc=name,
               disable=not sys.stderr.isatty()) as bar:
-        yield lambda samples: bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
+        def tell(samples: int) -> None:
+            bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
+
+        yield tell
 
 
 def write(blocks: Iterable[np.ndarray], targets: list[Path], rate: int, channels: int,

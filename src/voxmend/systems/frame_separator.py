@@ -114,7 +114,7 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     card = hub.read_card(path)
     if card.get("network") != "FrameSeparator":
         others = {"sources": "conv-tasnet", "score": "diffsep", "differences": "diffsep"}
-        method = others.get(card.get("prediction")) if card.get("task") != "enhance" else None
+        method = others.get(card.get("prediction", "")) if card.get("task") != "enhance" else None
         raise hub.PriorError(f"{path}: no frame-wise separator; " + (
             f"use it with voxmend separate --method {method}" if method else
             "train one with recipes/separation/frame_separator.py"))
