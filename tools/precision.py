@@ -28,6 +28,7 @@ Trial = tuple[str, list[Example], Callable[[str], Callable[[Example], np.ndarray
 
 
 def restoring(task: str) -> Callable:
+    """What makes the method of a task of the prior, by a precision."""
     def make(kind):
         restorer = Restorer(task, device="cpu", precision=kind)
         return lambda e: restorer(e.damaged, RATE, e.damage)
@@ -35,6 +36,7 @@ def restoring(task: str) -> Callable:
 
 
 def parting(task: str, method: str, voices: slice | int) -> Callable:
+    """What makes a method of networks that take recordings apart, by a precision."""
     def make(kind):
         run = separator.load(task, method, device="cpu", precision=kind)
         return lambda e: run(e.damaged, RATE)[voices]
@@ -42,11 +44,13 @@ def parting(task: str, method: str, voices: slice | int) -> Callable:
 
 
 def refining(kind: str) -> Callable:
+    """The refiner, after an enhancer that takes away half of the noise."""
     refiner = Refiner(device="cpu", precision=kind)
     return lambda e: refiner(e.damaged, (e.clean + e.damaged) / 2, RATE)
 
 
 def trials(speech: Path, noise: Path, count: int) -> Iterator[Trial]:
+    """Tasks by their names, with examples."""
     clips = load_clips(speech, count)
     for name, case in CASES.items():
         if name != "separate":
@@ -62,6 +66,7 @@ def trials(speech: Path, noise: Path, count: int) -> Iterator[Trial]:
 
 
 def row(name: str, examples: list[Example], make: Callable) -> str:
+    """A task in either precision, as a line of a table."""
     made, seconds, figures = {}, {}, {}
     for kind in KINDS:
         method, begun = make(kind), time.process_time()
@@ -77,6 +82,7 @@ def row(name: str, examples: list[Example], make: Callable) -> str:
 
 
 def main(speech: str, noise: str, count: str = "4") -> None:
+    """Prints the table."""
     print(f"bf16 pays here: {precision.pays_bf16('cpu')}\n\n| task | SI-SNR dB, fp32 | bf16 | "
           "PESQ-WB, fp32 | bf16 | difference, dB below | times faster |\n|---" + "|---" * 6 + "|")
     for trial in trials(Path(speech), Path(noise), int(count)):

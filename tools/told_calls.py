@@ -3,8 +3,8 @@
     python tools/told_calls.py WEIGHTS SPEECH NOISE [COUNT]
 
 WEIGHTS is a bundled name or a file, SPEECH and NOISE are folders of recordings (choose on the val/
-of training). The loudest 4 s of the first COUNT files stand in noise at 0 and 10 dB. Prints means of
-SI-SNR, PESQ and DNSMOS. Levels are a geometric grid from `top` to 0.01; a grid that starts below
+of training). The loudest 4 s of the first COUNT files stand in noise at 0 and 10 dB. Prints means
+of SI-SNR, PESQ and DNSMOS. Levels are a geometric grid from `top` to 0.01; a grid that starts below
 sigma_max is preceded by a call at sigma_max, whose estimate gets noise of level `top`.
 """
 
@@ -40,6 +40,7 @@ def levels(prior, calls: int, top: float) -> Tensor:
 @torch.no_grad()
 def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draws: int,
             polarities: int) -> np.ndarray:
+    """A recording told to the prior, and sampled."""
     scale = prior.sigma_data / rms(noisy)
     y = scale * torch.from_numpy(noisy)[None, None]
     sigmas, found = levels(prior, calls, top), []
@@ -52,11 +53,13 @@ def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draw
 
 
 def measured(clean: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
+    """SI-SNR and PESQ."""
     estimate = estimate.astype(np.float64)
     return {name: float(METRICS[name](estimate, clean, RATE)) for name in ("si_snr", "pesq_wb")}
 
 
 def main(weights: str, speech: str, noise: str, count: str = "16") -> None:
+    """Prints the table."""
     prior, judges = hub.load_prior(weights), Judges("dnsmos")
     examples = mixed_with_noise(Path(speech), Path(noise), int(count))
     examples = [e for snr in (0, 10) for e in examples[f"noise at {snr} dB"]]

@@ -260,7 +260,8 @@ def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp
 
 
 REFUSED = [
-    ("enhance", ["--method", "diffsep", "--weights", "diffsep"], "made to separate, not to enhance"),
+    ("enhance", ["--method", "diffsep", "--weights", "diffsep"],
+     "made to separate, not to enhance"),
     ("separate", ["--method", "diffsep", "--weights", "diffsep_enhancement"],
      "made to enhance, not to separate"),
     ("enhance", ["--method", "segan", "--weights", "diffsep"], "no SEGAN; train one with recipes/"),

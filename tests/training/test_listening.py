@@ -80,7 +80,10 @@ def test_loss_is_that_of_its_formula():
     sigma = torch.tensor([0.01, 0.3, 2.0]).view(-1, 1, 1)
     told = torch.tensor([True, False, True])
     guess = 0.8 * clean + 0.01
-    denoiser = lambda x, level, y: guess
+
+    def denoiser(x, level, y):
+        return guess
+
     found = made.loss(denoiser, clean, recording, sigma, noise, told).item()
     weight = (sigma**2 + 0.01) / (0.1 * sigma) ** 2
     error = (weight * (guess - clean) ** 2).mean((1, 2)).numpy()

@@ -36,8 +36,9 @@ def in_room(clean: np.ndarray, number: int) -> Example:
 class Scores:
     """`scoring.score`, judges, and whether an estimate is `better` than what it was made of."""
 
-    def __init__(self):
-        self.judges, self.inputs = Judges("dnsmos"), {}
+    def __init__(self) -> None:
+        self.judges = Judges("dnsmos")
+        self.inputs: dict[int, dict[str, float]] = {}
 
     def plain(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
         return {**self.judges(estimate), **scoring.score(example, estimate)}

@@ -140,7 +140,7 @@ def bench_dereverb(data: Folder, common: Options, weights: File = None) -> int:
     from ..benchmarks import dereverb, restoration
 
     common.check()
-    result = dereverb.run(data, common.clips, weights and str(weights), common.seed,
+    result = dereverb.run(data, common.clips, str(weights) if weights else None, common.seed,
                           common.pick_device(), save=common.saver(restoration.markdown),
                           precision=common.precision)
     print(restoration.markdown(result))
@@ -251,7 +251,8 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
 
 
 VERBS = {verb.__name__.removeprefix("bench_"): verb for verb in (
-    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_undiff, bench_speakers, bench_embeddings)}
+    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_undiff, bench_speakers,
+    bench_embeddings)}
 PAGE = Page(
     "voxmend bench", "[-h] TASK|VERB ...",
     "Benchmark restoration, separation, enhancement, encoders.",

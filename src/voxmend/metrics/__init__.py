@@ -44,7 +44,8 @@ COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
            "frechet_logmel": ("Fréchet log-mel", 2), "fdsd": ("FDSD", 2),
            "si_snr": ("SI-SNR dB", 2), "lsd": ("LSD", 3), "estoi": ("ESTOI", 3),
            "pesq_wb": ("PESQ-WB", 2), "pesq_nb": ("PESQ-NB", 2), "swap_rate": ("swap rate", 2),
-           "better": ("share of clips bettered", 2), "calls": ("calls", 0), "real_time_factor": ("real-time factor", 2)}
+           "better": ("share of clips bettered", 2), "calls": ("calls", 0),
+           "real_time_factor": ("real-time factor", 2)}
 
 
 def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS) -> list[str]:

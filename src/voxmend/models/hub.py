@@ -132,7 +132,7 @@ def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
     with fitting(path):
         network = build_network(card["network"], card["config"])
         network.load_state_dict(load_file(str(path)))
-    network.precision = "fp32"  # for `precision.choose`
+    vars(network)["precision"] = "fp32"  # for `precision.choose`
     return network.requires_grad_(False).eval().to(device)
 
 

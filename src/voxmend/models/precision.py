@@ -9,16 +9,17 @@ import math
 import os
 import time
 from functools import cache
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 PRECISIONS = ("auto", "fp32", "bf16")
 WORTH = 1.5  # how much faster bf16 must be; units for it bring 2 to 8
 
 
 def speed_up(device: torch.device, seconds: float = 0.4) -> float:
-    """Time of a product of matrices in fp32 over that in bf16, of 0.5 GFLOP as in most networks here.
+    """Time of a product of matrices in fp32 over that in bf16, 0.5 GFLOP of usual shapes.
 
     The shortest of those that fit into so many seconds. Both take turns and on a CPU its own time
     counts, so that other work on the machine changes little.
@@ -74,17 +75,17 @@ def choose(model: nn.Module, wanted: str) -> str:
     Its network is what `hub.load_network` gave, which is marked by its `precision`; a model without
     one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
     """
-    network = next((part for part in model.modules() if hasattr(part, "precision")), None)
+    network = next((part for part in model.modules() if "precision" in vars(part)), None)
     if network is None:
         return "fp32"
     kind = next(network.parameters()).device.type
-    if network.precision == "fp32" and resolve(wanted, network, kind) == "bf16":
+    if vars(network)["precision"] == "fp32" and resolve(wanted, network, kind) == "bf16":
         plain = network.forward
 
-        def forward(*args, **kwargs):
+        def forward(*args: Any, **kwargs: Any) -> Tensor:
             with torch.autocast(kind, torch.bfloat16):
-                out = plain(*args, **kwargs)
+                out: Tensor = plain(*args, **kwargs)
             return out.float()
 
-        network.forward, network.precision = forward, "bf16"
-    return network.precision
+        vars(network).update(forward=forward, precision="bf16")
+    return str(vars(network)["precision"])

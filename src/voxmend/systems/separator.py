@@ -209,8 +209,9 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     method = method or next(other for name, other in WEIGHTS if name == task)
     place, enhances = hub.pick_device(device), task != "separate"
     path = find_weights(task, method, weights)
-    entry = {"task": task, "method": method, "weights": path.stem,
-             "weights_sha256": hub.file_hash(path), "device": str(place)}
+    entry: dict[str, object] = {
+        "task": task, "method": method, "weights": path.stem,
+        "weights_sha256": hub.file_hash(path), "device": str(place)}
     card = hub.read_card(path)
     suited = {"polarities": 1} | card.get("sampling", {})
     if method in DIRECT:
