@@ -28,7 +28,7 @@ Trial = tuple[str, list[Example], Callable[[str], Callable[[Example], np.ndarray
 
 
 def restoring(task: str) -> Callable:
-    """What makes a Restorer of a precision."""
+    """What makes the method of a task of the prior, by a precision."""
     def make(kind):
         restorer = Restorer(task, device="cpu", precision=kind)
         return lambda e: restorer(e.damaged, RATE, e.damage)
@@ -36,7 +36,7 @@ def restoring(task: str) -> Callable:
 
 
 def parting(task: str, method: str, voices: slice | int) -> Callable:
-    """What makes a separator or enhancer of a precision."""
+    """What makes a method of networks that take recordings apart, by a precision."""
     def make(kind):
         run = separator.load(task, method, device="cpu", precision=kind)
         return lambda e: run(e.damaged, RATE)[voices]
@@ -44,13 +44,13 @@ def parting(task: str, method: str, voices: slice | int) -> Callable:
 
 
 def refining(kind: str) -> Callable:
-    """A Refiner of a precision, told half of the true noise."""
+    """The refiner, after an enhancer that takes away half of the noise."""
     refiner = Refiner(device="cpu", precision=kind)
     return lambda e: refiner(e.damaged, (e.clean + e.damaged) / 2, RATE)
 
 
 def trials(speech: Path, noise: Path, count: int) -> Iterator[Trial]:
-    """Every task with its examples."""
+    """Tasks by their names, with examples."""
     clips = load_clips(speech, count)
     for name, case in CASES.items():
         if name != "separate":
@@ -66,7 +66,7 @@ def trials(speech: Path, noise: Path, count: int) -> Iterator[Trial]:
 
 
 def row(name: str, examples: list[Example], make: Callable) -> str:
-    """A row of the table: both precisions on the same examples."""
+    """A task in either precision, as a line of a table."""
     made, seconds, figures = {}, {}, {}
     for kind in KINDS:
         method, begun = make(kind), time.process_time()

@@ -40,7 +40,7 @@ def levels(prior, calls: int, top: float) -> Tensor:
 @torch.no_grad()
 def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draws: int,
             polarities: int) -> np.ndarray:
-    """Speech by so many calls from a noise level, the mean of draws and polarities."""
+    """A recording told to the prior, and sampled."""
     scale = prior.sigma_data / rms(noisy)
     y = scale * torch.from_numpy(noisy)[None, None]
     sigmas, found = levels(prior, calls, top), []
@@ -53,7 +53,7 @@ def enhance(prior, noisy: np.ndarray, sampler: str, calls: int, top: float, draw
 
 
 def measured(clean: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
-    """Figures of an estimate."""
+    """SI-SNR and PESQ."""
     estimate = estimate.astype(np.float64)
     return {name: float(METRICS[name](estimate, clean, RATE)) for name in ("si_snr", "pesq_wb")}
 

@@ -31,7 +31,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_an_item_s_damage_is_its_own(name):
-    """The same numbers and another neighbour: the same result; no two items are harmed alike."""
+    """Another neighbour, the same result; and no two items are harmed alike."""
     one, other = speech(3), speech(3)
     other[1:] = 0.3 * other[1:].flip(1)
     found, again, moved = (DAMAGES[name](x, Draws(3, "cpu", 4)) for x in (one, one, other))
@@ -105,7 +105,7 @@ def test_hum_is_of_the_mains():
 
 
 def test_the_direct_path_comes_first_and_alone():
-    """An impulse shows the room: 1, nothing for half a millisecond, then a tail that decays."""
+    """An impulse shows the room: 1 at once, nothing for half a millisecond, then a tail."""
     click = torch.zeros(64, RATE)
     click[:, 0] = 1
     room = damages.reverberant(click, Draws(64, "cpu", 0), RATE, (0.3, 0.9))
@@ -122,7 +122,7 @@ def test_the_direct_path_comes_first_and_alone():
 
 
 def test_decay_is_that_of_its_time():
-    """The slope of Schroeder's integral from −5 to −25 dB, of the low band, is 60 dB per T60."""
+    """Schroeder's integral of the low band falls by 60 dB per T60."""
     click = torch.zeros(8, RATE)
     click[:, 0] = 1
     room = damages.reverberant(click, Draws(8, "cpu", 0), RATE, (0.6, 0.6))

@@ -1,4 +1,4 @@
-"""Batches cut from a corpus on a device: the files' own samples, at every speed, balanced."""
+"""Batches cut from a corpus on a device: the files' samples, at every speed, as balance says."""
 
 import numpy as np
 import pytest

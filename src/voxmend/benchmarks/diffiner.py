@@ -136,7 +136,7 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
     if voicebank:
         examples["real pairs"] = real_pairs(voicebank, clips)
         notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
-    result = {**heading(prior, seed, count, device, str(refiner.entry["precision"])),
+    result = {**heading(prior, seed, count, device, choose(refiner.prior, precision)),
               "notes": notes + Judges(*JUDGED).notes}
     fill(result["cases"], {name: rows_of(some, ends, refiners, progress)
                            for name, some in examples.items()}, lambda: save(result))

@@ -20,7 +20,6 @@ from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
 from ..diffusion.told import ToldDenoiser
 from ..networks import NetworkError, find_network
-from . import precision
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT = "speech16k"
@@ -133,7 +132,8 @@ def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
     with fitting(path):
         network = build_network(card["network"], card["config"])
         network.load_state_dict(load_file(str(path)))
-    return precision.mark(network.requires_grad_(False).eval().to(device))
+    vars(network)["precision"] = "fp32"  # for `precision.choose`
+    return network.requires_grad_(False).eval().to(device)
 
 
 def _edm(network: nn.Module, card: dict) -> EDMDenoiser:

@@ -10,19 +10,16 @@ import os
 import time
 from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 PRECISIONS = ("auto", "fp32", "bf16")
 WORTH = 1.5  # how much faster bf16 must be; units for it bring 2 to 8
 
-_chosen: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # of networks that were loaded
-
 
 def speed_up(device: torch.device, seconds: float = 0.4) -> float:
-    """Time of a product of matrices in fp32 over that in bf16, 0.5 GFLOP as in networks here.
+    """Time of a product of matrices in fp32 over that in bf16, 0.5 GFLOP of usual shapes.
 
     The shortest of those that fit into so many seconds. Both take turns and on a CPU its own time
     counts, so that other work on the machine changes little.
@@ -72,30 +69,23 @@ def resolve(wanted: str, network: nn.Module, kind: str) -> str:
     return wanted
 
 
-def mark(network: nn.Module) -> nn.Module:
-    """The network, as one in fp32 that `choose` may change."""
-    _chosen[network] = "fp32"
-    return network
-
-
 def choose(model: nn.Module, wanted: str) -> str:
     """Has the network of a model multiply as `resolve` says, and returns that.
 
-    Its network is the one that was marked, as `hub.load_network` does; a model without one,
-    somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
+    Its network is what `hub.load_network` gave, which is marked by its `precision`; a model without
+    one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
     """
-    network = next((part for part in model.modules() if part in _chosen), None)
+    network = next((part for part in model.modules() if "precision" in vars(part)), None)
     if network is None:
         return "fp32"
     kind = next(network.parameters()).device.type
-    if _chosen[network] == "fp32" and resolve(wanted, network, kind) == "bf16":
+    if vars(network)["precision"] == "fp32" and resolve(wanted, network, kind) == "bf16":
         plain = network.forward
 
-        def forward(*args: Any, **kwargs: Any) -> torch.Tensor:
+        def forward(*args: Any, **kwargs: Any) -> Tensor:
             with torch.autocast(kind, torch.bfloat16):
-                out = plain(*args, **kwargs)
+                out: Tensor = plain(*args, **kwargs)
             return out.float()
 
-        network.forward = forward
-        _chosen[network] = "bf16"
-    return _chosen[network]
+        vars(network).update(forward=forward, precision="bf16")
+    return str(vars(network)["precision"])
