@@ -39,6 +39,29 @@ def cuts(powers: np.ndarray, first: int, last: int) -> list[int]:
     return [*edges, last]
 
 
+def put(voices: np.ndarray, edges: list[int], ways: np.ndarray, fade: int) -> np.ndarray:
+    """Tracks of a segment in their places, with a cross-fade wherever one moves.
+
+    Args:
+        edges: where each piece begins, samples.
+        ways: place of each track in each piece, `[pieces, K]`.
+        fade: samples.
+
+    Shape: `[K, C, n]`, as is the output.
+    """
+    out, times = np.zeros_like(voices), np.arange(voices.shape[2])
+    for k, track in enumerate(voices):
+        moved = np.flatnonzero(np.diff(ways[:, k])) + 1
+        for place in set(ways[:, k].tolist()):
+            gain = np.full(voices.shape[2], float(ways[0, k] == place), np.float32)
+            for n in moved:
+                ramp = np.clip((times - edges[n]) / fade + 0.5, 0, 1)
+                step = float(ways[n, k] == place) - float(ways[n - 1, k] == place)
+                gain += step * ramp.astype(np.float32)
+            out[place] += gain * track
+    return out
+
+
 class Takes:
     """Segments taken apart, kept in a file until it is known who is where.
 
@@ -108,28 +131,11 @@ class Takes:
         size = int(np.prod(self.shapes[number]))
         return np.fromfile(self.file, np.float32, size).reshape(self.shapes[number])
 
-
-def put(voices: np.ndarray, pieces: list[Piece], ways: np.ndarray, fade: int) -> np.ndarray:
-    """Tracks of a segment in their places, with a cross-fade wherever one moves.
-
-    Args:
-        ways: place of each track in each piece, `[pieces, K]`.
-        fade: samples.
-
-    Shape: `[K, C, n]`, as is the output.
-    """
-    out, times = np.zeros_like(voices), np.arange(voices.shape[2])
-    for k, track in enumerate(voices):
-        moved = np.flatnonzero(np.diff(ways[:, k])) + 1
-        edges = [pieces[n].begin for n in moved]
-        for place in set(ways[:, k].tolist()):
-            gain = np.full(voices.shape[2], float(ways[0, k] == place), np.float32)
-            for n, edge in zip(moved, edges):
-                ramp = np.clip((times - edge) / fade + 0.5, 0, 1)
-                step = float(ways[n, k] == place) - float(ways[n - 1, k] == place)
-                gain += step * ramp.astype(np.float32)
-            out[place] += gain * track
-    return out
+    def placed(self, number: int, ways: np.ndarray) -> np.ndarray:
+        """The people of a segment. Shape: ways `[N, K]` to `[K, C, n]`."""
+        mine = [n for n, piece in enumerate(self.pieces) if piece.segment == number]
+        edges = [self.pieces[n].begin for n in mine]
+        return put(self.segment(number), edges, ways[mine], round(FADE * self.rate))
 
 
 @dataclass(frozen=True)
@@ -183,26 +189,33 @@ class Conversation:
         return takes
 
     def find(self, takes: Takes) -> np.ndarray:
-        """Place of each track in each piece, `[N, K]`."""
-        places = Places(takes.pieces)
+        """Place of each track in each piece, `[N, K]`; the person of the reference has place 0."""
+        ways = Places(takes.pieces).ways
         if self.reference is None:
-            return places.ways
-        chosen = int((places.means @ self.reference).argmax())
-        order = np.argsort(np.arange(self.sources) != chosen, kind="stable")
-        return np.argsort(order)[places.ways]
+            return ways
+        likeness = self._likeness(takes, ways)
+        order = [int(likeness.argmax())]
+        order += [k for k in range(self.sources) if k not in order]
+        return np.argsort(order)[ways]
+
+    def _likeness(self, takes: Takes, ways: np.ndarray) -> np.ndarray:
+        """Cosine between the reference and each place's mean over the segments. Shape: `[K]`.
+
+        Long stretches say more of a voice than pieces do.
+        """
+        total = np.zeros((self.sources, len(self.reference)))
+        for number in range(len(takes.starts)):
+            mono = audio.resample(takes.placed(number, ways).mean(1), takes.rate, RATE)
+            powers = np.square(mono).mean(1)
+            for k, power in enumerate(powers):
+                if mono.shape[1] > SHORTEST * RATE and power > powers.max() * 10 ** (LEAK_DB / 10):
+                    total[k] += power * self.embed(mono[k])
+        return total @ self.reference / np.linalg.norm(total, axis=1).clip(1e-9)
 
     def give(self, reader, takes: Takes, ways: np.ndarray) -> Iterator[np.ndarray]:
         """The people, block by block."""
-        rate = reader.sample_rate
-        numbers = iter(range(len(takes.starts)))
-        owners = np.array([piece.segment for piece in takes.pieces])
-
-        def places(chunk, start):
-            number = next(numbers)
-            mine = np.flatnonzero(owners == number)
-            voices = put(takes.segment(number), [takes.pieces[n] for n in mine], ways[mine],
-                         round(FADE * rate))
-            return voices.reshape(-1, chunk.shape[1])
-
-        return process(reader.blocks(), places, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
-                       multiple=rate)
+        rate, numbers = reader.sample_rate, count()
+        return process(
+            reader.blocks(), lambda chunk, _: takes.placed(next(numbers), ways).reshape(
+                -1, chunk.shape[1]),
+            SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, multiple=rate)

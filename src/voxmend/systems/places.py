@@ -14,11 +14,11 @@ import numpy as np
 
 # chosen on conversations of the validation speakers (`tools/conversations.py`)
 SURE = 6.0  # what a second of speech with an embedding as near as its person's mean speaks for
-MERGE = 2.0  # against two tracks in one place, for each piece
+MERGE = 3.0  # against two tracks in one place, for each piece
 MOVE = 0.5, 6.0  # against a move in silence, and in the midst of a word
 SHARED = 10.0  # for tracks that agree with the segment before
-APART = 6.0  # against a person on two tracks of a segment, for each second on the lesser one
-ONCE, EVERY = 8.0, 0.3  # against another person, and against them in every second of speech
+APART = 15.0  # against a person on two tracks of a segment, for each second on the lesser one
+ONCE, EVERY = 5.0, 0.3  # against another person, and against them in every second of speech
 ANCHORS, TRIED, ROUNDS = 8, 4, 10
 
 
