@@ -100,14 +100,14 @@ class Separator:
         """
         rate = reader.sample_rate
         segment, overlap = round(self.segment * rate), OVERLAP_SECONDS * rate
-        mean, level = self._measure(reader, segment, overlap)
+        mean, level = self.measure(reader, segment, overlap)
         align = Aligner(self.sources, reader.channels, overlap)
 
         def separate(chunk: np.ndarray, start: int) -> np.ndarray:
             done = count(1)
             callback = progress and (lambda *_: progress(
                 start + chunk.shape[1] * next(done) // self.steps))
-            sources = self._take_apart(chunk, start, rate, mean, level, callback)
+            sources = self.take_apart(chunk, start, rate, mean, level, callback)
             if self.enhances:
                 return np.concatenate([sources[0], chunk - sources[0]])
             sources = sources.reshape(-1, chunk.shape[1])
@@ -116,8 +116,8 @@ class Separator:
         return process(reader.blocks(), separate, segment, overlap, multiple=rate,
                        progress=progress)
 
-    def _measure(self, reader: audio.Recording, segment: int,
-                 overlap: int) -> tuple[np.ndarray, float]:
+    def measure(self, reader: audio.Recording, segment: int,
+                overlap: int) -> tuple[np.ndarray, float]:
         """Mean of each channel, `[C, 1]`, and level of a recording, the same for all segments.
 
         The level is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that of a
@@ -134,8 +134,8 @@ class Separator:
         level = math.sqrt(np.square(powers).sum() / total) if total else 1.0
         return mean.astype(np.float32)[:, None], level
 
-    def _take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray, level: float,
-                    callback: Callable | None) -> np.ndarray:
+    def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray, level: float,
+                   callback: Callable | None) -> np.ndarray:
         """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
         sources = np.zeros((self.sources, *chunk.shape), np.float32)
         heard = np.ptp(chunk, axis=1) > 0  # silence stays silence
