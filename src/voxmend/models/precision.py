@@ -1,7 +1,7 @@
 """Which numbers networks multiply: bf16, where a processor does so faster, or fp32.
 
 A bf16 number is the upper half of an fp32 one, 8 bits of mantissa: products of matrices take half
-the memory or less of the time, and their error lies 45 dB below the result. Weights, norms,
+the time or less, and their error lies 45 dB or more below a network's output. Weights, norms,
 transforms and whatever stands around a network stay in fp32.
 """
 
