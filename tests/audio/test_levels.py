@@ -11,14 +11,14 @@ RATE = 16000
 def syllables(seconds: float, seed: int = 0) -> np.ndarray:
     """Noise of unit RMS under an envelope of syllables and pauses. Shape: `[T]`."""
     rng, time = np.random.default_rng(seed), np.arange(round(seconds * RATE)) / RATE
-    envelope = np.clip(np.sin(2 * np.pi * 3 * time) + 0.6 * np.sin(2 * np.pi * 0.37 * time), 0, None)
-    wave = envelope * rng.standard_normal(len(time))
+    envelope = np.sin(2 * np.pi * 3 * time) + 0.6 * np.sin(2 * np.pi * 0.37 * time)
+    wave = envelope.clip(0) * rng.standard_normal(len(time))
     return (wave / wave.std()).astype(np.float32)
 
 
 def decibels(wave: np.ndarray, blocks: int = 1) -> np.ndarray:
     wave = np.atleast_2d(wave)
-    levels = Levels(np.array_split(wave, blocks, axis=1), RATE)
+    levels = Levels.running(np.array_split(wave, blocks, axis=1), RATE)
     return 20 * np.log10(levels(0, wave.shape[1]))
 
 
@@ -68,11 +68,11 @@ def test_silence_has_level_one_and_pauses_are_no_speech():
 
 def test_levels_do_not_depend_on_blocks_or_segments():
     wave = np.stack([syllables(9), syllables(9, 1)])
-    levels = Levels([wave], RATE)
+    levels = Levels.running([wave], RATE)
     np.testing.assert_array_equal(levels(0, 9 * RATE)[:, 5000:9000], levels(5000, 4000))
     np.testing.assert_allclose(decibels(wave, 7), decibels(wave), atol=1e-6)
 
 
 def test_no_samples_and_one_frame():
     assert running_levels(np.zeros((1, 0))).shape == (1, 0)
-    assert Levels([np.ones((1, 5), np.float32)], RATE)(0, 5).shape == (1, 5)
+    assert Levels.running([np.ones((1, 5), np.float32)], RATE)(0, 5).shape == (1, 5)

@@ -13,6 +13,7 @@ from scipy.signal import lfilter
 from helpers.commands import bad_inputs, run
 from helpers.speech import voice
 from voxmend import audio
+from voxmend.audio.levels import Levels
 from voxmend.audio.pair import Pair
 from voxmend.cli import enhance
 from voxmend.diffusion.samplers import SAMPLERS
@@ -90,9 +91,10 @@ def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsy
     code, text = run(capsys, verb, wav("in.wav", wave), out, "--device", "cpu", "--seed", 3)
     assert code == 0, text.err
     prior = hub.load_prior("enhancer16k")
-    y = torch.from_numpy(0.1 * wave / wave.std())[None]
+    level = Levels.running([wave], 16000)(0, wave.shape[1])
+    y = torch.from_numpy(0.1 * wave / level)[None]
     noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
-    expected = prior(y + 2 * noise, 2.0, y)[0].numpy() * wave.std() / 0.1
+    expected = prior(y + 2 * noise, 2.0, y)[0].numpy() * level / 0.1
     np.testing.assert_allclose(audio.load(out, 16000), expected, atol=1e-5)
     entry = json.loads((tmp_path / "out.wav.json").read_text())
     assert (entry["task"], entry["method"], entry["weights"]) == (verb, "voxmend", "enhancer16k")
@@ -110,7 +112,7 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     code, text = run(capsys, "enhance", wav("in.wav", wave), tmp_path / "out.wav", "--method",
                      "segan", "--device", "cpu")
     assert code == 0, text.err
-    scale = 0.1 / wave.std()
+    scale = 0.1 / Levels.running([wave], 16000)(0, wave.shape[1])
     noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
     path = hub.find_prior("segan")
     network = hub.load_network(path, hub.read_card(path))

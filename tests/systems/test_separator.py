@@ -225,3 +225,31 @@ def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
         assert separator.find_weights(task, "diffsep") == tmp_path / f"{recipe}.safetensors"
         with pytest.raises(hub.PriorError, match="mine: no such weights"):
             separator.find_weights(task, "diffsep", "mine")
+
+
+@pytest.mark.parametrize("change", ["channel", "step", "bang"])
+def test_what_is_soft_is_heard_as_well(change):
+    """By a network that is deaf to what lies 20 dB under its level, as trained ones are."""
+    def deaf(mixture, start, callback):
+        power = mixture.square().unfold(-1, 800, 800).mean(-1, keepdim=True)
+        heard = (power > 0.01).float().expand(*power.shape[:-1], 800).flatten(-2)
+        padded = torch.nn.functional.pad(heard, (0, mixture.shape[-1] - heard.shape[-1]))
+        return torch.cat([padded * mixture, mixture - padded * mixture], 1)
+
+    plain = np.tile(voice(2, RATE)[0], 12)
+    soft, loud = np.ones_like(plain), np.zeros_like(plain)
+    if change == "step":
+        soft[len(soft) // 2:] = 10 ** (-30 / 20)
+    elif change == "bang":
+        loud[5 * RATE:5 * RATE + 160] = 1000 * plain.std()
+    wave = soft * plain + loud
+    if change == "channel":
+        wave = np.stack([plain, 0.05 * plain])
+        soft = np.array([[1.0], [0.05]])
+    kept = Separator(deaf, 2, RATE, enhances=True, follows=True)(plain, RATE)[0]
+    found = Separator(deaf, 2, RATE, enhances=True, follows=True)(wave, RATE)[0]
+    error = np.atleast_2d(found / soft - kept)[..., 14 * RATE:]
+    assert (np.square(error).mean(-1) < 0.02 * np.square(kept).mean()).all()
+    steady = Separator(deaf, 2, RATE, enhances=True)(wave, RATE)[0]
+    lost = np.atleast_2d(steady / soft - kept)[-1, 14 * RATE:]
+    assert np.square(lost).mean() > 0.2 * np.square(kept).mean()

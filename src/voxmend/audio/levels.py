@@ -54,8 +54,7 @@ def _steps(powers: np.ndarray, size: int) -> np.ndarray:
 
 
 def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
-    """RMS of what is heard in the four seconds around every frame, in which single loud frames
-    count little.
+    """RMS of the four seconds around every frame, in which single loud frames count little.
 
     Where the level changes by a step it is taken on either side by itself. None is more than 40 dB
     under the loudest of its channel; all are averaged over half a second.
@@ -75,19 +74,27 @@ def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> 
 
 
 class Levels:
-    """The level of every sample of a recording, from one pass over it.
+    """The level of every sample of a recording: `levels(start, length)`, `[C, length]`, float32.
 
     Args:
-        blocks: of the recording, `[C, n]`.
-        sample_rate: Hz.
-
-    `levels(start, length)` gives those of a segment; `[C, length]`, float32, 1 for silence.
+        frames: levels, `[C, n]`, of frames of equal length; between their centres they are
+            interpolated on a logarithmic scale. A level of 0, of silence, counts as 1.
+        frame: samples of a frame.
     """
 
-    def __init__(self, blocks: Iterable[np.ndarray], sample_rate: int):
-        self.frame = max(1, round(FRAME_SECONDS * sample_rate))
-        levels = running_levels(frame_powers(blocks, self.frame), self.frame / sample_rate)
-        self.frames = np.where(levels > 0, levels, 1.0)
+    def __init__(self, frames: np.ndarray, frame: int = 1):
+        self.frames, self.frame = np.where(frames > 0, frames, 1.0), frame
+
+    @classmethod
+    def running(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
+        """Those of `running_levels`, from one pass over a recording's blocks `[C, n]`."""
+        frame = max(1, round(FRAME_SECONDS * sample_rate))
+        return cls(running_levels(frame_powers(blocks, frame), frame / sample_rate), frame)
+
+    @property
+    def loudest(self) -> float:
+        """The highest level of all channels."""
+        return float(self.frames.max(initial=0.0))
 
     def __call__(self, start: int, length: int) -> np.ndarray:
         centres = (np.arange(self.frames.shape[1]) + 0.5) * self.frame

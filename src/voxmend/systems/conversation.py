@@ -176,13 +176,13 @@ class Conversation:
         """Takes all segments apart."""
         rate, frames = reader.sample_rate, 0
         segment, overlap = SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate
-        mean, level = self.separator.measure(reader, segment, overlap)
-        takes = Takes(self.embed, rate, level)
+        mean, levels = self.separator.measure(reader)
+        takes = Takes(self.embed, rate, levels.loudest)
         for start, chunk in segments(reader.blocks(), segment, overlap):
             done = count(1)
             callback = progress and (lambda *_: progress(
                 start + chunk.shape[1] * next(done) // self.separator.steps))
-            takes.add(self.separator.take_apart(chunk, start, rate, mean, level, callback), start,
+            takes.add(self.separator.take_apart(chunk, start, rate, mean, levels, callback), start,
                       start + chunk.shape[1] == reader.frames)
             if progress:
                 progress(start + chunk.shape[1])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import audio
+from ..audio.levels import Levels
 from ..audio.segments import Aligner, process, segments
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
@@ -71,6 +72,9 @@ class Separator:
         enhances: the sources are speech and noise; otherwise voices, in any order.
         steps: how often `apart` calls `callback`, which is one of `samplers`.
         segment: seconds of a segment, `OVERLAP_SECONDS` of which the next one shares.
+        follows: what `apart` hears follows the running level of each channel (`audio.levels`), so
+            that what is soft is taken apart as well as what is loud; else there is one level for
+            all, as DiffSep's process has it.
         entry: what a sidecar says of it.
     """
 
@@ -80,6 +84,7 @@ class Separator:
     enhances: bool = False
     steps: int = 1
     segment: float = SEGMENT_SECONDS
+    follows: bool = False
     entry: dict = field(default_factory=dict)
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -100,14 +105,14 @@ class Separator:
         """
         rate = reader.sample_rate
         segment, overlap = round(self.segment * rate), OVERLAP_SECONDS * rate
-        mean, level = self.measure(reader, segment, overlap)
+        mean, levels = self.measure(reader)
         align = Aligner(self.sources, reader.channels, overlap)
 
         def separate(chunk: np.ndarray, start: int) -> np.ndarray:
             done = count(1)
             callback = progress and (lambda *_: progress(
                 start + chunk.shape[1] * next(done) // self.steps))
-            sources = self.take_apart(chunk, start, rate, mean, level, callback)
+            sources = self.take_apart(chunk, start, rate, mean, levels, callback)
             if self.enhances:
                 return np.concatenate([sources[0], chunk - sources[0]])
             sources = sources.reshape(-1, chunk.shape[1])
@@ -116,38 +121,49 @@ class Separator:
         return process(reader.blocks(), separate, segment, overlap, multiple=rate,
                        progress=progress)
 
-    def measure(self, reader: audio.Recording, segment: int,
-                overlap: int) -> tuple[np.ndarray, float]:
-        """Mean of each channel, `[C, 1]`, and level of a recording, the same for all segments.
+    def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
+        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it.
 
-        The level is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that of a
-        recording of one segment, and in longer ones that of the segments in which something is
+        One level for all is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that
+        of a recording of one segment, and in longer ones that of the segments in which something is
         heard, since pauses hardly count.
         """
-        mean, count, powers = np.zeros(reader.channels), 0, []
-        for _, chunk in segments(reader.blocks(), segment, overlap):
-            count += chunk.shape[1]
-            mean = mean + (chunk.mean(1, dtype=np.float64) - mean) * chunk.shape[1] / count
-            low = audio.resample(chunk, reader.sample_rate, self.sample_rate)
-            powers.append(low.var(1, dtype=np.float64).max() if low.size else 0.0)
-        total = sum(powers)
-        level = math.sqrt(np.square(powers).sum() / total) if total else 1.0
-        return mean.astype(np.float32)[:, None], level
+        rate, powers = reader.sample_rate, []
+        mean, count = np.zeros(reader.channels), 0
 
-    def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray, level: float,
-                   callback: Callable | None) -> np.ndarray:
+        def heard() -> Iterator[np.ndarray]:
+            nonlocal mean, count
+            for block in reader.blocks():
+                count += block.shape[1]
+                mean += (block.mean(1, dtype=np.float64) - mean) * block.shape[1] / count
+                yield block
+
+        if self.follows:
+            levels = Levels.running(heard(), rate)
+        else:
+            for _, chunk in segments(heard(), round(self.segment * rate), OVERLAP_SECONDS * rate):
+                low = audio.resample(chunk, rate, self.sample_rate)
+                powers.append(low.var(1, dtype=np.float64).max() if low.size else 0.0)
+            total = sum(powers)
+            levels = Levels(np.full((reader.channels, 1),
+                                    math.sqrt(np.square(powers).sum() / total) if total else 1.0))
+        return mean.astype(np.float32)[:, None], levels
+
+    def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray,
+                   levels: Levels, callback: Callable | None) -> np.ndarray:
         """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
         sources = np.zeros((self.sources, *chunk.shape), np.float32)
         heard = np.ptp(chunk, axis=1) > 0  # silence stays silence
         if not heard.any():
             return sources
-        low = audio.resample((chunk - mean)[heard], rate, self.sample_rate)
+        level = levels(start, chunk.shape[1])[heard]
+        low = audio.resample((chunk - mean)[heard] / level, rate, self.sample_rate)
         if low.size:
-            mixture = torch.from_numpy(low / level)[:, None]
+            mixture = torch.from_numpy(low)[:, None]
             found = self.apart(mixture, start * self.sample_rate // rate, callback)
-            rows = level * found.transpose(0, 1).flatten(0, 1).cpu().numpy()
+            rows = found.transpose(0, 1).flatten(0, 1).cpu().numpy()
             back = audio.fit(audio.resample(rows, self.sample_rate, rate), chunk.shape[1])
-            sources[:, heard] = back.reshape(self.sources, -1, chunk.shape[1])
+            sources[:, heard] = level * back.reshape(self.sources, -1, chunk.shape[1])
         return sources
 
 
@@ -224,7 +240,8 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
         entry |= {"precision": choose(network, precision), "polarities": polarities}
         return Separator(by_network(network, polarities, enhances), card.get("sources", 2),
                          card["sample_rate"], enhances,
-                         segment=suited.get("segment_seconds", SEGMENT_SECONDS), entry=entry)
+                         segment=suited.get("segment_seconds", SEGMENT_SECONDS), follows=True,
+                         entry=entry)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
     if sampler:
