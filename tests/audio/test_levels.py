@@ -11,7 +11,8 @@ RATE = 16000
 def syllables(seconds: float, seed: int = 0) -> np.ndarray:
     """Noise of unit RMS under an envelope of syllables and pauses. Shape: `[T]`."""
     rng, time = np.random.default_rng(seed), np.arange(round(seconds * RATE)) / RATE
-    envelope = np.clip(np.sin(2 * np.pi * 3 * time) + 0.6 * np.sin(2 * np.pi * 0.37 * time), 0, None)
+    envelope = np.sin(2 * np.pi * 3 * time) + 0.6 * np.sin(2 * np.pi * 0.37 * time)
+    envelope = np.clip(envelope, 0, None)
     wave = envelope * rng.standard_normal(len(time))
     return (wave / wave.std()).astype(np.float32)
 

@@ -54,11 +54,11 @@ def _steps(powers: np.ndarray, size: int) -> np.ndarray:
 
 
 def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
-    """RMS of what is heard in the four seconds around every frame, in which single loud frames
-    count little.
+    """RMS of what is heard in the four seconds around every frame.
 
-    Where the level changes by a step it is taken on either side by itself. None is more than 40 dB
-    under the loudest of its channel; all are averaged over half a second.
+    Single loud frames count little. Where the level changes by a step it is taken on either side by
+    itself. None is more than 40 dB under the loudest of its channel; all are averaged over half a
+    second.
 
     Shape: `[C, frames]` to the same; 0 for a channel of silence.
     """
