@@ -241,7 +241,7 @@ def test_what_is_soft_is_heard_as_well(change):
     if change == "step":
         soft[len(soft) // 2:] = 10 ** (-30 / 20)
     elif change == "bang":
-        loud[5 * RATE:5 * RATE + 160] = 1000 * plain.std()
+        loud[5 * RATE:5 * RATE + 160] = 1000 * plain.std() * (-1) ** np.arange(160)
     wave = soft * plain + loud
     if change == "channel":
         wave = np.stack([plain, 0.05 * plain])
