@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from voxmend.cli import main as cli
 from voxmend.models import hub
-from voxmend.models.checkpoints import CheckpointError
 from voxmend.models.importers import import_diffiner
+from voxmend.models.pickled import CheckpointError
 from voxmend.networks.unet import DDPMUNet
 from voxmend.systems import bins
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from voxmend.cli import main as cli
 from voxmend.models import hub
-from voxmend.models.checkpoints import CheckpointError
 from voxmend.models.importers import import_diffsep
+from voxmend.models.pickled import CheckpointError
 from voxmend.networks.ncsnpp import NCSNpp
 from voxmend.systems import diffsep
 

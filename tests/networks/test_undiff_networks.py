@@ -17,9 +17,9 @@ from voxmend.diffusion.denoiser import EDMDenoiser, EpsilonDenoiser
 from voxmend.diffusion.schedules import linear_betas
 from voxmend.dsp import degrade
 from voxmend.models import hub
-from voxmend.models.checkpoints import CheckpointError
 from voxmend.models.importers import import_undiff, read_checkpoint
 from voxmend.models.macs import macs_per_second
+from voxmend.models.pickled import CheckpointError
 from voxmend.networks.diffwave import DiffWave
 from voxmend.networks.ffc_ae import FFCAE
 

@@ -14,9 +14,9 @@ from voxmend.benchmarks import encoders as tables
 from voxmend.cli import main as cli
 from voxmend.dsp.stft import fbank
 from voxmend.models import hub
-from voxmend.models.checkpoints import CheckpointError
 from voxmend.models.importers import import_speechbrain
 from voxmend.models.macs import cost
+from voxmend.models.pickled import CheckpointError
 from voxmend.networks.ecapa import ECAPATDNN
 from voxmend.networks.xvector import XVector
 from voxmend.speakers.encoders import PRESETS, load_encoder

@@ -76,7 +76,7 @@ def find_weights(given: str | Path | None, variable: str, default: Path, advice:
 
 def load_state_dict(path: Path) -> dict:
     """`checkpoint["state_dict"]` of a PyTorch file, of which no code is run; or WeightsError."""
-    from ..models.checkpoints import CheckpointError, read_checkpoint
+    from ..models.pickled import CheckpointError, read_checkpoint
 
     try:
         return read_checkpoint(path)["state_dict"]

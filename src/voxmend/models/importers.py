@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..audio import check_free
 from . import hub
-from .checkpoints import CheckpointError, read_checkpoint
+from .pickled import CheckpointError, read_checkpoint
 
 # What UnDiff's release calls a module, and what voxmend does.
 DIFFWAVE_NAMES = {"diffusion_embedding.": "embedding."}

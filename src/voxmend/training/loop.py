@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..models import hub
-from ..models.checkpoints import read_checkpoint
+from ..models.pickled import read_checkpoint
 from ..models.precision import pays_bf16
 from .corpus import Corpus, Mixtures
 from .recipes import Recipe, Source
