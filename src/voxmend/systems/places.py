@@ -28,7 +28,7 @@ class Piece:
 
     Args:
         segment: its number.
-        begin, end: in samples of the segment.
+        begin: in samples of the segment.
         vectors: embeddings of the tracks, of unit length; None where a track says too little.
         seconds: how much each embedding says, in seconds of speech; 0 where there is none.
         edge: power of each track where the piece begins, over that of speech, 0…1.
@@ -40,7 +40,6 @@ class Piece:
 
     segment: int
     begin: int
-    end: int
     vectors: list[np.ndarray | None]
     seconds: np.ndarray
     edge: np.ndarray
@@ -70,7 +69,7 @@ def moves(pieces: list[Piece], ways: np.ndarray) -> np.ndarray:
 def likeliest(scores: np.ndarray, into: np.ndarray) -> tuple[np.ndarray, float]:
     """The likeliest way through states (Viterbi), and its score. Shape: `[N, S]`, `[N, S, S]`."""
     best, back = scores[0], []
-    for score, move in zip(scores[1:], into[1:]):
+    for score, move in zip(scores[1:], into[1:], strict=True):
         paths = best[:, None] + move
         back.append(paths.argmax(0))
         best = paths.max(0) + score
@@ -106,7 +105,7 @@ class Places:
         self.states = states(self.tracks)
         self.into = moves(pieces, self.states)
         found = [self._settle(start) for start in self._starts()]
-        score, self.ways, self.means = max(found, key=lambda f: f[0])
+        _, self.ways, self.means = max(found, key=lambda f: f[0])
         self._join()
 
     def _starts(self) -> list[np.ndarray]:
