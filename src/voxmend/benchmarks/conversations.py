@@ -39,9 +39,9 @@ def speakers_of(data: Path) -> dict[str, np.ndarray]:
 def _turn(speech: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A part of someone's speech that begins and ends where it is quiet, in fades of 20 ms."""
     length = min(int(random.uniform(*TURN) * RATE), len(speech))
-    begin = random.integers(0, len(speech) - length + 1)
+    begin = int(random.integers(0, len(speech) - length + 1))
     frame, reach = RATE // 50, RATE // 4
-    edges = []
+    edges: list[int] = []
     for edge in (begin, begin + length):
         near = speech[max(0, edge - reach):edge + reach]
         powers = np.square(near[:len(near) // frame * frame]).reshape(-1, frame).mean(1)
@@ -70,7 +70,7 @@ def converse(speeches: Sequence[np.ndarray], seconds: float, overlap: float = 0.
     random = np.random.default_rng([seed, round(100 * overlap)])
     total, people = round(seconds * RATE), len(speeches)
     tracks = np.zeros((people, total), np.float32)
-    gains = [0.05 / rms(speech) * 10 ** (k * random.uniform(-level_db, level_db) / 20)
+    gains: list[float] = [0.05 / rms(speech) * 10 ** (k * random.uniform(-level_db, level_db) / 20)
              for k, speech in enumerate(speeches)]
     ends, last, latest = [0] * people, int(random.integers(people)), 0
     either = both = 0  # samples in which somebody speaks, and two people do

@@ -10,7 +10,7 @@ apart and kept in a file, then people are found (`places`), and every piece is p
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, pairwise
 
 import numpy as np
@@ -154,12 +154,14 @@ class Conversation:
         separator: of voices.
         embed: a voice at 16 kHz, of `SHORTEST` or longer, to a vector of unit length that says who
             speaks, `[T]` to `[dim]`.
-        reference: embedding of somebody who is to have the first place, or who is most alike.
+        reference: embedding of somebody; who is most alike has the first place.
+        told: what a sidecar says beside what it says of the separator.
     """
 
     separator: Separator
     embed: Embed
     reference: np.ndarray | None = None
+    told: dict = field(default_factory=dict)
 
     @property
     def sources(self) -> int:
@@ -169,7 +171,7 @@ class Conversation:
     @property
     def entry(self) -> dict:
         """What a sidecar says of it."""
-        return self.separator.entry
+        return self.separator.entry | self.told
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32."""

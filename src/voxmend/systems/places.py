@@ -18,7 +18,7 @@ MERGE = 3.0  # against two tracks in one place, for each piece
 MOVE = 0.5, 6.0  # against a move in silence, and in the midst of a word
 SHARED = 10.0  # for tracks that agree with the segment before
 APART = 15.0  # against a person on two tracks of a segment, for each second on the lesser one
-ONCE, EVERY = 5.0, 0.3  # against another person, and against them in every second of speech
+ONCE, FEW, EVERY = 5.0, 2.5, 0.3  # against another person, in as many of the first seconds, in all
 ANCHORS, TRIED, ROUNDS = 8, 4, 10
 
 
@@ -162,7 +162,8 @@ class Places:
 
     def _join(self) -> None:
         """Joins places whose people are hardly more likely to be two than to be one."""
-        another = ONCE + EVERY * self.weights.sum()
+        seconds = self.weights.sum()
+        another = min(ONCE, FEW * seconds) + EVERY * seconds
         for a, b in combinations(range(self.tracks), 2):
             joined = np.where(self.ways == b, a, self.ways)
             if self._value(self.ways) - self._value(joined) < another:
