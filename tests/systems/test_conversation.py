@@ -36,7 +36,7 @@ def embed(wave):
     """A unit vector that turns with the colour, with some noise."""
     wave = wave[::16000 // RATE].astype(np.float64)
     power = wave @ wave
-    angle = 1.4 * (wave[1:] @ wave[:-1] / power if power else 0) + 0.05 * np.sin(1e4 * power)
+    angle = 1.6 * (wave[1:] @ wave[:-1] / power if power else 0) + 0.05 * np.sin(1e4 * power)
     return np.array([np.cos(angle), np.sin(angle)])
 
 
@@ -105,7 +105,7 @@ def test_who_speaks_alone_is_put_where_they_belong():
 
 def test_nobody_need_ever_speak_with_another():
     """All is on the first track."""
-    voices = tracks(turns(120, 2, pause=(0.5, 2)), 120)
+    voices = tracks(turns(120, 2, pause=(1.5, 3)), 120)
     check(system(voices, lambda start, part: np.stack([part.sum(0), 0 * part[1]]))(
         voices.sum(0), RATE), voices)
 

@@ -18,7 +18,7 @@ MERGE = 3.0  # against two tracks in one place, for each piece
 MOVE = 0.5, 6.0  # against a move in silence, and in the midst of a word
 SHARED = 10.0  # for tracks that agree with the segment before
 APART = 15.0  # against a person on two tracks of a segment, for each second on the lesser one
-ONCE, FEW, EVERY = 5.0, 2.5, 0.3  # against another person, in as many of the first seconds, in all
+ONCE, FEW, EVERY = 5.0, 2.5, 0.2  # against another person, in as many of the first seconds, in all
 ANCHORS, TRIED, ROUNDS = 8, 4, 10
 
 
