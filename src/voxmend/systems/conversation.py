@@ -107,8 +107,8 @@ class Takes:
                 low[:, a * frame * RATE // self.rate:b * frame * RATE // self.rate], powers[:, a:b])
             near = powers[:, max(0, a - 2):a + 2]
             edge = near.sum(1).clip(0, max(1, near.shape[1])) / max(1, near.shape[1])
-            self.pieces.append(Piece(len(self.shapes) - 1, a * frame, vectors, seconds, edge,
-                                     shared))
+            begin = a * frame + frame // 2  # the middle of a quiet frame, which has room for a fade
+            self.pieces.append(Piece(len(self.shapes) - 1, begin, vectors, seconds, edge, shared))
             shared = None
 
     def _shared(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
