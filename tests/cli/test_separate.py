@@ -23,6 +23,7 @@ from voxmend.systems import diffiner, diffsep, separator
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 TINY = dict(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1)
 FRAMES = dict(channels=64, blocks=1, kernel=3, dilations=[1], expansion=1, attention=1)
+EARS = dict(channels=16, mixed=24, attention=8, squeeze=8)
 PROCESS = {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
 
 
@@ -49,6 +50,7 @@ def weights(tmp_path_factory):
          sigma_min=0.002, sigma_max=2.0, sigma_data=0.1)
     save(folder, "frame_separator", "FrameSeparator", FRAMES, prediction="sources", sources=2,
          open_levels=False, sample_rate=16000, sampling={"polarities": 2, "segment_seconds": 6})
+    save(folder, "ecapa", "ECAPATDNN", EARS, prediction="embedding", dim=192, sample_rate=16000)
     save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
     return folder
 
@@ -161,6 +163,21 @@ def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
         assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
 
 
+def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
+    source, person = wav(), wav("me.wav", voice(4.0, seed=3), 44100)
+    command = ("separate", source, tmp_path / "v", "--device", "cpu", "--enrol")
+    code, text = run(capsys, *command, person)
+    assert code == 0, text.err
+    assert {p.name for p in (tmp_path / "v").iterdir()} == {"speaker1.wav", "speaker1.wav.json"}
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
+    assert (entry["encoder"], entry["enrol"], entry["voices_heard"]) == ("ecapa", "me.wav", 1)
+    for wrong, said in ((wav("short.wav", voice(0.2)), "short.wav: 0.20 s is too short"),
+                        (wav("silent.wav", np.zeros((1, 16000))), "silent.wav: silence"),
+                        (tmp_path / "none.wav", "none.wav: no such file")):
+        code, text = run(capsys, *command, wrong, "--overwrite")
+        assert code == 2 and said in text.err and text.err.count("\n") == 1
+
+
 def test_the_default_is_the_frame_separator(bundled, wav, tmp_path, capsys):
     source = wav("in.wav", voice(0.5))
     assert run(capsys, "separate", source, tmp_path / "v", "--device", "cpu")[0] == 0
@@ -249,7 +266,7 @@ def test_voices_of_two_files_do_not_go_to_one_folder(bundled, wav, tmp_path, cap
 
 @pytest.mark.parametrize("voices, heard, said", [
     ((1.0, 0.05), 1, "only 1 of 2 voices heard, speaker1: the rest is more than 13 dB below"),
-    ((0.05, -1.0), 1, "only 1 of 2 voices heard, speaker2"), ((1.0, 0.3), 2, ""),
+    ((0.05, -1.0), 1, "only 1 of 2 voices heard, speaker1"), ((1.0, 0.3), 2, ""),
     ((0.0, 0.0), 0, "silence, no voice is heard")])
 def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp_path, capsys,
                                           monkeypatch):
@@ -275,6 +292,7 @@ REFUSED = [
     ("dereverb", ["--steps", 2], "voxmend takes no sampler; leave out"),
     ("enhance", ["--method", "segan", "--steps", 5], "segan takes no sampler; leave out"),
     ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
+    ("separate", ["--method", "voxmend", "--enrol", "x.wav"], "belong to networks trained to"),
     ("separate", ["--method", "conv-tasnet", "--weights", "segan"], "not a separator; train one"),
     ("enhance", ["--method", "diffsep", "--weights", "PRIOR"],
      "no DiffSep; train one with recipes/diffsep/diffsep.py"),

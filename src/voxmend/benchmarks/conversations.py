@@ -5,16 +5,20 @@
 """
 
 from collections.abc import Sequence
-from itertools import permutations
+from dataclasses import replace
+from itertools import count, permutations
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .. import audio
+from ..audio.segments import Aligner, process
 from ..dsp.stft import STFT
+from ..metrics.si_snr import si_snr
+from ..systems.conversation import Conversation, Takes
 from ..training.corpus import audio_files, speaker
-from .restoration import measured_folder
+from .restoration import SECONDS, loudest, measured_folder
 from .scoring import RATE, rms
 
 TURN = 1.5, 10.0  # s
@@ -35,9 +39,9 @@ def speakers_of(data: Path) -> dict[str, np.ndarray]:
 def _turn(speech: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A part of someone's speech that begins and ends where it is quiet, in fades of 20 ms."""
     length = min(int(random.uniform(*TURN) * RATE), len(speech))
-    begin = random.integers(0, len(speech) - length + 1)
+    begin = int(random.integers(0, len(speech) - length + 1))
     frame, reach = RATE // 50, RATE // 4
-    edges = []
+    edges: list[int] = []
     for edge in (begin, begin + length):
         near = speech[max(0, edge - reach):edge + reach]
         powers = np.square(near[:len(near) // frame * frame]).reshape(-1, frame).mean(1)
@@ -66,7 +70,7 @@ def converse(speeches: Sequence[np.ndarray], seconds: float, overlap: float = 0.
     random = np.random.default_rng([seed, round(100 * overlap)])
     total, people = round(seconds * RATE), len(speeches)
     tracks = np.zeros((people, total), np.float32)
-    gains = [0.05 / rms(speech) * 10 ** (k * random.uniform(-level_db, level_db) / 20)
+    gains: list[float] = [0.05 / rms(speech) * 10 ** (k * random.uniform(-level_db, level_db) / 20)
              for k, speech in enumerate(speeches)]
     ends, last, latest = [0] * people, int(random.integers(people)), 0
     either = both = 0  # samples in which somebody speaks, and two people do
@@ -92,7 +96,7 @@ def best_places(tracks: np.ndarray, voices: np.ndarray) -> list[int]:
     """Which track is whose: the order with the least squared error. Shape: `[K, T]`, `[K, T]`."""
     match = voices.astype(np.float64) @ tracks.T.astype(np.float64)
     return list(max(permutations(range(len(voices))),
-                    key=lambda order: match[range(len(voices)), order].sum()))
+                    key=lambda order: sum(match[k, track] for k, track in enumerate(order))))
 
 
 def swap_share(tracks: np.ndarray, voices: np.ndarray, seconds: float = 0.5) -> float:
@@ -107,11 +111,11 @@ def swap_share(tracks: np.ndarray, voices: np.ndarray, seconds: float = 0.5) -> 
     Shape: `[K, T]`, `[K, T]` to a float.
     """
     length = round(seconds * RATE)
-    heard = 10 ** (FLOOR_DB / 10) * np.array([np.square(v[v != 0]).mean() for v in voices if v.any()])
+    floor = 10 ** (FLOOR_DB / 10) * min(np.square(v[v != 0]).mean() for v in voices if v.any())
     swaps = []
     for start in range(0, voices.shape[1] - length + 1, length):
         frame = np.s_[:, start:start + length]
-        if np.square(voices[frame]).mean(1).max() > heard.min():
+        if np.square(voices[frame]).mean(1).max() > floor:
             swaps.append(best_places(tracks[frame], voices[frame]) != list(range(len(voices))))
     return float(np.mean(swaps))
 
@@ -120,7 +124,7 @@ def own_share(tracks: np.ndarray, voices: np.ndarray) -> np.ndarray:
     """Share of each track's speech that is its own person's; 1 is best.
 
     In every cell of a quarter of a second and 500 Hz a track's spectrum is projected on those of
-    both voices, e ≈ a·s + b·s′: its own is |a·s|², the other's |b·s′|², each summed over all cells.
+    all voices, e ≈ Σ a_k·s_k: of the energies of a_k·s_k, summed over all cells, one is its own.
 
     Args:
         tracks: in the order of the voices.
@@ -144,3 +148,64 @@ def own_share(tracks: np.ndarray, voices: np.ndarray) -> np.ndarray:
     powers = np.diagonal(gram, axis1=1, axis2=2).real[:, :, None] * np.abs(weights) ** 2
     total = powers.sum(0)  # voices, tracks
     return np.diagonal(total) / total.sum(0).clip(1e-20)
+
+
+def by_shared_seconds(reader: audio.Recording, takes: Takes, lengths: tuple[int, int]
+                      ) -> np.ndarray:
+    """Voices in the order that the shared seconds tell, of a mono recording. Shape: `[K, T]`."""
+    align, numbers = Aligner(takes.shapes[0][0], 1, lengths[1]), count()
+
+    def ordered(chunk: np.ndarray, start: int) -> np.ndarray:
+        voices = takes.voices(next(numbers))[:, 0]
+        return voices[align(voices)]
+
+    return np.concatenate(list(process(reader.blocks(), ordered, *lengths, multiple=RATE)), axis=1)
+
+
+def score(tracks: np.ndarray, voices: np.ndarray) -> dict[str, float]:
+    """Swaps, own shares and SI-SDR improvement of tracks in any order. Shape: twice `[K, T]`."""
+    tracks, mixture = tracks[best_places(tracks, voices)], voices.sum(0)
+    gains = [si_snr(t, v) - si_snr(mixture, v) for t, v in zip(tracks, voices, strict=True)]
+    own = own_share(tracks, voices)
+    return {"swaps": swap_share(tracks, voices), "own": float(own.mean()),
+            "own_least": float(own.min()), "gain_db": float(np.mean(gains))}
+
+
+def of_two(conversation: Conversation, voices: np.ndarray) -> dict[str, dict[str, float]]:
+    """`score` of a conversation's tracks, by shared seconds and by embeddings. Shape: `[K, T]`."""
+    reader = audio.ArrayReader(voices.sum(0, keepdims=True), RATE)
+    takes = conversation.take(reader)
+    plain = by_shared_seconds(reader, takes, conversation.lengths(RATE))
+    found = np.concatenate(list(conversation.give(reader, takes, conversation.find(takes))), axis=1)
+    return {"shared seconds": score(plain, voices), "embeddings": score(found, voices)}
+
+
+def of_one(conversation: Conversation, voice: np.ndarray) -> float:
+    """How far the second track is below the first, dB, of a recording of one person, `[T]`."""
+    tracks = conversation(voice, RATE)
+    first, second = sorted(np.square(tracks, dtype=np.float64).sum(1))[:-3:-1]
+    return float(10 * np.log10(first / max(second, 1e-12 * first)))
+
+
+def enrolment(wave: np.ndarray, seconds: float = 4.0) -> np.ndarray:
+    """`seconds` of what somebody says beside the loudest four seconds, which mixtures have."""
+    clip = loudest(wave, SECONDS * RATE)
+    start = next(n for n in range(0, len(wave), 160) if np.array_equal(wave[n:n + len(clip)], clip))
+    before, after = wave[:start], wave[start + len(clip):]
+    rest = before if len(before) > len(after) else after
+    return rest[:round(seconds * RATE)]
+
+
+def picked(conversation: Conversation, voices: np.ndarray, references: Sequence[np.ndarray]
+           ) -> list[bool]:
+    """Whether for each person's enrolment the first track is more theirs than another's.
+
+    Shape: `[K, T]`, K waves.
+    """
+    reader = audio.ArrayReader(voices.sum(0, keepdims=True), RATE)
+    takes, right = conversation.take(reader), []
+    for k, wave in enumerate(references):
+        one = replace(conversation, reference=conversation.embed(wave))
+        track = np.concatenate(list(one.give(reader, takes, one.find(takes))), axis=1)[0]
+        right.append(int(np.argmax([si_snr(track, voice) for voice in voices])) == k)
+    return right

@@ -21,6 +21,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..restore.restorer import Restorer
+    from ..systems.conversation import Conversation
     from ..systems.separator import Separator
 
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
@@ -29,7 +30,7 @@ Trained = Literal["frame-separator", "diffsep", "conv-tasnet"]  # to separate
 
 def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None,
              method: Trained | Method = "frame-separator",
-             weights: File = None, sampler: Sampler | None = None) -> int:
+             weights: File = None, sampler: Sampler | None = None, enrol: File = None) -> int:
     """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
@@ -50,29 +51,51 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
         sampler: Of diffsep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
             sampled as in their paper, with two network calls in each of 30 steps.
+        enrol: A recording of somebody, best of 4 s or more: only the voice that is most alike is
+            written, as speaker1.wav. Of a trained network.
     """
     from . import files
 
-    separator: Restorer | Separator
+    separator: Restorer | Conversation
     if method in get_args(Trained):
-        separator = load_separator("separate", method, weights, sampler, common)
+        separator = _converse(load_separator("separate", method, weights, sampler, common), enrol,
+                              common.device)
         if speakers not in (None, separator.sources):
             raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}; "
                              "--method voxmend takes 2 to 4")
-        speakers = separator.sources
+        speakers = 1 if enrol else separator.sources
     else:
         speakers = speakers or 2
         if not 2 <= speakers <= 4:
             raise ValueError(f"--speakers {speakers}: give 2, 3 or 4")
-        if weights or sampler:
-            raise ValueError(f"--method {method}: takes a --prior; leave out --weights and "
-                             "--sampler, which belong to networks trained to separate")
+        if weights or sampler or enrol:
+            raise ValueError(f"--method {method}: takes a --prior; leave out --weights, --sampler "
+                             "and --enrol, which belong to networks trained to separate")
         separator = load_restorer("separate", common, method, speakers=speakers)
     items: Iterable[tuple[Path, Path]] = [(source, outdir)]
     if source.is_dir():
         items = files.unfinished(source, outdir, common.overwrite, speakers)
     return files.each(source, items, lambda file, folder: files.separate_file(
         file, folder, separator, speakers, common.overwrite))
+
+
+def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
+    """A separator whose people keep their places, the one of a recording first."""
+    from .. import audio
+    from ..speakers.encoders import load_encoder
+    from ..systems.conversation import Conversation
+
+    encoder, reference = load_encoder("ecapa", device), None
+    told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
+    if enrol:
+        told["enrol"] = enrol.name
+        try:
+            reference = encoder.embed(audio.load(enrol, encoder.sample_rate).mean(0))
+        except audio.AudioError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"--enrol {enrol}: {error}") from None
+    return Conversation(separator, encoder.embed, reference, told)
 
 
 def enhance(source: In, target: Out, common: Plain,

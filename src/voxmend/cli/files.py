@@ -23,6 +23,7 @@ from .. import __version__, audio
 from ..audio.pair import Pair, side_by_side
 from ..restore.damage import Damage, analyse
 from ..restore.restorer import Restorer
+from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
@@ -294,7 +295,7 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
     finish(target, restorer.entry, begun, wave.shape[1] / restorer.sample_rate, source)
 
 
-def separate_file(source: Path, outdir: Path, separator: Restorer | Separator, speakers: int,
+def separate_file(source: Path, outdir: Path, separator: Restorer | Conversation, speakers: int,
                   overwrite: bool) -> None:
     """Writes `voices(outdir, speakers)`, each with the input's rate and channels."""
     begun = time.monotonic()

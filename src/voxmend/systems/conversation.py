@@ -4,20 +4,21 @@
 
 `separator.Separator` finds the order of the voices in the two seconds that segments share, in which
 often nobody speaks. Here voices are told apart by how they sound: all segments are first taken
-apart and kept in a file, then people are found (`places`), then every piece is put where it belongs.
+apart and kept in a file, then people are found (`places`), and every piece is put where it belongs.
 """
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
+from itertools import count, pairwise
 
 import numpy as np
 
 from .. import audio
 from ..audio.segments import Aligner, process, segments
 from .places import Piece, Places
-from .separator import OVERLAP_SECONDS, SEGMENT_SECONDS, Separator
+from .separator import OVERLAP_SECONDS, Separator
 
 RATE = 16000  # of embeddings, Hz
 FRAME = 0.02  # s, of powers
@@ -36,7 +37,7 @@ def cuts(powers: np.ndarray, first: int, last: int) -> list[int]:
     while last - edges[-1] > longest + shortest:
         begin = edges[-1] + shortest
         edges.append(begin + int(powers[begin:edges[-1] + longest].argmin()))
-    return [*edges, last]
+    return [*edges, max(first, last)]
 
 
 def put(voices: np.ndarray, edges: list[int], ways: np.ndarray, fade: int) -> np.ndarray:
@@ -53,11 +54,11 @@ def put(voices: np.ndarray, edges: list[int], ways: np.ndarray, fade: int) -> np
     for k, track in enumerate(voices):
         moved = np.flatnonzero(np.diff(ways[:, k])) + 1
         for place in set(ways[:, k].tolist()):
-            gain = np.full(voices.shape[2], float(ways[0, k] == place), np.float32)
+            here = (ways[:, k] == place).astype(np.float32)
+            gain = np.full(voices.shape[2], here[0])
             for n in moved:
                 ramp = np.clip((times - edges[n]) / fade + 0.5, 0, 1)
-                step = float(ways[n, k] == place) - float(ways[n - 1, k] == place)
-                gain += step * ramp.astype(np.float32)
+                gain += (here[n] - here[n - 1]) * ramp.astype(np.float32)
             out[place] += gain * track
     return out
 
@@ -74,91 +75,103 @@ class Takes:
     def __init__(self, embed: Embed, rate: int, level: float):
         self.embed, self.rate, self.level = embed, rate, level
         self.pieces: list[Piece] = []
-        self.starts: list[int] = []
-        self.shapes: list[tuple[int, int, int]] = []
-        self.file = tempfile.TemporaryFile()
+        self.shapes: list[tuple[int, ...]] = []
+        self.offsets = [0]  # in the file, samples
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115, which lives as long as this
         self.tail: np.ndarray | None = None
 
-    def add(self, voices: np.ndarray, start: int, last: bool) -> None:
-        """Keeps a segment's voices, `[K, C, n]`; `last` if none comes after it."""
-        order = Aligner(*voices.shape[:2], 0)(voices.reshape(-1, voices.shape[2]))
-        voices = voices.reshape(-1, voices.shape[2])[order].reshape(voices.shape)
+    def add(self, voices: np.ndarray, last: bool) -> None:
+        """Keeps the next segment's voices, `[K, C, n]`; `last` if none comes after it."""
+        rows = voices.reshape(-1, voices.shape[2])
+        voices = rows[Aligner(len(voices), voices.shape[1], 0)(rows)].reshape(voices.shape)
+        self.file.seek(4 * self.offsets[-1])
         voices.astype(np.float32).tofile(self.file)
-        self.starts.append(start)
         self.shapes.append(voices.shape)
+        self.offsets.append(self.offsets[-1] + voices.size)
         self._listen(voices, last)
+        self.tail = voices[:, :, -OVERLAP_SECONDS * self.rate:]
 
     def _listen(self, voices: np.ndarray, last: bool) -> None:
         mono, overlap = voices.mean(1), OVERLAP_SECONDS * self.rate
         frame = round(FRAME * self.rate)
-        count = mono.shape[1] // frame
-        powers = np.square(mono[:, :count * frame]).reshape(len(mono), count, frame).mean(2)
+        frames = mono.shape[1] // frame
+        powers = np.square(mono[:, :frames * frame]).reshape(len(mono), frames, frame).mean(2)
         powers = powers / max(self.level, 1e-9) ** 2
         half = overlap // 2 // frame
-        edges = cuts(powers.sum(0), half if self.tail is not None else 0,
-                     count if last else count - half)
+        edges = cuts(powers.sum(0), half if self.shapes[1:] else 0, frames if last else
+                     frames - half)
+        shared = None if self.tail is None else self._shared(self.tail, voices[..., :overlap])
         low = audio.resample(mono, self.rate, RATE)
-        for n, (a, b) in enumerate(zip(edges, edges[1:])):
-            shared = self._shared(voices, overlap) if not n and self.tail is not None else None
-            vectors, seconds = self._embed(low, powers, a, b)
-            edge = powers[:, max(0, a - 2):a + 2].mean(1).clip(0, 1)
-            self.pieces.append(Piece(len(self.starts) - 1, a * frame, b * frame, vectors, seconds,
-                                     edge, shared))
-        self.tail = voices[:, :, -overlap:]
+        for a, b in pairwise(edges):
+            vectors, seconds = self._embed(
+                low[:, a * frame * RATE // self.rate:b * frame * RATE // self.rate], powers[:, a:b])
+            near = powers[:, max(0, a - 2):a + 2]
+            edge = near.sum(1).clip(0, max(1, near.shape[1])) / max(1, near.shape[1])
+            begin = a * frame + frame // 2  # the middle of a quiet frame, which has room for a fade
+            self.pieces.append(Piece(len(self.shapes) - 1, begin, vectors, seconds, edge, shared))
+            shared = None
 
-    def _shared(self, voices: np.ndarray, overlap: int) -> np.ndarray:
+    def _shared(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
         """How much tracks agree with those before in the middle of the seconds shared."""
-        middle = np.s_[:, :, overlap // 4:3 * overlap // 4]
-        before, now = (v[middle].reshape(len(v), -1) for v in (self.tail, voices[..., :overlap]))
+        middle = np.s_[:, :, now.shape[2] // 4:3 * now.shape[2] // 4]
+        before, now = (v[middle].reshape(len(v), -1) for v in (before, now))
         energy = (np.square(before).sum() + np.square(now).sum()) / 2
         return before @ now.T / (energy + 1e-2 * self.level**2 * before.shape[1] + 1e-12)
 
-    def _embed(self, low: np.ndarray, powers: np.ndarray, a: int, b: int):
-        vectors, seconds = [], np.zeros(len(low), np.float32)
-        floor = max(10 ** (QUIET_DB / 10), 10 ** (LEAK_DB / 10) * powers[:, a:b].mean(1).max())
+    def _embed(self, low: np.ndarray,
+               powers: np.ndarray) -> tuple[list[np.ndarray | None], np.ndarray]:
+        """Embeddings of the tracks of a piece, and what they say in seconds."""
+        vectors: list[np.ndarray | None] = [None] * len(low)
+        seconds = np.zeros(len(low), np.float32)
+        loudest = powers.mean(1).max() if powers.size else 0.0
+        floor = max(10 ** (QUIET_DB / 10), 10 ** (LEAK_DB / 10) * loudest)
         for k, track in enumerate(low):
-            heard = FRAME * (powers[k, a:b] > floor).sum()
+            heard = FRAME * np.count_nonzero(powers[k] > floor)
             if heard > SHORTEST:
-                piece = track[round(a * FRAME * RATE):round(b * FRAME * RATE)]
-                seconds[k] = heard - SHORTEST
-            vectors.append(self.embed(piece) if heard > SHORTEST else None)
+                vectors[k], seconds[k] = self.embed(track), heard - SHORTEST
         return vectors, seconds
 
-    def segment(self, number: int) -> np.ndarray:
-        """The voices of a segment. Shape: `[K, C, n]`."""
-        before = sum(int(np.prod(shape)) for shape in self.shapes[:number])
-        self.file.seek(4 * before)
-        size = int(np.prod(self.shapes[number]))
+    def voices(self, number: int) -> np.ndarray:
+        """The tracks of a segment. Shape: `[K, C, n]`."""
+        self.file.seek(4 * self.offsets[number])
+        size = self.offsets[number + 1] - self.offsets[number]
         return np.fromfile(self.file, np.float32, size).reshape(self.shapes[number])
 
     def placed(self, number: int, ways: np.ndarray) -> np.ndarray:
         """The people of a segment. Shape: ways `[N, K]` to `[K, C, n]`."""
         mine = [n for n, piece in enumerate(self.pieces) if piece.segment == number]
         edges = [self.pieces[n].begin for n in mine]
-        return put(self.segment(number), edges, ways[mine], round(FADE * self.rate))
+        return put(self.voices(number), edges, ways[mine], max(1, round(FADE * self.rate)))
 
 
 @dataclass(frozen=True)
 class Conversation:
     """A `Separator` of voices whose people keep their places: called and streamed as it is.
 
+    Where only one person is found, all voices go to the first place.
+
     Args:
         separator: of voices.
-        embed: a voice at 16 kHz to a vector of unit length that says who speaks, `[T]` to `[dim]`.
-        reference: the embedding of somebody who comes first, whoever else is there.
+        embed: a voice at 16 kHz, of `SHORTEST` or longer, to a vector of unit length that says who
+            speaks, `[T]` to `[dim]`.
+        reference: embedding of somebody; who is most alike has the first place.
+        told: what a sidecar says beside what it says of the separator.
     """
 
     separator: Separator
     embed: Embed
     reference: np.ndarray | None = None
+    told: dict = field(default_factory=dict)
 
     @property
     def sources(self) -> int:
+        """How many voices the separator parts."""
         return self.separator.sources
 
     @property
     def entry(self) -> dict:
-        return self.separator.entry
+        """What a sidecar says of it."""
+        return self.separator.entry | self.told
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32."""
@@ -167,25 +180,30 @@ class Conversation:
         voices = np.concatenate(list(self.stream(reader)), axis=1)
         return voices.reshape(self.sources, *wave.shape)
 
-    def stream(self, reader, progress=None) -> Iterator[np.ndarray]:
+    def stream(self, reader: audio.Recording,
+               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the people in turn; all is taken apart before the first."""
         takes = self.take(reader, progress)
         return self.give(reader, takes, self.find(takes))
 
-    def take(self, reader, progress=None) -> Takes:
+    def lengths(self, rate: int) -> tuple[int, int]:
+        """Segment and overlap, samples."""
+        return math.ceil(self.separator.segment) * rate, OVERLAP_SECONDS * rate
+
+    def take(self, reader: audio.Recording,
+             progress: Callable[[int], None] | None = None) -> Takes:
         """Takes all segments apart."""
-        rate, frames = reader.sample_rate, 0
-        segment, overlap = SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate
+        rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
         mean, levels = self.separator.measure(reader)
         takes = Takes(self.embed, rate, levels.loudest)
-        for start, chunk in segments(reader.blocks(), segment, overlap):
-            done = count(1)
-            callback = progress and (lambda *_: progress(
-                start + chunk.shape[1] * next(done) // self.separator.steps))
-            takes.add(self.separator.take_apart(chunk, start, rate, mean, levels, callback), start,
-                      start + chunk.shape[1] == reader.frames)
+        for start, chunk in segments(reader.blocks(), *lengths):
+            done, end = count(1), start + chunk.shape[1]
+            callback = progress and (lambda *_, start=start, length=chunk.shape[1], done=done:
+                                     progress(start + length * next(done) // self.separator.steps))
+            voices = self.separator.take_apart(chunk, start, rate, mean, levels, callback)
+            takes.add(voices, end == reader.frames)
             if progress:
-                progress(start + chunk.shape[1])
+                progress(end)
         return takes
 
     def find(self, takes: Takes) -> np.ndarray:
@@ -193,29 +211,28 @@ class Conversation:
         ways = Places(takes.pieces).ways
         if self.reference is None:
             return ways
-        likeness = self._likeness(takes, ways)
-        order = [int(likeness.argmax())]
-        order += [k for k in range(self.sources) if k not in order]
-        return np.argsort(order)[ways]
+        likeness = self._likeness(takes, ways, self.reference)
+        return np.argsort(np.argsort(-likeness, kind="stable"))[ways]
 
-    def _likeness(self, takes: Takes, ways: np.ndarray) -> np.ndarray:
-        """Cosine between the reference and each place's mean over the segments. Shape: `[K]`.
+    def _likeness(self, takes: Takes, ways: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Cosine between a reference and each place's mean over the segments. Shape: `[K]`.
 
         Long stretches say more of a voice than pieces do.
         """
-        total = np.zeros((self.sources, len(self.reference)))
-        for number in range(len(takes.starts)):
+        total = np.zeros((self.sources, len(reference)))
+        for number in range(len(takes.shapes)):
             mono = audio.resample(takes.placed(number, ways).mean(1), takes.rate, RATE)
-            powers = np.square(mono).mean(1)
-            for k, power in enumerate(powers):
-                if mono.shape[1] > SHORTEST * RATE and power > powers.max() * 10 ** (LEAK_DB / 10):
-                    total[k] += power * self.embed(mono[k])
-        return total @ self.reference / np.linalg.norm(total, axis=1).clip(1e-9)
+            powers = np.square(mono).sum(1)
+            floor = 10 ** (LEAK_DB / 10) * powers.max()
+            if mono.shape[1] > SHORTEST * RATE and floor > 0:
+                for k in np.flatnonzero(powers > floor):
+                    total[k] += powers[k] * self.embed(mono[k])
+        lengths = np.linalg.norm(total, axis=1)
+        return np.where(lengths > 0, total @ reference / lengths.clip(1e-12), -1.0)
 
-    def give(self, reader, takes: Takes, ways: np.ndarray) -> Iterator[np.ndarray]:
+    def give(self, reader: audio.Recording, takes: Takes, ways: np.ndarray) -> Iterator[np.ndarray]:
         """The people, block by block."""
-        rate, numbers = reader.sample_rate, count()
-        return process(
-            reader.blocks(), lambda chunk, _: takes.placed(next(numbers), ways).reshape(
-                -1, chunk.shape[1]),
-            SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, multiple=rate)
+        numbers = count()
+        return process(reader.blocks(), lambda chunk, _: takes.placed(
+            next(numbers), ways).reshape(-1, chunk.shape[1]),
+            *self.lengths(reader.sample_rate), multiple=reader.sample_rate)

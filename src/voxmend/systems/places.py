@@ -18,7 +18,7 @@ MERGE = 3.0  # against two tracks in one place, for each piece
 MOVE = 0.5, 6.0  # against a move in silence, and in the midst of a word
 SHARED = 10.0  # for tracks that agree with the segment before
 APART = 15.0  # against a person on two tracks of a segment, for each second on the lesser one
-ONCE, EVERY = 5.0, 0.3  # against another person, and against them in every second of speech
+ONCE, FEW, EVERY = 5.0, 2.5, 0.2  # against another person, in as many of the first seconds, in all
 ANCHORS, TRIED, ROUNDS = 8, 4, 10
 
 
@@ -28,7 +28,7 @@ class Piece:
 
     Args:
         segment: its number.
-        begin, end: in samples of the segment.
+        begin: in samples of the segment.
         vectors: embeddings of the tracks, of unit length; None where a track says too little.
         seconds: how much each embedding says, in seconds of speech; 0 where there is none.
         edge: power of each track where the piece begins, over that of speech, 0…1.
@@ -40,7 +40,6 @@ class Piece:
 
     segment: int
     begin: int
-    end: int
     vectors: list[np.ndarray | None]
     seconds: np.ndarray
     edge: np.ndarray
@@ -70,7 +69,7 @@ def moves(pieces: list[Piece], ways: np.ndarray) -> np.ndarray:
 def likeliest(scores: np.ndarray, into: np.ndarray) -> tuple[np.ndarray, float]:
     """The likeliest way through states (Viterbi), and its score. Shape: `[N, S]`, `[N, S, S]`."""
     best, back = scores[0], []
-    for score, move in zip(scores[1:], into[1:]):
+    for score, move in zip(scores[1:], into[1:], strict=True):
         paths = best[:, None] + move
         back.append(paths.argmax(0))
         best = paths.max(0) + score
@@ -106,7 +105,7 @@ class Places:
         self.states = states(self.tracks)
         self.into = moves(pieces, self.states)
         found = [self._settle(start) for start in self._starts()]
-        score, self.ways, self.means = max(found, key=lambda f: f[0])
+        _, self.ways, self.means = max(found, key=lambda f: f[0])
         self._join()
 
     def _starts(self) -> list[np.ndarray]:
@@ -163,7 +162,8 @@ class Places:
 
     def _join(self) -> None:
         """Joins places whose people are hardly more likely to be two than to be one."""
-        another = ONCE + EVERY * self.weights.sum()
+        seconds = self.weights.sum()
+        another = min(ONCE, FEW * seconds) + EVERY * seconds
         for a, b in combinations(range(self.tracks), 2):
             joined = np.where(self.ways == b, a, self.ways)
             if self._value(self.ways) - self._value(joined) < another:
