@@ -11,7 +11,7 @@ recipe = ListeningRecipe(
     network="FrameConvNeXt",
     config=dict(channels=384, blocks=10, kernel=7, dilations=[1, 2, 4, 8, 16], expansion=3,
                 inputs=2, log_magnitude=True),
-    steps=16000,
+    steps=16009,
     batch=42,
     seconds=3.0,
     decay=0.6,

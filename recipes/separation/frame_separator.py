@@ -10,7 +10,7 @@ from voxmend.systems.frame_separator import FrameSeparationRecipe
 recipe = FrameSeparationRecipe(
     name="frame_separator",
     config=FrameSeparator.PRESETS["small"],
-    steps=18600,
+    steps=18610,
     batch=42,
     seconds=3.0,
     alone=0.08,

@@ -16,6 +16,7 @@ from voxmend import audio
 from voxmend.audio.levels import Levels
 from voxmend.audio.pair import Pair
 from voxmend.cli import enhance
+from voxmend.diffusion.chunked import NoiseStream
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.models import hub
 from voxmend.systems import diffiner, diffsep, separator
@@ -95,7 +96,7 @@ def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsy
     prior = hub.load_prior("enhancer16k")
     level = Levels.running([wave], 16000)(0, wave.shape[1])
     y = torch.from_numpy(0.1 * wave / level)[None]
-    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+    noise = NoiseStream(3)(y)
     expected = prior(y + 2 * noise, 2.0, y)[0].numpy() * level / 0.1
     np.testing.assert_allclose(audio.load(out, 16000), expected, atol=1e-5)
     entry = json.loads((tmp_path / "out.wav.json").read_text())
@@ -287,9 +288,8 @@ REFUSED = [
     ("enhance", ["--method", "diffsep", "--weights", "segan"], "no DiffSep; train one"),
     ("enhance", ["--weights", "segan"], "a separator, not a prior"),
     ("enhance", ["--weights", "PRIOR"], "does not listen to recordings; train one with recipes/"),
-    ("enhance", ["--steps", 2], "voxmend takes no sampler; leave out"),
+    ("enhance", ["--steps", 2], "--method voxmend takes no sampler; leave out --steps"),
     ("dereverb", ["--weights", "diffsep"], "a separator, not a prior"),
-    ("dereverb", ["--steps", 2], "voxmend takes no sampler; leave out"),
     ("enhance", ["--method", "segan", "--steps", 5], "segan takes no sampler; leave out"),
     ("enhance", ["--method", "segan+refine"], "speech16k: no such prior"),
     ("separate", ["--method", "voxmend", "--enrol", "x.wav"], "belong to networks trained to"),
@@ -307,7 +307,7 @@ REFUSED = [
     ("separate", ["--method", "diffsep", "--weights", "PRIOR"], "no DiffSep; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "PRIOR"], "not a separator; train one"),
     ("separate", ["--method", "conv-tasnet", "--weights", "diffsep"], "not a separator"),
-    ("separate", ["--method", "conv-tasnet", "--steps", 5], "leave out --sampler and --steps"),
+    ("separate", ["--method", "conv-tasnet", "--steps", 5], "takes no sampler; leave out --steps"),
     ("separate", ["--method", "diffsep", "--prior", "PRIOR"], "--weights instead of --prior"),
     ("separate", ["--prior", "PRIOR"], "or --method voxmend"),
     ("separate", ["--method", "voxmend", "--weights", "diffsep"], "leave out --weights"),

@@ -5,6 +5,7 @@ import torch
 
 from helpers.speech import CONFIG
 from voxmend.diffusion import samplers
+from voxmend.diffusion.chunked import NoiseStream
 from voxmend.diffusion.denoiser import EDMDenoiser, broadcast, edm_coefficients
 from voxmend.diffusion.schedules import geometric_grid
 from voxmend.diffusion.told import Listener, ToldDenoiser
@@ -121,6 +122,7 @@ def test_a_listener_parts_recordings(network):
     torch.testing.assert_close(found.sum(1, keepdim=True), mixture)
     assert torch.equal(found, Listener(prior, seed=5)(mixture))
     assert not torch.equal(found, Listener(prior, seed=6)(mixture))
-    noise = drawn(3000, seed=5).expand_as(mixture)
+    assert not torch.equal(found, Listener(prior, seed=5)(mixture, 100))  # noise of another place
+    noise = NoiseStream(5)(mixture[:1]).expand_as(mixture)
     speech = prior.posterior_mean(0.1 * mixture, noise) / 0.1
     torch.testing.assert_close(found[:, :1], speech)

@@ -10,10 +10,12 @@ import torch
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.models import hub
+from voxmend.networks.frame_separator import FrameSeparator
 from voxmend.systems import frame_separator, separator
 from voxmend.systems.frame_separator import FrameSeparationRecipe
 from voxmend.training import loop
 from voxmend.training.corpus import Corpus
+from voxmend.training.recipes import load_recipe
 
 TINY = dict(channels=64, blocks=2, kernel=3, dilations=[1], expansion=1, n_fft=64, hop=32)
 
@@ -190,3 +192,28 @@ def test_the_bundled_weights_are_what_separates_by_default():
     assert loaded.entry["method"] == "frame-separator"
     assert loaded.entry["polarities"] == card["sampling"]["polarities"] == 2
     assert path.stat().st_size < 30e6
+
+
+@pytest.mark.parametrize("ready", ["s1", "noisy"])
+def test_ready_mixtures_are_refused(tmp_path, ready):
+    """Else noisy speech would be taken for clean, and mixtures for voices."""
+    for part in ("train", "val"):
+        (tmp_path / "data" / part / ready).mkdir(parents=True)
+        audio.save(tmp_path / "data" / part / ready / "a.wav", voice(1.0), 16000)
+    recipe = load_recipe("recipes/separation/frame_separator.py")
+    with pytest.raises(ValueError, match=f"holds ready mixtures .{ready}/., which frame_separator"):
+        loop.train(recipe, tmp_path / "data", tmp_path / "run", steps=1, noise=tmp_path)
+
+
+def test_compile_reaches_what_the_loss_calls():
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    network = FrameSeparator(channels=64, blocks=2)
+    network.compile(backend=backend)
+    network.parts(torch.randn(1, 1, 2000))
+    assert seen

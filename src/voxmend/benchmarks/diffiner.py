@@ -46,7 +46,7 @@ def by_diffsep(seed: int, device: str) -> tuple[Enhance, nn.Module]:
 def by_segan(weights: str | None, device: str) -> tuple[Enhance, nn.Module]:
     """A SEGAN as `voxmend enhance` runs it, by default the bundled one, and its network."""
     enhancer = load_enhancer(find_weights("enhance", "segan", weights), device)
-    separator = Separator(by_network(enhancer), 2, RATE, enhances=True)
+    separator = Separator(by_network(enhancer), 2, RATE, enhances=True, follows=True)
     return lambda example: separator(example.damaged, RATE)[0], enhancer
 
 

@@ -28,7 +28,7 @@ from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
-from ..systems.separator import Separator, by_network, load_listener
+from ..systems.separator import Separator, by_listener, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import scoring, separation
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
@@ -86,7 +86,7 @@ def real_pairs(folder: Path, count: int | None) -> list[Example]:
 
 def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
     """A method: recordings at `RATE` as `voxmend enhance` has them."""
-    separator = Separator(by_network(listener, ordered=True), 2, RATE, enhances=True)
+    separator = Separator(by_listener(listener), 2, RATE, enhances=True, follows=True)
     return lambda example: separator(example.damaged, RATE)[0]
 
 

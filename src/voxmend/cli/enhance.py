@@ -12,6 +12,7 @@ from .options import (
     File,
     In,
     Method,
+    Once,
     Out,
     OutDir,
     Plain,
@@ -132,7 +133,7 @@ def enhance(source: In, target: Out, common: Plain,
                                                            common.overwrite, refiner))
 
 
-def dereverb(source: In, target: Out, common: Plain, weights: File = None,
+def dereverb(source: In, target: Out, common: Once, weights: File = None,
              keep_noise: bool = False) -> int:
     """Dereverberation: remove a room's echo, and noise.
 

@@ -45,11 +45,9 @@ def check_plot(path: Path | None, overwrite: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Running:
-    """Options of every verb that runs a network."""
+class Calling:
+    """Options of every verb that calls a network."""
 
-    steps: Count = None
-    """Sampling steps; by default the task's own number."""
     seed: int = 0
     """Same seed, same result."""
     device: str = "auto"
@@ -61,8 +59,20 @@ class Running:
 
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""
-        check_least(1, steps=self.steps)
         check_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class Running(Calling):
+    """Options of every verb that may sample."""
+
+    steps: Count = None
+    """Sampling steps; by default the task's own number."""
+
+    def check(self) -> None:
+        """Raises ValueError, too, for no steps."""
+        check_least(1, steps=self.steps)
+        super().check()
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,7 @@ class Comparing(Measuring):
         check_plot(self.plot, self.overwrite)
 
 
+Once = Annotated[Calling, arg(name="")]
 Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
@@ -221,7 +232,7 @@ def load_restorer(task: str, common: Common, method: str = "voxmend",
 
 
 def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
-                   common: Running) -> "Separator":
+                   common: Calling) -> "Separator":
     """The network trained for a task, to separate or to enhance, as the options say."""
     from ..systems import separator
 
@@ -229,5 +240,6 @@ def load_separator(task: str, method: str, weights: Path | None, sampler: str | 
         raise ValueError(f"--method {method}: runs no prior; give --weights instead of --prior, "
                          "or --method voxmend")
     common.check()
-    return separator.load(task, method, weights, sampler, common.steps, common.seed,
-                          common.device, common.precision)
+    steps = common.steps if isinstance(common, Running) else None
+    return separator.load(task, method, weights, sampler, steps, common.seed, common.device,
+                          common.precision)

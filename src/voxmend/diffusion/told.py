@@ -7,6 +7,7 @@ starts there. Told nothing, the same weights are a plain prior.
 import torch
 from torch import Tensor, nn
 
+from .chunked import NoiseStream
 from .denoiser import EDMDenoiser, broadcast
 from .samplers import Denoise
 
@@ -48,16 +49,19 @@ class ToldDenoiser(EDMDenoiser):
 class Listener(nn.Module):
     """A prior that listens to noisy recordings, as a network that parts them into speech and rest.
 
-    Shape: recordings `[B, 1, T]` of about unit variance to `[B, 2, T]`.
+    Args:
+        seed: of the noise, which belongs to positions and is the same in all channels.
+
+    Shape: recordings `[B, 1, T]` of about unit variance, whose first sample is sample `start`, to
+    `[B, 2, T]`.
     """
 
     def __init__(self, prior: ToldDenoiser, seed: int = 0):
         super().__init__()
         self.prior, self.seed = prior, seed
 
-    def forward(self, mixture: Tensor) -> Tensor:
+    def forward(self, mixture: Tensor, start: int = 0) -> Tensor:
         level = self.prior.sigma_data
-        generator = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn(mixture.shape[-1], generator=generator).to(mixture)
-        speech = self.prior.posterior_mean(level * mixture, noise.expand_as(mixture)) / level
+        noise = NoiseStream(self.seed, start)(mixture[:1]).expand_as(mixture)
+        speech = self.prior.posterior_mean(level * mixture, noise) / level
         return torch.cat([speech, mixture - speech], 1)

@@ -69,6 +69,17 @@ def resolve(wanted: str, network: nn.Module, kind: str) -> str:
     return wanted
 
 
+def for_training(kind: str) -> str:
+    """What any network is trained in on a kind of device, "fp32" or "bf16", as `resolve` says.
+
+    Gradients have larger errors of their own than those of bf16.
+    """
+    wanted = os.environ.get("VOXMEND_PRECISION") or "auto"
+    if wanted in PRECISIONS[1:]:
+        return wanted
+    return "bf16" if pays_bf16(kind) else "fp32"
+
+
 def choose(model: nn.Module, wanted: str) -> str:
     """Has the network of a model multiply as `resolve` says, and returns that.
 

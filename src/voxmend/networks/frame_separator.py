@@ -1,6 +1,6 @@
 """Separator of voices: a frame-wise ConvNeXt with attention over the whole segment."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -35,6 +35,10 @@ class FrameSeparator(nn.Module):
                                   outputs=sources + 1, log_magnitude=True, attention=attention,
                                   conditioned=False)
         nn.init.normal_(self.body.leave.weight, std=0.02)  # voices that begin alike stay so long
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles the body, which both `forward` and `parts` call."""
+        self.body.compile(*args, **kwargs)
 
     def parts(self, mixture: Tensor) -> Tensor:
         """The voices, and the rest."""

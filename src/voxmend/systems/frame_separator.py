@@ -48,6 +48,11 @@ class FrameSeparationRecipe(SeparationRecipe):
     use: ClassVar[str] = "voxmend separate --weights"
     needs_noise: ClassVar[bool] = True
 
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """No ready mixtures: they are made on the device, with noise and rooms."""
+        return ()
+
     def describe(self) -> dict:
         return {"prediction": "sources", "sources": self.sources, "open_levels": False}
 
@@ -77,13 +82,15 @@ class FrameSeparationRecipe(SeparationRecipe):
         voices = []
         for k, files in enumerate((one, two)):
             crop = pool.cut(files, length, draws) * 0.1 / pool.rms[files, None]
-            crop = torch.where(draws.chance(0.3), damages.coloured(crop, draws), crop)
+            other = damages.coloured(crop, draws, self.sample_rate)
+            crop = torch.where(draws.chance(0.3), other, crop)
             level = draws.uniform(-self.level_db, self.level_db) * k
             voices.append(crop * 10 ** (level / 20) * (2.0 * draws.chance(0.5) - 1))
         alone = draws.chance(0 if easy else self.alone) | same[:, None]
         voices[1] = voices[1] * ~alone
         wet = draws.chance(0 if easy else self.wet)
-        voices = [torch.where(wet, damages.reverberant(voice, draws), voice) for voice in voices]
+        rooms = [damages.reverberant(voice, draws, self.sample_rate) for voice in voices]
+        voices = [torch.where(wet, *pair) for pair in zip(rooms, voices, strict=True)]
         noise = pools["noise"].cut(pools["noise"].pick(draws), length, draws)
         noise = noise / damages.power(noise).clamp(min=1e-8).sqrt()
         noise = noise * 0.1 * 10 ** (-draws.uniform(5, 30) / 20)

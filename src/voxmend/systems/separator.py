@@ -191,6 +191,17 @@ def by_network(network: nn.Module, polarities: int = 1, ordered: bool = False) -
     return apart
 
 
+def by_listener(listener: Listener) -> Apart:
+    """Speech and the rest by a prior that listens, with noise that belongs to a position."""
+    device = next(listener.parameters()).device
+
+    @torch.no_grad()
+    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
+        return listener(mixture.to(device), start)
+
+    return apart
+
+
 def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
     """The weights of a bundled name or of a path, by default a method's own.
 
@@ -233,13 +244,16 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     suited = {"polarities": 1} | card.get("sampling", {})
     if method in DIRECT:
         if sampler or steps:
-            raise ValueError(f"{method} takes no sampler; leave out --sampler and --steps")
+            unknown = " and ".join(name for name, value in (("--sampler", sampler),
+                                                            ("--steps", steps)) if value)
+            raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
         network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
+        apart = by_network(network, polarities, enhances)
         if isinstance(network, Listener):
             network.seed = entry["seed"] = seed
+            apart, polarities = by_listener(network), 1
         entry |= {"precision": choose(network, precision), "polarities": polarities}
-        return Separator(by_network(network, polarities, enhances), card.get("sources", 2),
-                         card["sample_rate"], enhances,
+        return Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
                          segment=suited.get("segment_seconds", SEGMENT_SECONDS), follows=True,
                          entry=entry)
     model = diffsep.load_model(path, str(place), task)

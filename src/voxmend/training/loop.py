@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from ..models import hub
 from ..models.pickled import read_checkpoint
-from ..models.precision import pays_bf16
+from ..models.precision import for_training
 from .corpus import Corpus, Mixtures
 from .recipes import Recipe, Source
+
+READY = ("noisy", "s1")  # folders that tell ready mixtures
 
 
 class Run:
@@ -41,6 +43,7 @@ class Run:
         self.weights = dict(self.denoiser.named_parameters())
         self.ema = {n: p.detach().clone() for n, p in self.weights.items()}
         self.step, self.seconds_trained = 0, 0.0
+        self.precision = for_training(device.type)
 
     @property
     def network(self) -> nn.Module:
@@ -51,7 +54,7 @@ class Run:
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
         partial = self.checkpoint.with_suffix(".part")
         torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
-                    "seconds": self.seconds_trained,
+                    "seconds": self.seconds_trained, "precision": self.precision,
                     "optimizers": [o.state_dict() for o in self.optimizers]}, partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -68,6 +71,7 @@ class Run:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["base"] = rate  # the recipe's, should it have changed since
         self.step, self.seconds_trained = state["step"], state["seconds"]
+        self.precision = state.get("precision", self.precision)
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         kept = [line for line in lines
                 if line.endswith("}") and json.loads(line)["step"] <= self.step]
@@ -78,7 +82,7 @@ class Run:
     def advance(self, source: Source) -> tuple[float, float]:
         """One optimizer step; the loss and the gradient's norm before clipping."""
         batch = (t.to(self.device) for t in self.recipe.examples(source, self.step))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=pays_bf16(self.device.type)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             loss = self.recipe.loss(self.denoiser, *batch)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.recipe.clip_norm)
@@ -123,7 +127,7 @@ class Run:
             "parameters": sum(p.numel() for p in network.parameters()),
             "training": {"recipe": recipe.name, "steps": self.step,
                          "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
-                         "device": self.device.type,
+                         "device": self.device.type, "precision": self.precision,
                          "minutes": round(self.seconds_trained / 60, 1),
                          **({"begin": Path(recipe.begin).stem} if recipe.begin else {})},
             f"validation_{recipe.validation}": gains, **recipe.card})
@@ -159,11 +163,15 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
             val/ in it, validation hears other crops of the same recordings.
 
     Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
-    ValueError for a recipe that lacks noise or has no use for it; `hub.PriorError` for weights to
-    begin with that are damaged or of another network.
+    ValueError for a recipe that lacks noise, has no use for it or for ready mixtures;
+    `hub.PriorError` for weights to begin with that are damaged or of another network.
     """
     folders = [Path(data) / part for part in ("train", "val")]
     ready = recipe.ready and (folders[0] / recipe.ready[0]).is_dir()
+    other = next((part for part in READY if (folders[0] / part).is_dir()), None)
+    if other and not ready:
+        raise ValueError(f"{folders[0]}: holds ready mixtures ({other}/), which {recipe.name} does "
+                         "not take; give a folder of clean speech")
     mixes = recipe.needs_noise and not ready
     if mixes and noise is None:
         raise ValueError(f"{recipe.name}: mixes speech with noise; give a folder with --noise")

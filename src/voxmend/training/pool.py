@@ -54,7 +54,7 @@ class Pool:
 
     Args:
         corpus: of speech or noise.
-        device: that holds the samples, 115 MB an hour and speed.
+        device: that holds the samples, 115 MB an hour and speed; twice that while it is made.
         speeds: of which every crop has one; the pitch moves along.
         balance: as in `Corpus.vary`.
 
@@ -67,18 +67,17 @@ class Pool:
     def __init__(self, corpus: Corpus, device: torch.device | str,
                  speeds: Sequence[float] = (1.0,), balance: float = 1.0):
         rate = corpus.sample_rate
-        whole = corpus.samples.astype(np.float32)[None] / 32767
+
+        def at(speed: float, file: int) -> Tensor:
+            wave = audio.resample(corpus[file][None], round(float(speed) * rate), rate)[0]
+            return (torch.from_numpy(wave).clamp(-1, 1) * 32767).to(torch.int16)
+
         with ThreadPoolExecutor() as threads:
-            waves = list(threads.map(
-                lambda speed: audio.resample(whole, round(speed * rate), rate)[0], speeds))
-        lengths = [len(wave) for wave in waves]
-        self.samples = torch.cat([_int16(torch.from_numpy(wave)).to(device) for wave in waves])
-        offsets = np.cumsum([0, *lengths[:-1]])
-        ends = np.concatenate([offset + (corpus.ends / speed).astype(int).clip(max=length)
-                               for offset, speed, length in zip(offsets, speeds, lengths,
-                                                                strict=True)])
-        starts = np.concatenate([offset + (corpus.starts / speed).astype(int)
-                                 for offset, speed in zip(offsets, speeds, strict=True)])
+            waves = list(threads.map(at, np.repeat(speeds, len(corpus)),
+                                     [*range(len(corpus))] * len(speeds)))
+        self.samples = torch.cat(waves).to(device)
+        ends = np.cumsum([len(wave) for wave in waves])
+        starts = np.concatenate([[0], ends[:-1]])
         names, owner = np.unique(corpus.speakers, return_inverse=True)
         seconds = (corpus.ends - corpus.starts).astype(float)
         shares = np.tile(seconds * np.bincount(owner, seconds)[owner] ** (balance - 1), len(speeds))
@@ -112,7 +111,3 @@ class Pool:
         place = start[:, None] + torch.arange(length, device=start.device)
         inside = place < end[:, None]
         return self.samples[place.clamp(max=len(self.samples) - 1)].float() / 32767 * inside
-
-
-def _int16(wave: Tensor) -> Tensor:
-    return (wave.clamp(-1, 1) * 32767).to(torch.int16)

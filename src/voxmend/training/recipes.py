@@ -96,7 +96,7 @@ def muon_and_adamw(network: nn.Module, muon: float, adamw: float,
         adamw: rate of the others.
     """
     inner = [name for name, p in network.named_parameters() if muon and p.ndim == 2
-             and name.split(".")[-2] in ("expand", "contract", "project", "join")]
+             and f".{name}".split(".")[-2] in ("expand", "contract", "project", "join")]
     weights = dict(network.named_parameters())
     matrices = [weights.pop(name) for name in inner]
     found: list[torch.optim.Optimizer] = [
