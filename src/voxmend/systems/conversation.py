@@ -10,7 +10,7 @@ apart and kept in a file, then people are found (`places`), and every piece is p
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 
 import numpy as np
@@ -192,15 +192,20 @@ class Conversation:
 
     def take(self, reader: audio.Recording,
              progress: Callable[[int], None] | None = None) -> Takes:
-        """Takes all segments apart."""
+        """Takes all segments apart, at one level.
+
+        A running level would follow whoever speaks, and lift the first words after a pause: on
+        conversations of the validation speakers it costs 3…8 dB.
+        """
+        separator = replace(self.separator, follows=False)
         rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
-        mean, levels = self.separator.measure(reader)
+        mean, levels = separator.measure(reader)
         takes = Takes(self.embed, rate, levels.loudest)
         for start, chunk in segments(reader.blocks(), *lengths):
             done, end = count(1), start + chunk.shape[1]
             callback = progress and (lambda *_, start=start, length=chunk.shape[1], done=done:
-                                     progress(start + length * next(done) // self.separator.steps))
-            voices = self.separator.take_apart(chunk, start, rate, mean, levels, callback)
+                                     progress(start + length * next(done) // separator.steps))
+            voices = separator.take_apart(chunk, start, rate, mean, levels, callback)
             takes.add(voices, end == reader.frames)
             if progress:
                 progress(end)
