@@ -21,9 +21,18 @@ WORTH = 1.5  # how much faster bf16 must be; units for it bring 2 to 8
 def speed_up(device: torch.device, seconds: float = 0.4) -> float:
     """Time of a product of matrices in fp32 over that in bf16, 0.5 GFLOP of usual shapes.
 
-    The shortest of those that fit into so many seconds. Both take turns and on a CPU its own time
-    counts, so that other work on the machine changes little.
+    The shortest of those that fit into so many seconds. Both take turns, and on a CPU the time of
+    its own single thread counts, so that other work on the machine changes little.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _speed_up(device, seconds)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _speed_up(device: torch.device, seconds: float) -> float:
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     pairs = [[torch.ones(shape, device=device, dtype=kind) for shape in ((512, 384), (384, 1152))]
              for kind in (torch.float32, torch.bfloat16)]
