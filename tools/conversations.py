@@ -56,7 +56,8 @@ def tell(row) -> str:
 def main(speech: Path, pairs: int = 22, singles: int = 16) -> None:
     """Prints all figures."""
     system = Conversation(separator.load("separate", "frame-separator", device="cpu"),
-                          load_encoder(ENCODER, "cpu").embed)
+                          load_encoder(ENCODER, "cpu").embed,
+                          recognise=load_encoder(device="cpu").embed)
     people = bench.speakers_of(speech)
     if pairs:
         converse(system, people, pairs)

@@ -53,6 +53,8 @@ def weights(tmp_path_factory):
     save(folder, "frame_separator", "FrameSeparator", FRAMES, prediction="sources", sources=2,
          open_levels=False, sample_rate=16000, sampling={"polarities": 2, "segment_seconds": 6})
     save(folder, "ecapa", "ECAPATDNN", EARS, prediction="embedding", dim=192, sample_rate=16000)
+    save(folder, "xvector", "XVector", dict(channels=16, mixed=24), prediction="embedding", dim=512,
+         sample_rate=16000)
     save(folder, "segan", "SEGAN", {"channels": [4, 8, 8]}, prediction="speech", sample_rate=16000)
     return folder
 
@@ -172,7 +174,8 @@ def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
     assert code == 0, text.err
     assert {p.name for p in (tmp_path / "v").iterdir()} == {"speaker1.wav", "speaker1.wav.json"}
     entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
-    assert (entry["encoder"], entry["enrol"], entry["voices_heard"]) == ("ecapa", "me.wav", 1)
+    assert (entry["encoder"], entry["enrol_encoder"]) == ("ecapa", "ecapa+xvector")
+    assert (entry["enrol"], entry["voices_heard"]) == ("me.wav", 1)
     for wrong, said in ((wav("short.wav", voice(0.2)), "short.wav: 0.20 s is too short"),
                         (wav("silent.wav", np.zeros((1, 16000))), "silent.wav: silence"),
                         (tmp_path / "none.wav", "none.wav: no such file")):

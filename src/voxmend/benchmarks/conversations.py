@@ -191,8 +191,7 @@ def enrolment(wave: np.ndarray, seconds: float = 4.0) -> np.ndarray:
     """`seconds` of what somebody says beside the loudest four seconds, which mixtures have."""
     clip = loudest(wave, SECONDS * RATE)
     start = next(n for n in range(0, len(wave), 160) if np.array_equal(wave[n:n + len(clip)], clip))
-    before, after = wave[:start], wave[start + len(clip):]
-    rest = before if len(before) > len(after) else after
+    rest = np.concatenate([wave[:start], wave[start + len(clip):]])
     return rest[:round(seconds * RATE)]
 
 
@@ -205,7 +204,8 @@ def picked(conversation: Conversation, voices: np.ndarray, references: Sequence[
     reader = audio.ArrayReader(voices.sum(0, keepdims=True), RATE)
     takes, right = conversation.take(reader), []
     for k, wave in enumerate(references):
-        one = replace(conversation, reference=conversation.embed(wave))
+        recognise = conversation.recognise or conversation.embed
+        one = replace(conversation, reference=recognise(wave))
         track = np.concatenate(list(one.give(reader, takes, one.find(takes))), axis=1)[0]
         right.append(int(np.argmax([si_snr(track, voice) for voice in voices])) == k)
     return right

@@ -84,19 +84,19 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
     """A separator whose people keep their places, the one of a recording first."""
     from .. import audio
     from ..speakers.encoders import load_encoder
-    from ..systems.conversation import Conversation
+    from ..systems.conversation import RATE, Conversation
 
-    encoder, reference = load_encoder("ecapa", device), None
+    encoder = load_encoder("ecapa", device)
     told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
-    if enrol:
-        told["enrol"] = enrol.name
-        try:
-            reference = encoder.embed(audio.load(enrol, encoder.sample_rate).mean(0))
-        except audio.AudioError:
-            raise
-        except ValueError as error:
-            raise ValueError(f"--enrol {enrol}: {error}") from None
-    return Conversation(separator, encoder.embed, reference, told)
+    if not enrol:
+        return Conversation(separator, encoder.embed, told=told)
+    ears, wave = load_encoder(device=device), audio.load(enrol, RATE).mean(0)
+    told |= {"enrol": enrol.name, "enrol_encoder": ears.name, "enrol_encoder_sha256": ears.hash}
+    try:
+        reference = ears.embed(wave)
+    except ValueError as error:
+        raise ValueError(f"--enrol {enrol}: {error}") from None
+    return Conversation(separator, encoder.embed, reference, ears.embed, told)
 
 
 def enhance(source: In, target: Out, common: Plain,

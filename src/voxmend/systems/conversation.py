@@ -154,13 +154,15 @@ class Conversation:
         separator: of voices.
         embed: a voice at 16 kHz, of `SHORTEST` or longer, to a vector of unit length that says who
             speaks, `[T]` to `[dim]`.
-        reference: embedding of somebody; who is most alike has the first place.
+        reference: somebody's embedding by `recognise`; who is most alike has the first place.
+        recognise: as `embed`, of a whole segment; by default the same.
         told: what a sidecar says beside what it says of the separator.
     """
 
     separator: Separator
     embed: Embed
     reference: np.ndarray | None = None
+    recognise: Embed | None = None
     told: dict = field(default_factory=dict)
 
     @property
@@ -224,14 +226,14 @@ class Conversation:
 
         Long stretches say more of a voice than pieces do.
         """
-        total = np.zeros((self.sources, len(reference)))
+        recognise, total = self.recognise or self.embed, np.zeros((self.sources, len(reference)))
         for number in range(len(takes.shapes)):
             mono = audio.resample(takes.placed(number, ways).mean(1), takes.rate, RATE)
             powers = np.square(mono).sum(1)
             floor = 10 ** (LEAK_DB / 10) * powers.max()
             if mono.shape[1] > SHORTEST * RATE and floor > 0:
                 for k in np.flatnonzero(powers > floor):
-                    total[k] += powers[k] * self.embed(mono[k])
+                    total[k] += powers[k] * recognise(mono[k])
         lengths = np.linalg.norm(total, axis=1)
         return np.where(lengths > 0, total @ reference / lengths.clip(1e-12), -1.0)
 
