@@ -10,7 +10,7 @@ apart and kept in a file, then people are found (`places`), and every piece is p
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count, pairwise
 
 import numpy as np
@@ -194,12 +194,8 @@ class Conversation:
 
     def take(self, reader: audio.Recording,
              progress: Callable[[int], None] | None = None) -> Takes:
-        """Takes all segments apart, at one level.
-
-        A running level would follow whoever speaks, and lift the first words after a pause: on
-        conversations of the validation speakers it costs 3…8 dB.
-        """
-        separator = replace(self.separator, follows=False)
+        """Takes all segments apart."""
+        separator = self.separator
         rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
         mean, levels = separator.measure(reader)
         takes = Takes(self.embed, rate, levels.loudest)
