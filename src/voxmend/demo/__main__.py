@@ -31,7 +31,7 @@ def main(folder: Path) -> int:
     factor = json.loads(sidecar(mended).read_text())["real_time_factor"]
     print(f"  {factor:.2f} s of work per second of speech\n\nListen to {folder}/damaged.wav and "
           f"{folder}/mended.wav, look at {folder}/before-after.png.\n"
-          "Mend your own:  .venv/bin/voxmend mend your.wav mended.wav")
+          "Restore your own:  .venv/bin/voxmend mend your.wav mended.wav")
     return 0
 
 
