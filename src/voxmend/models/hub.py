@@ -6,8 +6,9 @@ Systems make models of the bare networks; of priors of waveforms, which all shar
 import hashlib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -136,14 +137,10 @@ def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
     return network.requires_grad_(False).eval().to(device)
 
 
-def _edm(network: nn.Module, card: dict) -> EDMDenoiser:
-    return EDMDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
-                       card["sigma_data"])
-
-
-def _told(network: nn.Module, card: dict) -> ToldDenoiser:
-    return ToldDenoiser(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
-                        card["sigma_data"])
+def _edm(network: nn.Module, card: dict,
+         kind: type[EDMDenoiser] = EDMDenoiser) -> EDMDenoiser:
+    return kind(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
+                card["sigma_data"])
 
 
 def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
@@ -152,7 +149,8 @@ def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
 
 
 # Priors of waveforms, and what other weights are for, by what their cards call `prediction`.
-PRIORS = {None: _edm, "told": _told, "epsilon": _epsilon}
+PRIORS: dict[str | None, Callable[[nn.Module, dict], Denoiser]] = {
+    None: _edm, "told": partial(_edm, kind=ToldDenoiser), "epsilon": _epsilon}
 OTHERS = {**dict.fromkeys(("sources", "score", "differences", "speech"),
                           "a separator, not a prior; separate and enhance take it as --weights"),
           "embedding": "an encoder of speakers, not a prior; give it as --encoder",
