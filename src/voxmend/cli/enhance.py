@@ -55,7 +55,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
         enrol: A recording of somebody, best of 4 s or more: only the voice that is most alike is
             written, as speaker1.wav. Of a trained network.
     """
-    from . import files
+    from . import files, folders
 
     separator: Restorer | Conversation
     if method in get_args(Trained):
@@ -76,7 +76,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
     items: Iterable[tuple[Path, Path]] = [(source, outdir)]
     if source.is_dir():
         items = files.unfinished(source, outdir, common.overwrite, speakers)
-    return files.each(source, items, lambda file, folder: files.separate_file(
+    return folders.each(source, items, lambda file, folder: files.separate_file(
         file, folder, separator, speakers, common.overwrite))
 
 
@@ -121,16 +121,16 @@ def enhance(source: In, target: Out, common: Plain,
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
     from ..systems.diffiner import Refiner
-    from . import files
+    from . import files, folders
 
     enhancer, _, refines = method.partition("+")
     separator = load_separator("enhance", enhancer, weights, sampler, common)
     refiner = None
     if refines:
         refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite, refiner))
+    return folders.each(source, files.pairs(source, target, common.overwrite),
+                        lambda file, out: files.enhance_file(file, out, separator, keep_noise,
+                                                             common.overwrite, refiner))
 
 
 def dereverb(source: In, target: Out, common: Once, weights: File = None,
@@ -146,12 +146,12 @@ def dereverb(source: In, target: Out, common: Once, weights: File = None,
         weights: A prior that listens: a bundled name or a .safetensors.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
-    from . import files
+    from . import files, folders
 
     separator = load_separator("dereverb", "voxmend", weights, None, common)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite))
+    return folders.each(source, files.pairs(source, target, common.overwrite),
+                        lambda file, out: files.enhance_file(file, out, separator, keep_noise,
+                                                             common.overwrite))
 
 
 def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
@@ -173,7 +173,7 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
     from ..systems.diffiner import Refiner
-    from . import files
+    from . import files, folders
 
     common.check()
     if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
@@ -185,7 +185,7 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
         other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
         files.refine_file(file, other, out, refiner, common.overwrite)
 
-    return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
+    return folders.each(noisy, files.pairs(noisy, target, common.overwrite), work)
 
 
 VERBS = {verb.__name__: verb for verb in (enhance, dereverb, refine, separate)}

@@ -11,22 +11,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import __version__, audio
 from ..audio.pair import Pair, side_by_side
-from ..restore.damage import Damage, analyse
+from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
+from .reports import find, report
 
 
 def sidecar(target: Path) -> Path:
@@ -95,71 +95,6 @@ def unfinished(source: Path, target: Path, overwrite: bool,
     for file, out in todo:
         make_folder(out.parent)
         yield file, out
-
-
-def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
-    """Runs `work(*item)` on all items; if `source` is a folder, a bad one does not stop the rest.
-
-    Returns the exit code: 0, or 2 when some file of a folder failed.
-    """
-    failed = 0
-    for item in items:
-        try:
-            work(*item)
-        except (audio.AudioError, OSError) as error:
-            if not source.is_dir():
-                raise
-            failed += 1
-            print(f"voxmend: {error}", file=sys.stderr)
-    return 2 if failed else 0
-
-
-def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
-    """Raises AudioError for damage that a recording of this RMS cannot have."""
-    seconds = reader.frames / reader.sample_rate
-    late = [start for start, _ in told.gaps if start >= seconds]
-    if late:
-        raise audio.AudioError(f"{reader.path}: a gap at {late[0]:g} s lies beyond its end at "
-                               f"{seconds:.2f} s")
-    if told.cutoff and not 150 <= told.cutoff <= reader.sample_rate / 2:
-        raise audio.AudioError(f"{reader.path}: a cut-off of {told.cutoff:g} Hz does not fit a rate"
-                               f" of {reader.sample_rate} Hz; give one from 150 Hz to half of it")
-    if told.noise and 0 < rms <= told.noise:
-        raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
-                               f"recording of RMS {rms:.2g}, speech included")
-
-
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...], told: dict) -> Damage:
-    """The damage of a recording: what was told, and what was found of the rest."""
-    damage = analyse(reader.blocks(), reader.sample_rate)
-    check_told(reader, damage.rms, Damage(**told))
-    damage = replace(damage, **told)
-    for name in ("clip_level", "cutoff", "gaps", "noise"):
-        if name not in restorer_finds:
-            nothing: dict[str, Any] = {name: () if name == "gaps" else None}
-            damage = replace(damage, **nothing)
-    return damage
-
-
-def report(name: str | Path, damage: Damage, rate: int) -> None:
-    """Prints what was found, one line per damage."""
-    lines = damage.describe()
-    if damage.rms == 0:
-        lines = ["silence"]
-    if rate < 16000:
-        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
-                     "16 kHz)")
-    print(f"{name}: " + ("; ".join(lines) or "nothing to mend found, it is passed on unchanged"))
-
-
-def examine(source: Path, finds: tuple[str, ...]) -> int:
-    """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
-    def work(file: Path) -> None:
-        reader = audio.Reader(file)
-        report(file, find(reader, finds, {}), reader.sample_rate)
-
-    found = audio_files(source) if source.is_dir() else [source]
-    return each(source, [(file,) for file in found], work)
 
 
 def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str | None:

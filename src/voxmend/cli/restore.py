@@ -23,14 +23,14 @@ from .options import (
 
 def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
           **told: Any) -> int:
-    from . import files
+    from . import files, folders
 
     if common.plot and source.is_dir():
         raise ValueError("--plot draws one file: name a file as IN, not a folder")
     restorer = load_restorer(task, common, method)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.mend_file(file, out, restorer, told,
-                                                        common.overwrite, common.plot))
+    return folders.each(source, files.pairs(source, target, common.overwrite),
+                        lambda file, out: files.mend_file(file, out, restorer, told,
+                                                          common.overwrite, common.plot))
 
 
 def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int:
@@ -43,9 +43,9 @@ def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int
     """
     if dry_run:
         from ..restore.tasks import TASKS
-        from . import files
+        from . import reports
 
-        return files.examine(source, TASKS["mend"].finds)
+        return reports.examine(source, TASKS["mend"].finds)
     return _mend("mend", source, target, common)
 
 
