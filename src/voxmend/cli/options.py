@@ -185,8 +185,8 @@ Once = Annotated[Calling, arg(name="")]
 Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
-In = Annotated[Path, Positional, arg(metavar="IN")]
-Out = Annotated[Path, Positional, arg(metavar="OUT")]
+Paths = Annotated[tuple[str, ...], Positional,
+                  arg(name="paths", metavar="IN ... OUT", help_behavior_hint="")]
 Method = Literal["voxmend", "undiff", "undiff-release"]
 OutDir = Annotated[Path, Positional, arg(metavar="OUTDIR")]
 

@@ -55,4 +55,4 @@ def examine(source: Path, finds: tuple[str, ...]) -> int:
         report(file, find(reader, finds, {}), reader.sample_rate)
 
     found = audio_files(source) if source.is_dir() else [source]
-    return each(source, [(file,) for file in found], work)
+    return each([(file,) for file in found], work, source.is_dir())
