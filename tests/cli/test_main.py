@@ -39,7 +39,8 @@ def test_verbs_write_output_and_sidecar(verb, damaged, prior, tmp_path, capsys):
     entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert entry["task"] == verb and entry["steps"] == 2 and entry["seed"] == 0
     assert len(entry["weights_sha256"]) == 16
-    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav", "out.wav.voxmend.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav",
+                                                    "out.wav.voxmend.json"}
 
 
 def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):

@@ -141,9 +141,13 @@ def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
 def _check_folder(target: Path, text: str, sources: Sequence[Path], into_folder: bool) -> None:
     """Raises AudioError if several recordings cannot go there."""
     is_name = target.suffix.lower() in SUFFIXES and not into_folder and not text.endswith("/")
-    if target == PIPE or (not target.is_dir()
-                          and (is_name or target.exists())):
+    if target == PIPE or (is_name and not target.is_dir()):
         raise audio.AudioError(f"{target}: a file; name a folder, which several recordings need")
+    there = next(path for path in (target, *target.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise audio.AudioError(f"{there}: a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise audio.AudioError(f"{there}: cannot be written; name another folder")
     for source in sources:
         if source.is_dir() and source.resolve() in (target.resolve(), *target.resolve().parents):
             raise audio.AudioError(f"{target}: lies in {source} and would be read itself the next "
