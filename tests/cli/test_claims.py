@@ -112,7 +112,8 @@ def test_json_files_of_others_are_kept(two, capsys):
 def test_a_sidecar_that_cannot_be_written_is_said_before_the_work(two, capsys, monkeypatch):
     (two / "out" / "a.wav.voxmend.json").mkdir(parents=True)
     worked = []
-    monkeypatch.setattr(restore, "load_damager", lambda *_: lambda *job: worked.append(job))
+    work = jobs.Work(lambda *job: worked.append(job))
+    monkeypatch.setattr(restore, "load_damager", lambda *_: work)
     code, text = run(capsys, "degrade", "clip", two / "in" / "a.wav", two / "out")
     assert code == 2 and "a.wav.voxmend.json: a folder" in text.err and text.err.count("\n") == 1
     (two / "file").write_text("mine")

@@ -63,7 +63,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
         enrol: A recording of somebody, best of 4 s or more: only the voice that is most alike is
             written, as speaker1.wav. Of a trained network.
     """
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     if method in get_args(Trained):
         speakers = _count_voices(method, weights, speakers)
@@ -79,7 +79,8 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
     settings = sidecars.settings(common, speakers=speakers, method=method, weights=weights,
                                  sampler=sampler, enrol=enrol)
     load = partial(load_divider, common, speakers, method, weights, sampler, enrol)
-    return jobs.run(jobs.Verb("separate", settings, load, common.overwrite), plan)
+    verb = jobs.Verb("separate", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
 def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
@@ -98,7 +99,7 @@ def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
 def load_divider(common: Common, speakers: int, method: str, weights: Path | None,
                  sampler: Sampler | None, enrol: Path | None) -> "Work":
     """What takes voices apart."""
-    from . import files
+    from . import files, jobs
 
     separator: Restorer | Conversation
     if method in get_args(Trained):
@@ -106,7 +107,7 @@ def load_divider(common: Common, speakers: int, method: str, weights: Path | Non
                               common.device)
     else:
         separator = load_restorer("separate", common, method, speakers=speakers)
-    return lambda inputs, outputs: files.separate_file(inputs[0], outputs, separator)
+    return jobs.Work(lambda inputs, outputs, _: files.separate_file(inputs[0], outputs, separator))
 
 
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
@@ -167,28 +168,31 @@ def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool 
 
 def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: Path | None,
              sampler: Sampler | None, keep_noise: bool) -> int:
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.removed(out)] if keep_noise else [])])
     settings = sidecars.settings(common, method=method, weights=weights, sampler=sampler,
                                  keep_noise=keep_noise)
     load = partial(load_enhancer, task, common, method, weights, sampler)
-    return jobs.run(jobs.Verb(task, settings, load, common.overwrite), plan)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
 def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
                   sampler: Sampler | None) -> "Work":
     """What takes noise away, and with `+refine` refines what is left."""
     from ..systems.diffiner import Refiner
-    from . import files
+    from . import files, jobs
 
     enhancer, _, refines = method.partition("+")
     separator = load_separator(task, enhancer, weights, sampler, common)
     refiner = None
     if refines:
         refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
-    return lambda inputs, outputs: files.enhance_file(inputs[0], outputs, separator, refiner)
+    return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
+        inputs[0], outputs, separator, refiner, streaming),
+        (separator.stream, *([refiner.stream] if refiner else [])))
 
 
 def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
@@ -208,7 +212,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     source = Path(noisy)
     if source.is_dir() != enhanced.is_dir() and source.exists():
@@ -218,20 +222,21 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         job.inputs[0],
         enhanced / job.inputs[0].relative_to(source) if source.is_dir() else enhanced))
         for job in plan.jobs]
-    return jobs.run(jobs.Verb("refine", sidecars.settings(common, method=method),
-                              partial(load_refiner, common, method), common.overwrite), plan)
+    settings, load = sidecars.settings(common, method=method), partial(load_refiner, common, method)
+    verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
 def load_refiner(common: Common, method: Refining) -> "Work":
     """What refines pairs of recordings."""
     from ..systems.diffiner import Refiner
-    from . import files
+    from . import files, jobs
 
     common.check()
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
                       common.precision)
-    return lambda inputs, outputs: files.refine_file(inputs[0], inputs[1], outputs,
-                                                     refiner)
+    return jobs.Work(lambda inputs, outputs, streaming: files.refine_file(
+        inputs[0], inputs[1], outputs, refiner, streaming), (refiner.stream,))
 
 
 VERBS = {verb.__name__: verb for verb in (enhance, dereverb, refine, separate)}

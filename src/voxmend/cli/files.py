@@ -23,6 +23,7 @@ from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
+from .jobs import Streaming, alone
 from .reports import find, report
 
 Made = tuple[dict[str, Any], float]
@@ -36,7 +37,7 @@ def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str
 
 
 def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: dict,
-              plot_file: Path | None = None) -> Made:
+              streaming: Streaming = alone, plot_file: Path | None = None) -> Made:
     """Mends one file; writes the output and, when there are draws, its uncertainty."""
     reader = audio.Reader(source)
     damage = find(reader, restorer.task.finds, told)
@@ -44,7 +45,7 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: d
         report(source, damage, reader.sample_rate)
     found = damage or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
     if found or restorer.draws > 1 or source.suffix.lower() != targets[0].suffix.lower():
-        restore_file(reader, damage, restorer, targets)
+        restore_file(reader, damage, restorer, targets, streaming)
     else:  # nothing to mend: no codec needs to see it again
         shutil.copyfile(source, targets[0])
     if plot_file:
@@ -53,12 +54,12 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: d
 
 
 def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer,
-                 targets: Sequence[Path]) -> None:
+                 targets: Sequence[Path], streaming: Streaming = alone) -> None:
     """Writes a recording as restored and, when there are several draws, its uncertainty."""
     subtype = choose_subtype(reader, targets[0], damage)
     with progress_bar(reader, restorer.task.name) as progress:
-        write(restorer.stream(reader, damage, progress), targets, restorer.output_rate(reader),
-              restorer.outputs(reader), subtype)
+        write(streaming(restorer.stream, reader, damage, progress=progress), targets,
+              restorer.output_rate(reader), restorer.outputs(reader), subtype)
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
 
 
 def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
-                 refiner: Refiner | None = None) -> Made:
+                 refiner: Refiner | None = None, streaming: Streaming = alone) -> Made:
     """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
 
     The rest is what was `removed`; they add up to the recording.
@@ -170,16 +171,16 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
     reader, entry = audio.Reader(source), separator.entry
     with (progress_bar(reader, entry["task"]) as progress,
           TemporaryDirectory(dir=targets[0].parent) as folder):
-        blocks = separator.stream(reader, progress)
+        blocks = streaming(separator.stream, reader, progress=progress)
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
-            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav")
+            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav", streaming)
         write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype)
     return entry, reader.frames / reader.sample_rate
 
 
 def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner,
-            kept: Path) -> Iterator[np.ndarray]:
+            kept: Path, streaming: Streaming = alone) -> Iterator[np.ndarray]:
     """What an enhancer makes of a recording, refined, and what that leaves of the recording.
 
     Args:
@@ -190,12 +191,13 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
     """
     write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT")
     pair = Pair(reader, audio.Reader(kept), aligned=True)
-    for both in side_by_side(refiner.stream(pair), reader.blocks()):
+    for both in side_by_side(streaming(refiner.stream, pair), reader.blocks()):
         speech, noisy = np.split(both, 2)
         yield np.concatenate([speech, noisy - speech])
 
 
-def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: Refiner) -> Made:
+def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: Refiner,
+                streaming: Streaming = alone) -> Made:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
     reader, other = audio.Reader(noisy), audio.Reader(enhanced)
     pair = Pair(reader, other)
@@ -203,8 +205,8 @@ def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: R
         print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
               f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
-        write(refiner.stream(pair, progress), targets, reader.sample_rate, reader.channels,
-              reader.subtype)
+        write(streaming(refiner.stream, pair, progress=progress), targets, reader.sample_rate,
+              reader.channels, reader.subtype)
     return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate
 
 

@@ -1,19 +1,36 @@
-"""What a verb does, job by job: only what is not finished, and each in one piece."""
+"""A verb's jobs: each is done in one piece, and only what is not finished."""
 
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import audio
 from . import claims, sidecars
-from .folders import PIPE, Job, Plan, each
+from .folders import Job, Plan
 
-# What makes files of files: (inputs, outputs) -> what a sidecar says of it, and seconds of audio.
-Work = Callable[[Sequence[Path], Sequence[Path]], tuple[dict[str, Any], float]]
+if TYPE_CHECKING:
+    import numpy as np
+
+# Streams a recording: `(stream, *arguments, progress)` to `stream(*arguments, progress)`.
+Streaming = Callable[..., "Iterator[np.ndarray]"]
+
+
+def alone(stream: Streaming, *arguments: Any,
+          progress: Callable[[int], None] | None = None) -> "Iterator[np.ndarray]":
+    """Streams in this process."""
+    return stream(*arguments, progress=progress)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a verb does with files, weights loaded."""
+
+    make: Callable[[Sequence[Path], Sequence[Path], Streaming], tuple[dict[str, Any], float]]
+    """`(inputs, outputs, streaming)` to what a sidecar says of it, and the seconds of audio."""
+    streams: tuple[Streaming, ...] = ()
+    """Those of its streams whose segments do not depend on each other: they take a `spread`."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +44,19 @@ class Verb:
     """Loads the weights; can be pickled."""
     overwrite: bool = False
     """Replaces outputs that exist already."""
+    workers: int | Literal["auto"] = 1
+    """Processes that share the work."""
 
 
-def run(verb: Verb, plan: Plan) -> int:
-    """Does the jobs of a plan that are not finished; returns the exit code, as `each`."""
-    piped = any(PIPE in job.outputs for job in plan.jobs)
-    with plan.spool, redirect_stdout(sys.stderr) if piped else nullcontext():
-        for folder in {job.outputs[0].parent for job in plan.jobs if job.outputs[0] != PIPE}:
-            claims.tidy(folder)
-        todo = [job for job in plan.jobs if not _is_finished(verb, plan, job)]
-        if len(todo) < len(plan.jobs):
-            print(f"{len(plan.jobs) - len(todo)} of {len(plan.jobs)} files are finished already")
-        if not todo:
-            return 0
-        work = verb.load()
-        return each([(job,) for job in todo], lambda job: do(verb, job, work, plan.several),
-                    plan.several)
-
-
-def _is_finished(verb: Verb, plan: Plan, job: Job) -> bool:
+def is_finished(verb: Verb, plan: Plan, job: Job) -> bool:
+    """Whether the outputs of a job are what it would make."""
     try:
         return sidecars.why_made(job, verb.name, verb.options, verb.overwrite, plan.several) is None
     except audio.AudioError:  # which is said in its turn
         return False
 
 
-def do(verb: Verb, job: Job, work: Work, several: bool) -> None:
+def do(verb: Verb, job: Job, work: Work, several: bool, streaming: Streaming = alone) -> None:
     """Makes the outputs of a job and their sidecar, or says why not."""
     target = job.outputs[0]
     try:
@@ -66,7 +70,7 @@ def do(verb: Verb, job: Job, work: Work, several: bool) -> None:
             entry: dict[str, Any] = {"verb": verb.name, "options": verb.options,
                                      "inputs": sidecars.describe_all(job.inputs)}
             begun = time.monotonic()
-            told, duration = work(job.inputs, claimed.made)
+            told, duration = work.make(job.inputs, claimed.made, streaming)
             seconds = time.monotonic() - begun
             entry |= {**told, "seconds": round(seconds, 2),
                       "real_time_factor": round(seconds / duration, 3)}

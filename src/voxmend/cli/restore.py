@@ -17,7 +17,9 @@ from .options import (
     Options,
     OutDir,
     Paths,
+    Workers,
     check_seed,
+    check_workers,
     load_restorer,
     parse_gaps,
     parse_number,
@@ -29,31 +31,33 @@ if TYPE_CHECKING:
 
 def load_mender(task: str, common: Mending, method: str, told: dict) -> "Work":
     """What mends recordings, and by `vocode` makes them of mel-spectrograms as well."""
-    from . import files
+    from . import files, jobs
 
     restorer = load_restorer(task, common, method)
 
-    def mend_one(inputs: Sequence[Path], outputs: Sequence[Path]) -> files.Made:
+    def mend_one(inputs: Sequence[Path], outputs: Sequence[Path],
+                 streaming: jobs.Streaming) -> files.Made:
         if inputs[0].suffix.lower() == ".npy" and task == "vocode":
             return files.vocode_file(inputs[0], outputs, restorer)
-        return files.mend_file(inputs[0], outputs, restorer, told, common.plot)
+        return files.mend_file(inputs[0], outputs, restorer, told, streaming, common.plot)
 
-    return mend_one
+    return jobs.Work(mend_one, (restorer.stream,))
 
 
 def _mend(task: str, paths: Sequence[str], common: Mending, method: str = "voxmend",
           **told: Any) -> int:
     from ..training.corpus import SUFFIXES
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     takes = (*SUFFIXES, ".npy") if task == "vocode" else SUFFIXES
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.uncertainty(out)] if common.draws > 1 else [])], takes)
     if common.plot and plan.several:
         raise ValueError("--plot draws one file: name a file as IN and one as OUT")
-    return jobs.run(jobs.Verb(task, sidecars.settings(common, method=method, **told),
-                              partial(load_mender, task, common, method, told), common.overwrite),
-                    plan)
+    settings = sidecars.settings(common, method=method, **told)
+    load = partial(load_mender, task, common, method, told)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
 def _examine(paths: Sequence[str]) -> int:
@@ -168,23 +172,24 @@ def generate(outdir: OutDir, common: Drawing,
         method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule, or 200
             where it has none.
     """
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
     plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
                         several=True)
-    return jobs.run(jobs.Verb("generate", sidecars.settings(common, method=method, seconds=seconds),
-                              partial(load_generator, common, method, seconds), common.overwrite),
-                    plan)
+    settings = sidecars.settings(common, method=method, seconds=seconds)
+    load = partial(load_generator, common, method, seconds)
+    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
 def load_generator(common: Common, method: str, seconds: float) -> "Work":
     """What draws speech from the prior alone."""
-    from . import files
+    from . import files, jobs
 
     restorer = load_restorer("generate", common, method)
-    return lambda inputs, outputs: files.generate_file(outputs[0], seconds, restorer)
+    return jobs.Work(lambda inputs, outputs, _: files.generate_file(outputs[0], seconds, restorer))
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,8 @@ class Damaging:
     """For noise: another seed, other noise."""
     overwrite: bool = False
     """Replace an output that exists already."""
+    workers: Workers = 1
+    """Processes that share the work, or auto: one for each core."""
 
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
@@ -217,12 +224,13 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
         kind: The damage; each has options of its own.
         paths: What is read and where it goes, as in voxmend mend.
     """
-    from . import folders, jobs, sidecars
+    from . import folders, jobs, running, sidecars
 
     check_seed(common.seed)
-    return jobs.run(jobs.Verb("degrade", sidecars.settings(common, kind=kind),
-                              partial(load_damager, kind, common), common.overwrite),
-                    folders.make_plan(paths))
+    check_workers(common.workers)
+    settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
+    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers)
+    return running.run(verb, folders.make_plan(paths))
 
 
 def load_damager(kind: str, options: Damaging) -> "Work":
@@ -231,7 +239,7 @@ def load_damager(kind: str, options: Damaging) -> "Work":
 
     from .. import audio
     from ..dsp import degrade as damage
-    from . import files
+    from . import files, jobs
 
     make = {"clip": lambda wave, rate: damage.clip(
                 wave, damage.clip_level_for_sdr(wave, options.sdr)),
@@ -241,14 +249,15 @@ def load_damager(kind: str, options: Damaging) -> "Work":
             "noise": lambda wave, rate: damage.white_noise(wave, options.snr, options.seed),
             "quantise": lambda wave, rate: damage.quantise(wave, options.bits)}
 
-    def damage_one(inputs: Sequence[Path], outputs: Sequence[Path]) -> files.Made:
+    def damage_one(inputs: Sequence[Path], outputs: Sequence[Path],
+                   streaming: jobs.Streaming) -> files.Made:
         reader = audio.Reader(inputs[0])
         wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
         files.warn_clamped(outputs[0], audio.save(outputs[0], make[kind](wave, rate), rate,
                                                   reader.subtype))
         return {"task": "degrade", "kind": kind}, reader.frames / rate
 
-    return damage_one
+    return jobs.Work(damage_one)
 
 
 VERBS = {verb.__name__: verb for verb in (mend, declip, extend, inpaint, denoise, vocode, generate)}
