@@ -9,9 +9,10 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,18 @@ def run(verb: Verb, plan: Plan) -> int:
         if count == 1:
             return each([(job,) for job in todo], lambda job: do(verb, job, work, plan.several),
                         plan.several)
+        new = {parent for folder in folders for parent in (folder, *folder.parents)
+               if not parent.exists()}
         try:
             return _share(verb, plan, work, todo, count)
-        finally:
-            _tidy(folders)  # what workers left that had to be killed
+        finally:  # what workers left that had to be killed
+            _tidy(folders)
+            for folder in sorted(new, reverse=True):
+                with suppress(OSError):  # it holds something
+                    folder.rmdir()
 
 
-def _tidy(folders: Iterable[Any]) -> None:
+def _tidy(folders: Iterable[Path]) -> None:
     for folder in folders:
         claims.tidy(folder)
 

@@ -13,12 +13,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, parent_process, resource_tracker
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 TRIES = 3  # workers that a message may cost
-GRACE = 1.0  # seconds that a worker has to stop by itself
+GRACE = 0.5  # seconds that a worker has to stop by itself
 
 
 class Lost(RuntimeError):
@@ -63,6 +63,7 @@ def _surroundings(threads: int) -> Iterator[None]:
     """What a worker inherits: its share of threads, and no Ctrl-C, of which its driver tells it."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    resource_tracker.ensure_running()  # which would unblock signals if it began at the start below
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -122,6 +123,7 @@ class Pool:
             worker.process.join(max(0.0, until - time.monotonic()))
         for worker in self.workers:
             worker.process.kill()
+        for worker in self.workers:
             worker.process.join()
             worker.pipe.close()
 
