@@ -11,6 +11,7 @@ import torch
 from scipy.signal import lfilter
 
 from helpers.commands import bad_inputs, run
+from helpers.pools import Here, samples, use_here
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.audio.levels import Levels
@@ -151,6 +152,26 @@ def test_refining_at_once_is_refining_afterwards(method, options, weights, prior
     np.testing.assert_allclose(both + rest, noisy, atol=1e-6)
     entry = json.loads((tmp_path / "both.wav.voxmend.json").read_text())
     assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
+
+
+@pytest.mark.parametrize("refines", [False, True])
+def test_a_long_file_by_workers_is_as_by_one(refines, weights, prior, monkeypatch, wav, tmp_path,
+                                             capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(prior.with_suffix(suffix), tmp_path / f"speech16k{suffix}")
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    use_here(monkeypatch)
+    source = wav("in.wav", np.tile(voice(6.5, 8000, 2), 4), 8000)
+    for name, workers in (("one.wav", 1), ("two.wav", 2)):
+        code, text = run(capsys, "enhance", source, tmp_path / name, "--method",
+                         "voxmend+refine" if refines else "voxmend", "--keep-noise", "--device",
+                         "cpu", "--workers", workers)
+        assert code == 0, text.err
+    for end in (".wav", ".noise.wav"):
+        assert samples(tmp_path / f"one{end}") == samples(tmp_path / f"two{end}")
+    assert len(Here.last.messages) == 3 + 3 * refines  # of 10 s that share 2 s, or 1 s
 
 
 @pytest.mark.parametrize("method", ["frame-separator", "diffsep", "conv-tasnet"])

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from . import claims
 from .folders import PIPE, Job, Plan, each
 from .jobs import Streaming, Verb, Work, do, is_finished
-from .workers import Pool, cores
+from .workers import Lost, Pool, cores
 
 LEAST_SECONDS = 60.0  # of a recording whose segments are worth to be shared
 
@@ -102,7 +102,7 @@ def _seconds(job: Job) -> float:
 def _say(reply: Any, job: Job) -> bool:
     """Prints what a worker said of a job; whether it failed. Raises what is no fault of a file."""
     if isinstance(reply, Exception):
-        if not isinstance(reply, RuntimeError):
+        if not isinstance(reply, Lost):
             raise reply
         reply = "", f"voxmend: {job.inputs[0] if job.inputs else job.outputs[0]}: {reply}\n", True
     out, error, failed = reply
