@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.levels import FRAME_SECONDS, frame_powers
-from ..audio.segments import Aligner, process
+from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
@@ -145,7 +145,8 @@ class Restorer:
                 "precision": choose(self.prior, "fp32")}
 
     def stream(self, reader: audio.Recording, damage: Told = None,
-               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+               progress: Callable[[int], None] | None = None,
+               spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
@@ -173,7 +174,7 @@ class Restorer:
             return np.concatenate(back) if self.draws > 1 else back[0]
 
         return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, ratio,
-                       multiple=rate, progress=progress)
+                       multiple=rate, progress=progress, spread=spread)
 
     def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
               scale: float) -> np.ndarray:
