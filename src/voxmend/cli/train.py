@@ -39,10 +39,11 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
           minutes: float = float("inf"), steps: Count = None, resume: bool = False,
           out: MaybeFolder = None,
           device: str = "auto", compile: bool = False, threads: Count = None,
-          noise: MaybeFolder = None) -> int:
+          noise: MaybeFolder = None, accumulate: int = 1) -> int:
     """Train a prior, separator, enhancer or speaker encoder.
 
-    A killed run goes on with --resume.
+    A killed run goes on with --resume. On N GPUs, or CPUs: torchrun --nproc-per-node N -m voxmend
+    train ...
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
@@ -58,20 +59,22 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
         threads: CPU threads; by default all.
         noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
             train/, only that is heard, and val/ in validation.
+        accumulate: Take a batch in so many pieces, one after the other, where memory is short.
     """
     import torch
 
     from ..models import hub
     from ..training import loop, recipes
 
-    check_least(1, steps=steps, threads=threads)
+    check_least(1, steps=steps, threads=threads, accumulate=accumulate)
     if threads:
         torch.set_num_threads(threads)
     loaded = recipes.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
     run = loop.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
-                     compile=compile, noise=noise)
-    print(f"{run.product}: use it with {loaded.use}")
+                     compile=compile, noise=noise, accumulate=accumulate)
+    if run.ranks.first:
+        print(f"{run.product}: use it with {loaded.use}")
     return 0
 
 
