@@ -226,7 +226,7 @@ def open_data(recipe: Recipe, data: Path, cache: Path, noise: Path | None
 def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
           steps: int | None = None, resume: bool = False, device: str = "cpu",
           save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
-          noise: Path | None = None, accumulate: int = 1) -> Run:
+          noise: Path | None = None, accumulate: int = 1, cache: Path | None = None) -> Run:
     """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
 
     Processes that torchrun has started train one network together (`ranks`).
@@ -235,7 +235,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         data: a folder that holds `train/` and `val/`, of speech or of ready mixtures, or of speech
             `train.jsonl` and `val.jsonl` (`manifest`).
         folder: where checkpoint, log and product (as `prior.safetensors`) go, which all processes
-            see; its `cache/` holds decoded audio.
+            see.
         minutes: wall-clock limit of this call.
         steps: the recipe's number of steps, replaced.
         save_every: seconds between checkpoints.
@@ -244,6 +244,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         accumulate: pieces in which each process takes its share of a batch, one after the other, so
             that a large one fits its memory; the gradient is that of the batch. Batch norms know
             their piece alone, of all processes.
+        cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
 
     Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
     ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
@@ -256,7 +257,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         if run.checkpoint.exists() and not resume:
             raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another "
                                   "--out")
-        corpus, held_out = open_data(recipe, Path(data), Path(folder) / "cache", noise)
+        corpus, held_out = open_data(recipe, Path(data), cache or Path(folder) / "cache", noise)
         clean = recipe.held_out(held_out).to(run.device)
         if run.checkpoint.exists():
             run.resume()
