@@ -105,10 +105,10 @@ def test_a_full_disk_leaves_nothing_half_written(speech, tmp_path, monkeypatch):
     check(Corpus(speech, tmp_path / "cache", RATE), speech)
 
 
-def test_two_at_once_build_one_cache_once(speech, tmp_path, monkeypatch, capfd):
+def test_two_at_once_build_one_cache_once(speech, tmp_path, monkeypatch):
     seen, made = decoded(monkeypatch), []
-    threads = [threading.Thread(target=lambda: made.append(Corpus(speech, tmp_path / "cache", RATE)))
-               for _ in range(2)]
+    threads = [threading.Thread(
+        target=lambda: made.append(Corpus(speech, tmp_path / "cache", RATE))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

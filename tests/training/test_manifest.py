@@ -45,7 +45,7 @@ def write(path, *entries):
      Recording("a.wav", "7")),
     ({"audio_filepath": "a.wav", "offset": 0.0, "duration": 0.5, "text": ""},
      Recording("a.wav", "", 0.0, 0.5)),
-    ({k: v for k, v in CUT["recording"].items()}, Recording("two.wav")),
+    (CUT["recording"], Recording("two.wav")),
     (CUT, Recording("two.wav", "anna", 0.5, 0.25, 1, "F"))])
 def test_entries(entry, expected, folder):
     (found,) = read_manifest(write(folder / "all.jsonl", entry))
@@ -93,12 +93,12 @@ def test_a_manifest_trains_as_its_folder_does(tmp_path, monkeypatch):
     monkeypatch.setattr(PriorRecipe, "held_out", lambda *args: held_out(*args)[:2, :, :4000])
     recipe = PriorRecipe(name="tiny", network="FrameConvNeXt", steps=2, batch=2, seconds=0.25,
                          config=CONFIG)
+    (tmp_path / "lists").mkdir()
     for split in ("train", "val"):
         (tmp_path / "data" / split).mkdir(parents=True)
         for seed in range(2):
             audio.save(tmp_path / "data" / split / f"{seed}.flac", voice(1.0, seed=seed), 16000)
-        write(tmp_path / "lists" / f"{split}.jsonl" if (tmp_path / "lists").is_dir() else
-              (tmp_path / "lists").mkdir() or tmp_path / "lists" / f"{split}.jsonl",
+        write(tmp_path / "lists" / f"{split}.jsonl",
               *({"path": f"../data/{split}/{seed}.flac"} for seed in range(2)))
     for name in ("data", "lists"):
         loop.train(recipe, tmp_path / name, tmp_path / "run" / name)

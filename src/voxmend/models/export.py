@@ -107,11 +107,9 @@ def _basis(n_fft: int) -> Tensor:
 
 def _stft(x: Tensor, n_fft: int, hop_length: int, *, window: Tensor, pad_mode: str = "reflect",
           **options: Any) -> Pair:
-    """`torch.stft` of centred frames with zeros beyond the ends."""
-    if pad_mode != "constant":
-        raise ExportError("has frames with no zeros beyond the ends")
+    """`torch.stft` of centred frames."""
     filters = (_basis(n_fft) * window).float().flatten(0, 1)[:, None]
-    real, imag = conv1d(pad(x, (n_fft // 2,) * 2)[:, None], filters,
+    real, imag = conv1d(pad(x[:, None], (n_fft // 2,) * 2, pad_mode), filters,
                         stride=hop_length).chunk(2, dim=1)
     return Pair(real, imag)
 
@@ -222,8 +220,8 @@ def write_onnx(name: str, function: Function, path: Path, overwrite: bool = Fals
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"ONNX needs {error.name}: pip install 'voxmend[export]'") from None
+    except ImportError as missing:
+        raise ImportError(f"ONNX needs {missing.name}: pip install 'voxmend[export]'") from None
     with atomic_path(path, overwrite) as partial:
         _translate(name, function, partial)
         error = error_of(function, partial)

@@ -1,6 +1,6 @@
 """What of each kind of weights is exported: the part of its use that is a function of tensors."""
 
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,13 +37,13 @@ class Emphasised(nn.Module):
 
     def __init__(self, network: nn.Module, taps: int = 405):
         super().__init__()
-        self.network = network
+        self.network, self.taps = network, taps
         decay = segan.PRE_EMPHASIS ** torch.arange(taps, dtype=torch.float64).flip(0)
-        self.register_buffer("decay", decay.float()[None, None])
+        self.decay = nn.Buffer(decay.float()[None, None])
 
     def forward(self, recording: Tensor) -> Tensor:
         wave = self.network(segan.emphasise(recording))
-        return conv1d(pad(wave, (self.decay.shape[-1] - 1, 0)), self.decay)
+        return conv1d(pad(wave, (self.taps - 1, 0)), self.decay)
 
 
 def function_of(name_or_path: str) -> Function:
@@ -66,8 +66,8 @@ def function_of(name_or_path: str) -> Function:
     kind = card.get("prediction")
     about = {key: card[key] for key in TOLD if key in card}
     if kind == "voices":
-        raise ExportError(f"{path}: draws voices by a sampler, which ONNX does not hold; only "
-                          "networks are exported")
+        raise ExportError(f"{path.stem}: draws voices by a sampler, which ONNX does not hold; only "
+                          "functions of tensors are exported")
     if kind == "sources":
         return Function(conv_tasnet.load_separator(path), {"mixture": SIGNAL}, "voices", about)
     if kind in hub.PRIORS:
@@ -76,7 +76,7 @@ def function_of(name_or_path: str) -> Function:
             return Function(PosteriorMean(prior), {"recording": SIGNAL, "noise": SIGNAL}, "speech",
                             about)
         return Function(prior, {"noisy": SIGNAL, "sigma": ("batch",)}, "clean", about)
-    network = hub.load_network(path, card)
+    network: Any = hub.load_network(path, card)
     if kind == "speech":
         return Function(Emphasised(network), {"recording": SIGNAL}, "speech", about)
     if kind == "embedding":

@@ -38,7 +38,7 @@ def key(recording: Recording, sample_rate: int) -> bytes:
         state = recording.path.stat()
     except OSError:
         raise audio.AudioError(f"{recording.path}: no such file") from None
-    told = (os.path.abspath(recording.path), state.st_size, state.st_mtime_ns, recording.start,
+    told = (str(recording.path.resolve()), state.st_size, state.st_mtime_ns, recording.start,
             recording.seconds, recording.channel, sample_rate)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:20].encode()
 

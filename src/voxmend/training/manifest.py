@@ -70,17 +70,19 @@ def read_manifest(path: Path) -> list[Recording]:
     recording.
     """
     opened = gzip.open if path.suffix == ".gz" else open
-    found = []
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    found.append(_recording(json.loads(line), path.parent))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise audio.AudioError(f"{path}, line {number}: names no recording; give one JSON object "
-                               "a line, with path, and seconds where it has start") from None
-    except (OSError, EOFError) as error:
+        with opened(path, "rt", encoding="utf-8") as file:
+            lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise audio.AudioError(f"{path}: cannot be read ({error})") from None
+    found = []
+    for number, line in lines:
+        try:
+            found.append(_recording(json.loads(line), path.parent))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            raise audio.AudioError(f"{path}, line {number}: names no recording; give one JSON "
+                                   "object a line, with path, and seconds where it has start"
+                                   ) from None
     if not found:
         raise audio.AudioError(f"{path}: lists no recordings")
     return found

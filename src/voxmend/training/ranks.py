@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +98,8 @@ class SharedBatchNorm(_BatchNorm):
         centred = x - mean.view(shape)
         variance = all_reduce(centred.square().sum(dims)) / count
         with torch.no_grad():
-            self.num_batches_tracked += 1
-            rate = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+            seen = cast("Tensor", self.num_batches_tracked).add_(1)
+            rate = 1 / seen.item() if self.momentum is None else self.momentum
             self.running_mean.lerp_(mean, rate)
             self.running_var.lerp_(variance * count / (count - 1), rate)
         out = centred * (variance + self.eps).rsqrt().view(shape)
