@@ -37,7 +37,7 @@ def row(recipe, corpus: Corpus, clean: torch.Tensor, out: Path) -> str:
     """A line of the table, after training."""
     begun, run = time.monotonic(), Run(recipe, out / recipe.name, torch.device("cpu"))
     while run.step < recipe.steps:
-        run.advance(corpus)
+        run.advance(run.batch(corpus))
     size, cost = macs.cost(recipe.network, recipe.config, recipe.sample_rate).split(", ")
     loss = validation_loss(run, clean)
     return (f"| {recipe.name} | {loss:.4f} | {size.split()[0]} | {cost.split()[0]} | "

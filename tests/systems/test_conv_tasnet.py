@@ -275,7 +275,7 @@ def test_resumed_equals_unbroken(tmp_path, speech):
     run = loop.Run(half, tmp_path / "halves", torch.device("cpu"))
     corpus = Corpus(speech / "train", tmp_path / "whole" / "cache")
     for _ in range(4):
-        run.advance(corpus)
+        run.advance(run.batch(corpus))
     run.save()
     halves = loop.train(half, speech, tmp_path / "halves", resume=True)
     assert halves.step == whole.step == 8

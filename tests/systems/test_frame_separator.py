@@ -159,7 +159,7 @@ def test_training_resumes_as_if_unbroken_and_says_what_it_made(speech, tmp_path)
     corpus = loop.open_corpus(half, speech / "train", whole.folder / "cache", noise)
     corpus.vary(half.balance, half.speed_range)
     pools = half.prepare(corpus, run.device)
-    first = [run.advance(pools)[0] for _ in range(3)]
+    first = [run.advance(run.batch(pools))[0].item() for _ in range(3)]
     run.save()
     halves = loop.train(half, speech, run.folder, resume=True, noise=noise)
     assert first + losses(halves.folder) == losses(whole.folder) and halves.step == 6

@@ -160,7 +160,7 @@ def test_resumed_equals_unbroken(tmp_path, data):
     run = loop.Run(recipe(), tmp_path / "halves", torch.device("cpu"))
     corpus = loop.open_corpus(recipe(), data / "train", tmp_path / "cache", tmp_path / "noise")
     for _ in range(3):
-        run.advance(corpus)
+        run.advance(run.batch(corpus))
     run.save()
     halves = loop.train(recipe(), data, tmp_path / "halves", noise=tmp_path / "noise",
                         resume=True)

@@ -39,15 +39,17 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
           minutes: float = float("inf"), steps: Count = None, resume: bool = False,
           out: MaybeFolder = None,
           device: str = "auto", compile: bool = False, threads: Count = None,
-          noise: MaybeFolder = None) -> int:
+          noise: MaybeFolder = None, accumulate: int = 1, cache: MaybeFolder = None) -> int:
     """Train a prior, separator, enhancer or speaker encoder.
 
-    A killed run goes on with --resume.
+    A killed run goes on with --resume. On N GPUs, or CPUs: torchrun --nproc-per-node N -m voxmend
+    train ...
 
     Args:
         recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
-        data: Folder that holds train/ and val/ with recordings of clean speech. A separator or
-            enhancer takes ready mixtures, too: s1/ and s2/, or noisy/ and clean/, in each.
+        data: Folder that holds train/ and val/ with recordings of clean speech, or manifests
+            train.jsonl and val.jsonl that list them. A separator or enhancer takes ready mixtures,
+            too: s1/ and s2/, or noisy/ and clean/, in each.
         minutes: Stop after so long; what is trained by then is saved.
         steps: Train so many steps; by default the recipe's number.
         resume: Go on from the checkpoint, if there is one.
@@ -58,20 +60,24 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
         threads: CPU threads; by default all.
         noise: Folder of recordings of noise, for a recipe that mixes speech with it; if it holds
             train/, only that is heard, and val/ in validation.
+        accumulate: Take a batch in so many pieces, one after the other, where memory is short.
+        cache: Folder for decoded audio, 115 MB an hour, which several runs may share; default
+            cache/ in that of --out.
     """
     import torch
 
     from ..models import hub
     from ..training import loop, recipes
 
-    check_least(1, steps=steps, threads=threads)
+    check_least(1, steps=steps, threads=threads, accumulate=accumulate)
     if threads:
         torch.set_num_threads(threads)
     loaded = recipes.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
     run = loop.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),
-                     compile=compile, noise=noise)
-    print(f"{run.product}: use it with {loaded.use}")
+                     compile=compile, noise=noise, accumulate=accumulate, cache=cache)
+    if run.ranks.first:
+        print(f"{run.product}: use it with {loaded.use}")
     return 0
 
 
@@ -118,6 +124,32 @@ def import_(release: Positional[Literal["undiff", "diffsep", "diffsep-enhancemen
     return 0
 
 
+def export(name: Annotated[str, Positional, arg(metavar="NAME")],
+           out: Annotated[Path, Positional, arg(metavar="OUT.onnx")],
+           overwrite: bool = False) -> int:
+    """Write a network as ONNX, which runs without PyTorch.
+
+    It is run and compared before it counts. examples/enhance_onnx.py mends a file by one.
+
+    Args:
+        name: A bundled network (see voxmend info) or a .safetensors.
+        out: Name of the file; signals in it may have any length and number.
+        overwrite: Replace a file that exists already.
+    """
+    from ..models.export import write_onnx
+    from ..systems.export import function_of
+
+    if out.suffix != ".onnx":
+        raise ValueError(f"{out}: give a name that ends in .onnx")
+    function = function_of(name)
+    error = write_onnx(name, function, out, overwrite)
+    inputs = ", ".join(f"{key} [{', '.join(map(str, shape))}]"
+                       for key, shape in function.inputs.items())
+    print(f"{out}: {inputs} to {function.output}, {out.stat().st_size / 1e6:.1f} MB; differs from "
+          f"PyTorch by {error:.0e} of the largest value")
+    return 0
+
+
 def info(name: Annotated[str | None, Positional,
                          arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
     """Show priors, networks, their costs, licences, and devices.
@@ -149,4 +181,4 @@ def info(name: Annotated[str | None, Positional,
     return 0
 
 
-VERBS = {verb.__name__.rstrip("_"): verb for verb in (train, dataset, import_, info)}
+VERBS = {verb.__name__.rstrip("_"): verb for verb in (train, dataset, import_, export, info)}

@@ -143,7 +143,7 @@ class ECAPATDNN(nn.Module):
         """
         frames = torch.arange(features.shape[1], device=features.device)
         lengths = features.new_ones(1) if lengths is None else lengths
-        weights = (frames < (lengths * len(frames)).view(-1, 1, 1)).to(features)
+        weights = (frames < (lengths * frames.shape[0]).view(-1, 1, 1)).to(features)
         weights = weights / weights.sum(-1, keepdim=True)
         first, *blocks = self.blocks
         x, outputs = first(features.transpose(1, 2)), []

@@ -59,7 +59,7 @@ class XVector(nn.Module):
         x = self.blocks(features.transpose(1, 2))
         frames = torch.arange(x.shape[-1], device=x.device)
         lengths = x.new_ones(1) if lengths is None else lengths
-        seen = (frames < (lengths * len(frames)).round().view(-1, 1, 1)).to(x)
+        seen = (frames < (lengths * frames.shape[0]).round().view(-1, 1, 1)).to(x)
         count = seen.sum(-1)
         mean = (seen * x).sum(-1) / count
         variance = (seen * (x - mean.unsqueeze(-1))).square().sum(-1) / (count - 1)

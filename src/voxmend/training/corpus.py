@@ -1,20 +1,20 @@
-"""Speech from folders, decoded once and served as reproducible random crops."""
+"""Speech from folders and manifests, decoded once and served as reproducible random crops."""
 
 import csv
-import hashlib
 import math
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .. import audio
+from .cache import Decoded
+from .manifest import Recording, read_manifest
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
@@ -60,31 +60,36 @@ def sexes(folder: Path) -> dict[str, str]:
         return {row.get("speaker", ""): row.get("sex", "") for row in csv.DictReader(file)}
 
 
-class Corpus:
-    """A folder of speech as one int16 array in memory order, mono, at one sample rate.
+def recordings(source: Path) -> list[Recording]:
+    """Those of a folder, sorted, or of a manifest; raises AudioError."""
+    if source.is_file():
+        return [some if some.speaker else replace(some, speaker=speaker(some.path))
+                for some in read_manifest(source)]
+    known = sexes(source)
+    found = [Recording(file, speaker(file.relative_to(source))) for file in audio_files(source)]
+    return [replace(some, sex=known.get(some.speaker, "")) for some in found]
 
-    The decoded array is kept in `cache` and mapped, so memory stays small and a second start is
-    immediate. `corpus[i]` is file i, float32 in −1…1; `corpus.rms[i]` its RMS and
-    `corpus.speakers[i]` its `speaker`; `corpus.noise`, if any, a corpus of noise to mix it with.
+
+class Corpus:
+    """Speech of a folder or of a manifest, mono, at one sample rate.
+
+    It is decoded once into `cache` (`cache.Decoded`). `corpus[i]` is recording i, float32 in −1…1;
+    `corpus.rms[i]` its RMS and `corpus.speakers[i]` its `speaker`; `corpus.noise`, if any, a corpus
+    of noise to mix it with. All follow each other: recording i has the places
+    `starts[i]`…`ends[i]`.
     """
 
     noise: "Corpus"
 
     def __init__(self, folder: Path, cache: Path, sample_rate: int = 16000):
-        files = audio_files(folder)
+        found = recordings(Path(folder))
         self.folder, self.sample_rate = folder, sample_rate
-        self.speakers = [speaker(f.relative_to(folder)) for f in files]
-        listing = "\n".join(f"{f.relative_to(folder)} {f.stat().st_size}" for f in files)
-        stem = hashlib.sha256(f"{listing} {sample_rate}".encode()).hexdigest()[:12]
-        samples = Path(cache) / f"{stem}.int16"
-        index = Path(cache) / f"{stem}.npz"
-        if not index.exists():
-            self._decode(files, sample_rate, samples, index)
-        self.samples = np.memmap(samples, np.int16, "r")
-        stored = np.load(index)
-        self.ends, self.rms = stored["ends"], stored["rms"]
-        self.starts = np.concatenate([[0], self.ends[:-1]])
-        self.hours = len(self.samples) / sample_rate / 3600
+        self.speakers = [some.speaker for some in found]
+        self.sexes = {some.speaker: some.sex for some in found if some.sex}
+        self._decoded = Decoded(found, Path(cache), sample_rate)
+        self.ends, self.rms = self._decoded.lengths.cumsum(), self._decoded.rms
+        self.starts = self.ends - self._decoded.lengths
+        self.hours = int(self.ends[-1]) / sample_rate / 3600
         self.vary()
 
     def vary(self, balance: float = 1.0, speed_range: tuple[float, float] = (1.0, 1.0)) -> None:
@@ -101,38 +106,17 @@ class Corpus:
         lengths = (self.ends - self.starts).astype(float)
         _, owner = np.unique(self.speakers, return_inverse=True)
         shares = (lengths * np.bincount(owner, lengths)[owner] ** (balance - 1)).cumsum()
-        self._shares = shares / shares[-1] * len(self.samples)
-
-    @property
-    def sexes(self) -> dict[str, str]:
-        """F or M of speakers, as `sexes` of the corpus's folder."""
-        return sexes(self.folder)
-
-    @staticmethod
-    def _decode(files: list[Path], sample_rate: int, samples: Path, index: Path) -> None:
-        samples.parent.mkdir(parents=True, exist_ok=True)
-        partial, ends, rms, total = samples.with_suffix(".part"), [], [], 0
-        with partial.open("wb") as out, ThreadPoolExecutor() as threads:
-            waves = threads.map(lambda file: audio.load(file, sample_rate).mean(0), files)
-            for wave in tqdm(waves, desc="decoding", unit="file", total=len(files)):
-                out.write((wave.clip(-1, 1) * 32767).astype(np.int16).tobytes())
-                total += len(wave)
-                ends.append(total)
-                rms.append(np.sqrt(np.mean(wave**2) + 1e-12))
-        partial.replace(samples)
-        with partial.open("wb") as out:
-            np.savez(out, ends=np.array(ends), rms=np.array(rms))
-        partial.replace(index)
+        self._shares = shares / shares[-1] * self.ends[-1]
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return self.samples[self.starts[i]:self.ends[i]].astype(np.float32) / 32767
+        return self._decoded[i].astype(np.float32) / 32767
 
     def pick(self, generator: np.random.Generator) -> int:
         """A random file, as `vary` has set; those of one speaker in proportion to their length."""
-        return self._at(int(generator.integers(0, len(self.samples))))
+        return self._at(int(generator.integers(0, self.ends[-1])))
 
     def _at(self, place: int) -> int:
         return int(np.searchsorted(self._shares, place + 0.5, side="right"))
@@ -148,9 +132,9 @@ class Corpus:
             speed = low if low == high else low * (high / low) ** generator.random()
         rate = round(speed * self.sample_rate)
         heard = math.ceil(length * rate / self.sample_rate)
-        size = self.ends[file] - self.starts[file]
-        start = self.starts[file] + generator.integers(0, max(1, size - heard + 1))
-        crop = self.samples[start:min(start + heard, self.ends[file])].astype(np.float32) / 32767
+        wave = self._decoded[file]
+        start = generator.integers(0, max(1, len(wave) - heard + 1))
+        crop = wave[start:start + heard].astype(np.float32) / 32767
         return audio.resample(crop[None], rate, self.sample_rate)[0, :length]
 
     def crops(self, batch: int, length: int, rms: float, gain_db: float,
@@ -163,7 +147,7 @@ class Corpus:
         Shape: `[batch, 1, length]`, float32.
         """
         out = np.zeros((batch, 1, length), np.float32)
-        for row, place in zip(out, generator.integers(0, len(self.samples), batch), strict=True):
+        for row, place in zip(out, generator.integers(0, self.ends[-1], batch), strict=True):
             file = self._at(place)
             crop = self.cut(file, length, generator)
             gain = rms / self.rms[file] * 10 ** (generator.normal() * gain_db / 20)
@@ -186,8 +170,7 @@ class Mixtures:
     def __init__(self, folder: Path, names: tuple[str, ...], cache: Path, sample_rate: int = 16000):
         self.names = names
         listings = [[f.name for f in audio_files(folder / name)] for name in names]
-        # each in a cache of its own, since files alike in name and size may differ
-        self.parts = [Corpus(folder / n, Path(cache) / n, sample_rate) for n in names]
+        self.parts = [Corpus(folder / n, cache, sample_rate) for n in names]
         for name, listing, part in zip(names, listings, self.parts, strict=True):
             if listing != listings[0] or not np.array_equal(part.ends, self.parts[0].ends):
                 raise audio.AudioError(f"{folder / name}: its files are not called like, or not as "

@@ -1,16 +1,15 @@
-"""Training: one loop that runs on a CPU or a GPU and survives a kill at any moment.
+"""Training: one loop on a CPU, a GPU or many, that survives a kill at any moment.
 
 Step k draws its crops, noise levels and noise from generators seeded by (seed, k) and nothing else,
 so a run that is killed and resumed sees the same data in the same order, and on the same
-hardware prints the same losses, as one that was never broken.
+hardware prints the same losses, as one that was never broken; so does one whose number of
+processes changes, but for the order of sums.
 """
 
-import json
 import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +18,46 @@ from tqdm import tqdm
 from ..models import hub
 from ..models.pickled import read_checkpoint
 from ..models.precision import for_training
+from .ahead import Ahead
 from .corpus import Corpus, Mixtures
-from .recipes import Recipe, Source
+from .log import Log, drop_after
+from .manifest import find_part
+from .ranks import Piece, Ranks, alone, joined, share_norms
+from .recipes import Model, Recipe, Source
 
 READY = ("noisy", "s1")  # folders that tell ready mixtures
+LOG_SECONDS = 2.0  # between writes of the log
+
+
+class Objective(nn.Module):
+    """A recipe's loss as the output of a module, which several processes can share."""
+
+    def __init__(self, recipe: Recipe, model: Model):
+        super().__init__()
+        self.recipe, self.model = recipe, model
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        return self.recipe.loss(self.model, *batch)
 
 
 class Run:
-    """State of one training run in a folder: weights, EMA, optimizers, step, log."""
+    """State of one training run in a folder: weights, EMA, optimizers, step, log.
 
-    def __init__(self, recipe: Recipe, folder: Path, device: torch.device):
+    Args:
+        ranks: the processes that train it; the first one writes.
+        accumulate: pieces in which each of them takes its share of a batch.
+
+    Raises ValueError for a batch of fewer examples than pieces.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device,
+                 ranks: Ranks | None = None, accumulate: int = 1):
         self.recipe, self.folder, self.device = recipe, Path(folder), device
+        self.ranks, self.accumulate = ranks or Ranks(), accumulate
+        if recipe.batch < self.ranks.count * accumulate:
+            raise ValueError(f"{recipe.name}: a batch of {recipe.batch} makes no "
+                             f"{self.ranks.count * accumulate} pieces; give fewer processes or a "
+                             "smaller --accumulate")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.denoiser = recipe.build().to(device)
         self.checkpoint, self.log = self.folder / "checkpoint.pt", self.folder / "log.jsonl"
@@ -43,7 +71,10 @@ class Run:
         self.weights = dict(self.denoiser.named_parameters())
         self.ema = {n: p.detach().clone() for n, p in self.weights.items()}
         self.step, self.seconds_trained = 0, 0.0
-        self.precision = for_training(device.type)
+        self.precision = self.ranks.told(for_training(device.type))
+        if self.ranks.count > 1:
+            share_norms(self.denoiser)
+        self.objective = self.ranks.together(Objective(recipe, self.denoiser))
 
     @property
     def network(self) -> nn.Module:
@@ -52,6 +83,8 @@ class Run:
 
     def save(self) -> None:
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
+        if not self.ranks.first:
+            return
         partial = self.checkpoint.with_suffix(".part")
         torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
                     "seconds": self.seconds_trained, "precision": self.precision,
@@ -72,19 +105,25 @@ class Run:
                 group["base"] = rate  # the recipe's, should it have changed since
         self.step, self.seconds_trained = state["step"], state["seconds"]
         self.precision = state.get("precision", self.precision)
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        kept = [line for line in lines
-                if line.endswith("}") and json.loads(line)["step"] <= self.step]
-        partial = self.log.with_suffix(".part")
-        partial.write_text("".join(line + "\n" for line in kept))
-        partial.replace(self.log)
+        if self.ranks.first:
+            drop_after(self.log, self.step)
 
-    def advance(self, source: Source) -> tuple[float, float]:
-        """One optimizer step; the loss and the gradient's norm before clipping."""
-        batch = (t.to(self.device) for t in self.recipe.examples(source, self.step))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            loss = self.recipe.loss(self.denoiser, *batch)
-        loss.backward()
+    def batch(self, source: Source, step: int | None = None) -> list[Piece]:
+        """This process's share of the batch of a step, by default the next one, on the device."""
+        examples = self.recipe.examples(source, self.step if step is None else step)
+        return [(weight, tuple(t.to(self.device) for t in piece))
+                for weight, piece in self.ranks.share(examples, self.accumulate)]
+
+    def advance(self, batch: list[Piece]) -> tuple[Tensor, Tensor]:
+        """One optimizer step; the loss and the gradient's norm before clipping, on the device.
+
+        The loss is that of this process's share, the norm that of all.
+        """
+        total = torch.zeros((), device=self.device)
+        for weight, piece in batch[:-1]:
+            with alone(self.objective):
+                total += self._backward(weight, piece)
+        total += self._backward(*batch[-1])
         norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.recipe.clip_norm)
         factor = self.recipe.rate(self.step)
         for optimizer in self.optimizers:
@@ -96,7 +135,13 @@ class Run:
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.ema.values()),
                              [self.weights[n].detach() for n in self.ema], 1 - decay)
-        return loss.item(), norm.item()
+        return total, norm
+
+    def _backward(self, weight: float, piece: tuple[Tensor, ...]) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            loss = weight * self.objective(*piece)
+        loss.backward()
+        return loss.detach()
 
     def validate(self, clean: Tensor) -> dict[str, float]:
         """The recipe's validation with the averaged weights."""
@@ -129,44 +174,34 @@ class Run:
                          "hours_of_speech": round(hours, 2), "hours_seen": round(seen, 2),
                          "device": self.device.type, "precision": self.precision,
                          "minutes": round(self.seconds_trained / 60, 1),
+                         **({"processes": count} if (count := self.ranks.count) > 1 else {}),
                          **({"begin": Path(recipe.begin).stem} if recipe.begin else {})},
             f"validation_{recipe.validation}": gains, **recipe.card})
 
 
-def open_corpus(recipe: Recipe, folder: Path, cache: Path, noise: Path | None) -> Corpus:
-    """Speech of a folder, with the noise to mix it with, if any.
+def open_corpus(recipe: Recipe, source: Path, cache: Path, noise: Path | None) -> Corpus:
+    """Speech of a folder or a manifest, with the noise to mix it with, if any.
 
     Of a folder of noise that holds train/ it is that one, or the one that is called as the
-    speech's; what it holds beside them, test/ for instance, is not heard.
+    speech's; what it holds beside them, test/ for instance, is not heard. Either may be a manifest.
     """
-    corpus = Corpus(folder, cache, recipe.sample_rate)
+    corpus = Corpus(source, cache, recipe.sample_rate)
     if noise is not None:
-        parts = [part for part in (noise / folder.name, noise / "train") if part.is_dir()]
-        corpus.noise = Corpus([*parts, noise][0], cache, recipe.sample_rate)
+        parts = (find_part(noise, name) for name in (source.name.partition(".")[0], "train"))
+        corpus.noise = Corpus(next(filter(None, parts), noise), cache, recipe.sample_rate)
     return corpus
 
 
-def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
-          steps: int | None = None, resume: bool = False, device: str = "cpu",
-          save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
-          noise: Path | None = None) -> Run:
-    """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
+def open_data(recipe: Recipe, data: Path, cache: Path, noise: Path | None
+              ) -> tuple[Corpus | Mixtures, Corpus | Mixtures]:
+    """What a recipe is trained on and what validation hears, of the folder that holds both.
 
-    Args:
-        data: a folder that holds `train/` and `val/`, of speech or of ready mixtures.
-        folder: where checkpoint, log and product (as `prior.safetensors`) go; its `cache/` holds
-            decoded audio.
-        minutes: wall-clock limit of this call.
-        steps: the recipe's number of steps, replaced.
-        save_every: seconds between checkpoints.
-        noise: a folder of noise, for a recipe that mixes speech with it. Without a train/ and a
-            val/ in it, validation hears other crops of the same recordings.
+    Each is a folder or a manifest.
 
-    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
-    ValueError for a recipe that lacks noise, has no use for it or for ready mixtures;
-    `hub.PriorError` for weights to begin with that are damaged or of another network.
+    Raises ValueError for a recipe that lacks noise, has no use for it or for ready mixtures, and
+    AudioError.
     """
-    folders = [Path(data) / part for part in ("train", "val")]
+    folders = [find_part(data, part) or data / part for part in ("train", "val")]
     ready = recipe.ready and (folders[0] / recipe.ready[0]).is_dir()
     other = next((part for part in READY if (folders[0] / part).is_dir()), None)
     if other and not ready:
@@ -177,69 +212,105 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         raise ValueError(f"{recipe.name}: mixes speech with noise; give a folder with --noise")
     if noise is not None and not mixes:
         raise ValueError(f"{recipe.name}: has no use for --noise {noise}")
+    if ready:
+        corpus, held_out = (Mixtures(part, recipe.ready, cache, recipe.sample_rate)
+                            for part in folders)
+        return corpus, held_out
+    speech, other_speech = (open_corpus(recipe, part, cache, noise) for part in folders)
+    speech.vary(recipe.balance, recipe.speed_range)
+    if mixes:
+        speech.noise.vary(speed_range=recipe.speed_range)
+    return speech, other_speech
+
+
+def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
+          steps: int | None = None, resume: bool = False, device: str = "cpu",
+          save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
+          noise: Path | None = None, accumulate: int = 1, cache: Path | None = None) -> Run:
+    """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
+
+    Processes that torchrun has started train one network together (`ranks`).
+
+    Args:
+        data: a folder that holds `train/` and `val/`, of speech or of ready mixtures, or of speech
+            `train.jsonl` and `val.jsonl` (`manifest`).
+        folder: where checkpoint, log and product (as `prior.safetensors`) go, which all processes
+            see.
+        minutes: wall-clock limit of this call.
+        steps: the recipe's number of steps, replaced.
+        save_every: seconds between checkpoints.
+        noise: a folder of noise, for a recipe that mixes speech with it. Without a train/ and a
+            val/ in it, validation hears other crops of the same recordings.
+        accumulate: pieces in which each process takes its share of a batch, one after the other, so
+            that a large one fits its memory; the gradient is that of the batch. Batch norms know
+            their piece alone, of all processes.
+        cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
+
+    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
+    ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
+    or of another network.
+    """
     if steps is not None:
         recipe.steps = steps
-    run = Run(recipe, folder, torch.device(device))
-    if run.checkpoint.exists() and not resume:
-        raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another --out")
-    cache = Path(folder) / "cache"
-    corpus, held_out = (Mixtures(part, recipe.ready, cache, recipe.sample_rate) if ready
-                        else open_corpus(recipe, part, cache, noise) for part in folders)
-    if isinstance(corpus, Corpus):
-        corpus.vary(recipe.balance, recipe.speed_range)
-        if mixes:
-            corpus.noise.vary(speed_range=recipe.speed_range)
-    clean = recipe.held_out(held_out).to(run.device)
-    if run.checkpoint.exists():
-        run.resume()
-    else:
-        run.log.unlink(missing_ok=True)  # of a run that ended before its first checkpoint
-    if compile:
-        run.network.compile()
-    source = recipe.prepare(corpus, run.device)
-    gains = _loop(run, source, clean, minutes, save_every, validate_every)
-    run.export(run.product, corpus.hours, gains)
+    with joined(device) as (ranks, place):
+        run = Run(recipe, folder, place, ranks, accumulate)
+        if run.checkpoint.exists() and not resume:
+            raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another "
+                                  "--out")
+        corpus, held_out = open_data(recipe, Path(data), cache or Path(folder) / "cache", noise)
+        clean = recipe.held_out(held_out).to(run.device)
+        if run.checkpoint.exists():
+            run.resume()
+        elif ranks.first:
+            run.log.unlink(missing_ok=True)  # of a run that ended before its first checkpoint
+        if ranks.told(run.step) != run.step:
+            raise ValueError(f"{run.checkpoint}: not that of the first process; give --out a "
+                             "folder that all processes see")
+        if compile:
+            run.network.compile()
+        source = recipe.prepare(corpus, run.device)
+        gains = _loop(run, source, clean, minutes, save_every, validate_every)
+        if ranks.first:
+            run.export(run.product, corpus.hours, gains)
     return run
 
 
 def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: float,
           validate_every: int) -> dict[str, float]:
-    board = _tensorboard(run.folder)
-    start = saved = time.monotonic()
-    before = run.seconds_trained
-    with run.log.open("a", buffering=1) as log, tqdm(
-            total=run.recipe.steps, initial=run.step, desc=run.recipe.name, unit="step") as bar:
+    """Trains; the last validation of the first rank."""
+    recipe, first = run.recipe, run.ranks.first
+    start = saved = logged = now = time.monotonic()
+    before, over = run.seconds_trained, minutes <= 0
+    with (Log(run.log, run.ranks) as log,
+          Ahead(lambda step: run.batch(source, step), recipe.steps) as batches,
+          tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step",
+               disable=not first) as bar):
 
-        def report(entry: dict[str, Any]) -> None:
-            log.write(json.dumps({"step": run.step, **entry}) + "\n")
-            for name, value in entry.items():
-                values = value if isinstance(value, dict) else {"": value}
-                for suffix, number in values.items():
-                    board and board.add_scalar(f"{name}/{suffix}".rstrip("/"), number, run.step)
+        def validate() -> dict[str, float]:
+            log.flush()
+            found = run.validate(clean) if first else {}
+            log.write(run.step, {recipe.validation: found})
+            return found
 
-        while run.step < run.recipe.steps and time.monotonic() - start < 60 * minutes:
-            loss, norm = run.advance(source)
-            run.seconds_trained = before + time.monotonic() - start
+        while run.step < recipe.steps and not over:
+            loss, norm = run.advance(batches(run.step))
+            log.keep(run.step, loss, norm)
             bar.update()
-            report({"loss": loss, "gradient_norm": norm})
+            now = time.monotonic()
+            run.seconds_trained = before + now - start
+            over, save, write = run.ranks.told((now - start >= 60 * minutes,
+                                                now - saved > save_every,
+                                                now - logged > LOG_SECONDS))
             if run.step % validate_every == 0:
-                gains = run.validate(clean)
-                report({run.recipe.validation: gains})
-                tqdm.write(f"step {run.step}: {run.recipe.measure} = "
-                           + ", ".join(f"{s}: {g:.2f}" for s, g in gains.items()))
-            if time.monotonic() - saved > save_every:
+                gains = ", ".join(f"{s}: {g:.2f}" for s, g in validate().items())
+                if first:
+                    tqdm.write(f"step {run.step}: {recipe.measure} = {gains}")
+            if save or write:
+                log.flush()
+                logged = now
+            if save:
                 run.save()
-                saved = time.monotonic()
+                saved = now
+        log.flush()
         run.save()
-        gains = run.validate(clean)
-        report({run.recipe.validation: gains})
-    return gains
-
-
-def _tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer where TensorBoard is installed, else None."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))
+        return validate()

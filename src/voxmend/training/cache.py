@@ -1,0 +1,218 @@
+"""Decoded recordings on disk: int16, mono, at one rate, in shards that are never changed.
+
+    cache/16000-00000.int16    samples of many recordings, one after another, 1 GiB at most
+    cache/16000-00000.npz      which these are: key, length and RMS of each, written last
+
+What a cache lacks goes into new shards, so files that are added later cost their own decoding only,
+as does a build that was interrupted. A key tells a file by its place, size and time of change.
+"""
+
+import hashlib
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import compress, islice
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import soundfile
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from .. import audio
+from .manifest import Recording
+
+SHARD_BYTES = 2**30
+
+
+def key(recording: Recording, sample_rate: int) -> bytes:
+    """What tells a decoded recording from all others, 20 hexadecimal digits.
+
+    Raises AudioError where there is no such file.
+    """
+    try:
+        state = recording.path.stat()
+    except OSError:
+        raise audio.AudioError(f"{recording.path}: no such file") from None
+    told = (str(recording.path.resolve()), state.st_size, state.st_mtime_ns, recording.start,
+            recording.seconds, recording.channel, sample_rate)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:20].encode()
+
+
+def decode(recording: Recording, sample_rate: int) -> tuple[np.ndarray, np.float32]:
+    """Samples of a recording in int16, and their RMS in −1…1; raises AudioError."""
+    if recording.seconds is None:
+        wave = audio.load(recording.path, sample_rate)
+    else:
+        reader = audio.Reader(recording.path)
+        start = round(recording.start * reader.sample_rate)
+        stop = round((recording.start + recording.seconds) * reader.sample_rate)
+        if stop > reader.frames + reader.sample_rate // 100 or start >= reader.frames:
+            raise audio.AudioError(f"{recording.path}: has {reader.frames / reader.sample_rate:.2f}"
+                                   f" s, and a manifest asks for {recording.start:g} to "
+                                   f"{recording.start + recording.seconds:g} s")
+        try:
+            part, _ = soundfile.read(recording.path, start=start, stop=min(stop, reader.frames),
+                                     dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise audio.AudioError(f"{recording.path}: damaged ({error})") from None
+        wave = audio.resample(part.T, reader.sample_rate, sample_rate)
+    if recording.channel is not None and recording.channel >= len(wave):
+        raise audio.AudioError(f"{recording.path}: has {len(wave)} channels, and a manifest asks "
+                               f"for channel {recording.channel}")
+    mono = wave.mean(0) if recording.channel is None else wave[recording.channel]
+    return (mono.clip(-1, 1) * 32767).astype(np.int16), np.sqrt(np.mean(mono**2) + 1e-12)
+
+
+class _Index(NamedTuple):
+    """What the shards of a cache hold, sorted by keys."""
+
+    keys: np.ndarray
+    shard: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    rms: np.ndarray
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of keys, and whether they are there. Shape: `[n]` to `[n]` twice."""
+        if not len(self.keys):
+            return np.zeros(len(keys), int), np.zeros(len(keys), bool)
+        rows = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        return rows, self.keys[rows] == keys
+
+
+def _read_index(cache: Path, sample_rate: int) -> _Index:
+    parts = []
+    for path in sorted(cache.glob(f"{sample_rate}-*.npz")):
+        stored = np.load(path)
+        length = stored["lengths"]
+        shard = np.full(len(length), int(path.stem.partition("-")[2]))
+        parts.append((stored["keys"], shard, length.cumsum() - length, length, stored["rms"]))
+    if not parts:
+        return _Index(*[np.zeros(0, kind) for kind in ("S20", int, int, int, np.float32)])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = columns[0].argsort(kind="stable")
+    return _Index(*[column[order] for column in columns])
+
+
+class _Shard:
+    """A shard that is being written; it counts from when it is closed without an OSError."""
+
+    def __init__(self, cache: Path, sample_rate: int):
+        numbers = [int(p.stem.partition("-")[2]) for p in cache.glob(f"{sample_rate}-*.npz")]
+        self.path = cache / f"{sample_rate}-{max(numbers, default=-1) + 1:05}.int16"
+        self.bytes = 0
+        self._entries: list[tuple[bytes, int, np.float32]] = []
+
+    def __enter__(self) -> Self:
+        self._partial = self.path.with_suffix(".part")
+        self._file = self._partial.open("wb")
+        return self
+
+    def add(self, key: bytes, samples: np.ndarray, rms: np.float32) -> None:
+        self._file.write(samples.tobytes())
+        self._entries.append((key, len(samples), rms))
+        self.bytes += samples.nbytes
+
+    def __exit__(self, kind: type | None, *rest: Any) -> None:
+        try:
+            if self._entries and not (kind and issubclass(kind, OSError)):
+                self._keep(self._file, self.path)
+                keys, lengths, rms = zip(*self._entries, strict=True)
+                with self._partial.open("wb") as file:
+                    np.savez(file, keys=np.array(keys), lengths=np.array(lengths),
+                             rms=np.array(rms))
+                    self._keep(file, self.path.with_suffix(".npz"))
+        finally:
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+
+    def _keep(self, file: Any, path: Path) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        self._partial.replace(path)
+
+
+def _decoded(recordings: Sequence[Recording], sample_rate: int, workers: int
+             ) -> Iterator[tuple[np.ndarray, np.float32]]:
+    """`decode` of every recording in their order, by threads: libsndfile runs without the GIL."""
+    with ThreadPoolExecutor(workers) as threads:
+        coming = (threads.submit(decode, some, sample_rate) for some in recordings)
+        waiting = deque(islice(coming, 4 * workers))  # so that none pile up in memory
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(islice(coming, 1))
+
+
+@contextmanager
+def _sole_builder(cache: Path) -> Iterator[None]:
+    """Where one process at a time is; the system opens the lock of one that dies."""
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache / "decoding.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(f"{cache}: another process decodes there; waiting for it", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def fill(recordings: Sequence[Recording], keys: np.ndarray, cache: Path, sample_rate: int,
+         workers: int | None = None) -> None:
+    """Decodes into a cache what it lacks; one process at a time does, others wait.
+
+    Args:
+        keys: of the recordings.
+        workers: threads; by default one for each processor.
+
+    Raises AudioError; what was decoded by then stays.
+    """
+    with _sole_builder(cache):
+        _, there = _read_index(cache, sample_rate).find(keys)
+        lacking = dict(compress(zip(keys, recordings, strict=True), ~there))
+        found = _decoded([*lacking.values()], sample_rate,
+                         workers or len(os.sched_getaffinity(0)))
+        pairs = zip(lacking, tqdm(found, "decoding", len(lacking), unit="file"), strict=True)
+        pair = next(pairs, None)
+        while pair:
+            with _Shard(cache, sample_rate) as shard:
+                while pair and (not shard.bytes
+                                or shard.bytes + pair[1][0].nbytes <= SHARD_BYTES):
+                    shard.add(pair[0], *pair[1])
+                    pair = next(pairs, None)
+
+
+class Decoded:
+    """Recordings as they lie in a cache, mapped, so that memory stays small.
+
+    `decoded[i]` is recording i, int16. The cache is filled first with what it lacks, as `fill`
+    does it.
+
+    Attributes:
+        lengths: in samples.
+        rms: of samples in −1…1.
+    """
+
+    def __init__(self, recordings: Sequence[Recording], cache: Path, sample_rate: int):
+        keys = np.array([key(some, sample_rate) for some in recordings])
+        index = _read_index(cache, sample_rate)
+        rows, there = index.find(keys)
+        if not there.all():
+            fill(recordings, keys, cache, sample_rate)
+            index = _read_index(cache, sample_rate)
+            rows, _ = index.find(keys)
+        self.lengths, self.rms = index.length[rows], index.rms[rows]
+        self._shard, self._start = index.shard[rows], index.start[rows]
+        self._maps = {n: np.memmap(cache / f"{sample_rate}-{n:05}.int16", np.int16, "r")
+                      for n in np.unique(self._shard)}
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        start = self._start[i]
+        return self._maps[self._shard[i]][start:start + self.lengths[i]]
