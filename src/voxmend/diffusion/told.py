@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..operators import Evidence
 from .chunked import NoiseStream
-from .denoiser import Denoiser, EDMDenoiser, Wrapper, broadcast
+from .denoiser import EDMDenoiser, Wrapper, broadcast
 from .samplers import Denoise
 
 
@@ -76,7 +76,7 @@ class GuessDenoiser(EDMDenoiser):
         mean = c_skip * flat + (1 - c_skip) * guess
         return (mean + c_out * out.float()).reshape(x.shape)
 
-    def told(self, evidence: Evidence) -> Denoiser:
+    def told(self, evidence: Evidence) -> "Told":
         """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler."""
         return Told(self, evidence)
 

@@ -77,7 +77,7 @@ def _shard(corpus: Corpus, rms: float, rng: np.random.Generator) -> dict[str, np
         assert evidence is not None
         guess, marks = evidence.guess[0, 0].numpy(), evidence.marks[0, 0].numpy()
         signals = [(s * SCALE).clip(-32767, 32767).astype(np.int16) for s in (clean, guess)]
-        rows.append([*signals, marks.astype(np.int8), np.int64(number)])
+        rows.append([*signals, marks.astype(np.int8), np.array(number)])
     return dict(zip(("clean", "guess", "marks", "kind"), map(np.stack, zip(*rows, strict=True)),
                     strict=True))
 
