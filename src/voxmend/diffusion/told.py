@@ -76,13 +76,13 @@ class GuessDenoiser(EDMDenoiser):
         mean = c_skip * flat + (1 - c_skip) * guess
         return (mean + c_out * out.float()).reshape(x.shape)
 
-    def told(self, evidence: Evidence) -> "Told":
+    def told(self, evidence: Evidence) -> "Posterior":
         """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler."""
-        return Told(self, evidence)
+        return Posterior(self, evidence)
 
 
-class Told(Wrapper):
-    """A denoiser that is told the same with every call."""
+class Posterior(Wrapper):
+    """The denoiser of a posterior: a prior that is told the same with every call."""
 
     def __init__(self, denoiser: GuessDenoiser, evidence: Evidence):
         super().__init__(denoiser)

@@ -26,7 +26,7 @@ from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import NoisyObservation
-from ..diffusion.told import GuessDenoiser, Told
+from ..diffusion.told import GuessDenoiser, Posterior
 from ..models import hub
 from ..models.precision import choose
 from ..operators import Mel, Operator
@@ -316,7 +316,7 @@ class Restorer:
         return task.sampler(task.guidance(denoiser, operator, y), x, sigmas,
                             lambda like: task.noise_scale * fresh(like))
 
-    def _told(self, y: Tensor, operator: Operator | None, first: Tensor | None) -> Told | None:
+    def _told(self, y: Tensor, operator: Operator | None, first: Tensor | None) -> Posterior | None:
         """A prior that corrects first guesses, told one, if the task has it so."""
         prior = self.prior.innermost
         if operator is None or self.task.told is None or not isinstance(prior, GuessDenoiser):
