@@ -7,6 +7,7 @@ import torch
 from helpers.speech import CONFIG, voice
 from voxmend import audio
 from voxmend.diffusion.told import GuessDenoiser
+from voxmend.models import hub
 from voxmend.operators import Evidence
 from voxmend.training import first_guesses, loop
 from voxmend.training.corpus import Corpus
@@ -91,7 +92,8 @@ def test_clips_are_those_of_the_shards(data):
 def test_examples_are_told_or_plain(data):
     made = recipe(data, plain=0.25, top=0.5, batch=40)
     source = made.prepare(Corpus(data / "train", data / "cache"), torch.device("cpu"))
-    clean, guess, marks, lost, sigma, noise = made.examples(source, 0)
+    clean, guess, marks, lost, sigma, noise, aim = made.examples(source, 0)
+    assert torch.equal(aim, clean)
     assert clean.shape == guess.shape == lost.shape == noise.shape == (40, 1, 4000)
     assert marks.shape == (40, 2, 4000) and sigma.shape == (40, 1, 1)
     assert not guess[30:].any() and not marks[30:].any() and guess[:30].flatten(1).any(1).all()
@@ -136,9 +138,21 @@ def test_loss_counts_relative_errors(data):
         made.weight = weight
         sigma = torch.full((2, 1, 1), 2.0)
         with torch.no_grad():
-            loss = made.loss(Halves(), clean, guess, torch.zeros(2, 2, 4000), lost, sigma, clean)
+            loss = made.loss(Halves(), clean, guess, torch.zeros(2, 2, 4000), lost, sigma, clean,
+                             clean)
         # rows of 9e-1 and 9e-3 of energy; the second is small beside the guard of 1e-6
         assert loss.item() == pytest.approx(np.log(0.25) + floor, abs=0.01)
+
+
+def test_a_teacher_gives_the_aims_of_plain_examples(data, tmp_path):
+    made = recipe(data)
+    loop.train(made, data, tmp_path / "teacher", steps=1, device="cpu")
+    teacher = hub.load_prior(str(tmp_path / "teacher" / "prior.safetensors"))
+    pupil = recipe(data, teacher=str(tmp_path / "teacher" / "prior.safetensors"), plain=0.5)
+    source = pupil.prepare(Corpus(data / "train", data / "cache"), torch.device("cpu"))
+    clean, _, _, _, sigma, noise, aim = pupil.examples(source, 0)
+    assert torch.equal(aim[:4], clean[:4])
+    torch.testing.assert_close(aim[4:], teacher(clean + sigma * noise, sigma)[4:])
 
 
 def test_all_is_unknown_where_the_band_is(data):
@@ -151,8 +165,6 @@ def test_all_is_unknown_where_the_band_is(data):
 
 
 def test_it_trains_and_is_loaded(data, tmp_path):
-    from voxmend.models import hub
-
     made = recipe(data)
     run = loop.train(made, data, tmp_path / "run", device="cpu")
     prior = hub.load_prior(str(run.product))

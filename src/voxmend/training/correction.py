@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..diffusion.told import GuessDenoiser
 from ..dsp.stft import STFT
+from ..models import hub
 from ..operators import Evidence
 from .corpus import Corpus
 from .first_guesses import KINDS, Clips, FirstGuesses
@@ -30,7 +31,8 @@ class CorrectionRecipe(PriorRecipe):
     Of the examples that are told, the mean of ln(e/e₀ + ε) + λ ln(s/s₀ + 10ε) + 0.1 ln(r + ε/10):
     e the squared error in the samples that are not known and e₀ the guess's own, s and s₀ the
     errors of compressed spectra, r the error in known samples. By the logarithm all count alike,
-    however much is lost. Of the others, PriorRecipe's loss, times `weight`.
+    however much is lost. Of the others, PriorRecipe's loss, times `weight`; with a teacher, towards
+    what that makes of the noisy signal, which is the same in the mean, and varies less.
 
     Args:
         guesses: folder with train/ and val/ of `first_guesses.prepare`.
@@ -38,6 +40,7 @@ class CorrectionRecipe(PriorRecipe):
         top: share of the others at sigma_max, where one call is the posterior mean.
         spectral, floor: λ and ε.
         weight: of the plain examples.
+        teacher: a plain prior, by name or path.
         muon: rate of Muon (`recipes.muon_and_adamw`).
     """
 
@@ -46,7 +49,8 @@ class CorrectionRecipe(PriorRecipe):
     top: float = 0.8
     spectral: float = 0.3
     floor: float = 1e-3
-    weight: float = 2.5
+    weight: float = 8.0
+    teacher: str = ""
     muon: float = 1e-3
     learning_rate: float = 7e-4
     balance: float = 0.5
@@ -62,15 +66,18 @@ class CorrectionRecipe(PriorRecipe):
         return super().describe() | {"prediction": "guess"}
 
     def prepare(self, corpus: Corpus, device: torch.device) -> Source:
-        """What `examples` are cut from: the corpus, and clips with their guesses."""
-        return corpus, FirstGuesses(Path(self.guesses) / "train")
+        """What `examples` are made of: the corpus, clips with their guesses, and the teacher."""
+        teacher = hub.load_prior(self.teacher, str(device)) if self.teacher else None
+        return corpus, FirstGuesses(Path(self.guesses) / "train"), teacher
 
     def examples(self, source: Source, step: int) -> tuple[Tensor, ...]:
-        """Clean signals, guesses, marks, unknown samples, noise levels and noise; plain ones last.
+        """Clean signals, guesses, marks, unknown samples, noise levels, noise, and aims.
+
+        The last items are plain. Aims are the clean signals, or the teacher's of plain items.
 
         Shape: `[B, 1, T]`, marks `[B, 2, T]`, levels `[B, 1, 1]`.
         """
-        corpus, guesses = source
+        corpus, guesses, teacher = source
         if step % 50 == 0:
             guesses.refresh()
         rng = np.random.default_rng([self.seed, step, 1])
@@ -87,17 +94,22 @@ class CorrectionRecipe(PriorRecipe):
         told = self.batch - alone
         sigma[:told] = torch.where(torch.from_numpy(rng.random(told) < self.top), self.sigma_max,
                                    sigma[:told])
-        none = clean[told:]
-        return (torch.cat([clips.clean * gain, none]), torch.cat([clips.guess * gain, 0 * none]),
+        none, sigma = clean[told:], sigma[:, None, None]
+        clean = aim = torch.cat([clips.clean * gain, none])
+        if teacher is not None:
+            with torch.no_grad():
+                taught = teacher(none + sigma[told:] * noise[told:], sigma[told:])
+            aim = torch.cat([clean[:told], taught])
+        return (clean, torch.cat([clips.guess * gain, 0 * none]),
                 torch.cat([marks, marks.new_zeros(alone, 2, length)]),
-                torch.cat([unknown(clips), torch.ones_like(none)]), sigma[:, None, None], noise)
+                torch.cat([unknown(clips), torch.ones_like(none)]), sigma, noise, aim)
 
     def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
-        clean, guess, marks, lost, sigma, noise = batch
+        clean, guess, marks, lost, sigma, noise, aim = batch
         told = len(clean) - round(self.plain * len(clean))
         found = denoiser(clean + sigma * noise, sigma, Evidence(guess, marks[:, None]))
         weight = (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
-        alone = (weight * (found - clean).square())[told:]
+        alone = (weight * (found - aim).square())[told:]
         plain = alone.sum() / max(1, alone.numel())
         found, clean, guess, lost = found[:told], clean[:told], guess[:told], lost[:told]
 
