@@ -91,7 +91,32 @@ def test_operator_keeps_type_and_batch_items_apart(name):
 
 def test_every_operator_is_under_contract():
     tried = {type(operator).__name__ for operator in OPERATORS.values()}
-    assert tried == set(O.__all__) - {"Operator"}
+    assert tried == set(O.__all__) - {"Operator", "Evidence"}
+
+
+@pytest.mark.parametrize("name", OPERATORS | UNPROJECTED)
+def test_evidence_explains_the_observation(name):
+    """Its guess has what is known of the signal, and only what is unknown is marked."""
+    operator = (OPERATORS | UNPROJECTED)[name]
+    rng = torch.Generator().manual_seed(1)
+    length_ = 4096 if name == "lowpass" else length(name)
+    x = torch.randn(2, channels(name), length_, generator=rng)
+    y = operator(x)
+    evidence = operator.evidence(y)
+    if not set(name.split("@")) <= {"clip", "gap", "mel", "lowpass"}:
+        assert evidence is None  # noise, and what is not known here
+        return
+    guess, marks = evidence.guess, evidence.marks
+    assert guess.shape == x.shape and marks.shape == (2, channels(name), 2, length_)
+    assert set(marks.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    known = (marks == 0).all(2)
+    assert known.all() == (name == "lowpass")
+    if name != "mel":
+        torch.testing.assert_close(guess[known], y[known])
+    told = operator.evidence(y, x)  # a guess from elsewhere is taken
+    if "lowpass" not in name:
+        torch.testing.assert_close(told.guess, x, atol=1e-2, rtol=0)
+        assert torch.equal(told.marks, marks)
 
 
 @pytest.mark.parametrize("name", OPERATORS | UNPROJECTED)

@@ -9,14 +9,16 @@ import torch
 from scipy.signal import welch
 
 from helpers.gaussian import WhitePrior
-from helpers.speech import voice
+from helpers.speech import CONFIG, voice
 from voxmend import TASKS, Damage, Restorer, audio, restore
 from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import Denoiser
 from voxmend.diffusion.guidance import Imputation
 from voxmend.diffusion.schedules import karras_grid
+from voxmend.diffusion.told import GuessDenoiser
 from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
+from voxmend.networks.convnext import FrameConvNeXt
 from voxmend.operators import Gap
 from voxmend.restore import restorer as module
 from voxmend.restore import tasks
@@ -266,3 +268,40 @@ def test_errors_are_plain():
         Restorer("declip", prior="none")
     with pytest.raises(ValueError, match="NaN|infinite"):
         restore(np.full(2000, np.nan, np.float32), 16000, "declip", prior=Identity())
+
+
+def correcting():
+    """A prior that corrects first guesses, and has nothing to say yet."""
+    network = FrameConvNeXt(**CONFIG | {"inputs": 2, "marks": 2})
+    return GuessDenoiser(network).requires_grad_(False)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("task", ["declip", "inpaint"])
+def test_a_prior_that_corrects_guesses_starts_at_them(task, rate):
+    """Of its one call little noise is left, and what is known stays as it is."""
+    wave = voice(1.0, rate)
+    told = damage(task, wave)
+    scene = tasks.Scene(told, 1.0, 0, wave.shape[1], rate, rate, rate)
+    operator = tasks.found_damage(scene)
+    y = operator(torch.from_numpy(wave)[:, None])
+    evidence = operator.evidence(y)
+    mended = Restorer(task, correcting(), device="cpu")(y[:, 0].numpy(), rate, told)
+    level = float(np.std(wave))
+    known = ~evidence.marks[:, 0].any(1).numpy()
+    np.testing.assert_allclose(mended[known], y[:, 0].numpy()[known], atol=2e-3 * level)
+    error = mended - evidence.guess[:, 0].numpy()
+    assert np.std(error) < (0.08 if rate == 16000 else 0.15) * level
+    assert Restorer(task, correcting(), steps=3, device="cpu")(
+        y[:, 0].numpy(), rate, told).shape == wave.shape
+
+
+def test_a_band_alone_is_not_told():
+    """Of a low-pass no sample is marked: the prior is guided."""
+    restorer = Restorer("mend", correcting(), device="cpu")
+    y = torch.zeros(1, 1, 4096)
+    assert restorer._told(y, tasks.Lowpass(3000.0), None) is None
+    assert restorer._told(y, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is None  # nor silence
+    assert restorer._told(y + 1, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is not None
+    assert Restorer("extend", correcting(), device="cpu")._told(y + 1, tasks.Clip(0.1),
+                                                                None) is None

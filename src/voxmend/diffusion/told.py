@@ -1,14 +1,16 @@
 """Priors that listen: denoisers that are told the recording, D(x, σ; y) ≈ E[x₀ | x₀ + σn = x, y].
 
 Guidance steers a prior from outside; a prior that listens has learnt the posterior's denoiser and
-starts there. Told nothing, the same weights are a plain prior.
+starts there. Told nothing, the same weights are a plain prior. One kind is told noisy recordings as
+they are (`ToldDenoiser`), the other what a classical method makes of them (`GuessDenoiser`).
 """
 
 import torch
 from torch import Tensor, nn
 
+from ..operators import Evidence
 from .chunked import NoiseStream
-from .denoiser import EDMDenoiser, broadcast
+from .denoiser import EDMDenoiser, Wrapper, broadcast
 from .samplers import Denoise
 
 
@@ -44,6 +46,50 @@ class ToldDenoiser(EDMDenoiser):
         Shape: all alike.
         """
         return self(recording + self.sigma_max * noise, self.sigma_max, recording)
+
+
+class GuessDenoiser(EDMDenoiser):
+    """An EDM denoiser that is told a first guess g of the signal, and what it is worth.
+
+    D(x, σ; g) = c_skip·x + (1 − c_skip)·g + c_out·F((c_in·x, g/σ_d), ln σ/4; marks), with the
+    coefficients of `edm_coefficients`: the first two terms are the posterior mean under a Gaussian
+    prior of RMS σ_d around g, so that a network that says nothing gives back the guess at large σ.
+    Told nothing, g = 0 and it is the plain prior.
+
+    Args:
+        network: of two signals in, two `marks` and one signal out (`Evidence`).
+
+    Shape: as `Denoiser`.
+    """
+
+    def forward(self, x: Tensor, sigma: Tensor | float,
+                evidence: Evidence | None = None) -> Tensor:
+        flat = x.reshape(-1, 1, x.shape[-1])
+        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        guess, marks = torch.zeros_like(flat), None
+        if evidence is not None:
+            guess = evidence.guess.reshape(flat.shape)
+            marks = evidence.marks.flatten(0, 1)
+        c_skip, c_out, c_in = self.coefficients(sigma)
+        out = self.network(torch.cat([c_in * flat, guess / self.sigma_data], 1),
+                           sigma.flatten().log() / 4, marks)
+        mean = c_skip * flat + (1 - c_skip) * guess
+        return (mean + c_out * out.float()).reshape(x.shape)
+
+    def told(self, evidence: Evidence) -> "Posterior":
+        """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler."""
+        return Posterior(self, evidence)
+
+
+class Posterior(Wrapper):
+    """The denoiser of a posterior: a prior that is told the same with every call."""
+
+    def __init__(self, denoiser: GuessDenoiser, evidence: Evidence):
+        super().__init__(denoiser)
+        self.evidence = evidence
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        return self.denoiser(x, sigma, self.evidence)
 
 
 class Listener(nn.Module):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..audio import atomic_path
 from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
-from ..diffusion.told import ToldDenoiser
+from ..diffusion.told import GuessDenoiser, ToldDenoiser
 from ..networks import NetworkError, find_network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -150,7 +150,8 @@ def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
 
 # Priors of waveforms, and what other weights are for, by what their cards call `prediction`.
 PRIORS: dict[str | None, Callable[[nn.Module, dict], Denoiser]] = {
-    None: _edm, "told": partial(_edm, kind=ToldDenoiser), "epsilon": _epsilon}
+    None: _edm, "told": partial(_edm, kind=ToldDenoiser),
+    "guess": partial(_edm, kind=GuessDenoiser), "epsilon": _epsilon}
 OTHERS = {**dict.fromkeys(("sources", "score", "differences", "speech"),
                           "a separator, not a prior; separate and enhance take it as --weights"),
           "embedding": "an encoder of speakers, not a prior; give it as --encoder",

@@ -2,6 +2,7 @@
 
 from .base import Compose, Operator
 from .clip import Clip
+from .evidence import Evidence
 from .gap import Gap
 from .lowpass import Lowpass
 from .mel import Mel
@@ -9,5 +10,5 @@ from .mixture import Mixture
 from .noise import WhiteNoise
 from .quantise import Quantise
 
-__all__ = ["Clip", "Compose", "Gap", "Lowpass", "Mel", "Mixture", "Operator", "Quantise",
-           "WhiteNoise"]
+__all__ = ["Clip", "Compose", "Evidence", "Gap", "Lowpass", "Mel", "Mixture", "Operator",
+           "Quantise", "WhiteNoise"]

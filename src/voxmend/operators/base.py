@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .evidence import Evidence
+
 
 def by_channel(function: Callable[..., np.ndarray], y: Tensor, *masks: Tensor) -> Tensor:
     """Applies a numpy function to every channel of y and of masks that broadcast to it.
@@ -86,6 +88,14 @@ class Operator:
         """The part of noise that lies where `start` makes no guess: all of it if start is y."""
         return noise
 
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence | None:
+        """What y says of the signal to a prior that is told; None where none has learnt it.
+
+        Args:
+            guess: in the place of `start`'s.
+        """
+        return None
+
     def __matmul__(self, inner: "Operator") -> "Compose":
         return Compose(self, inner)
 
@@ -131,6 +141,15 @@ class Compose(Operator):
     def blank(self, noise: Tensor) -> Tensor:
         unguessed = self.outer.blank(noise)
         return unguessed + self.inner.blank(noise - unguessed)
+
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence | None:
+        """Of both, if both have any: what the outer one took away the inner one does not mark."""
+        first = self.outer.evidence(y, guess)
+        second = None if first is None else self.inner.evidence(first.guess, guess)
+        if first is None or second is None:
+            return None
+        known = 1 - first.marks[:, :, 1:].abs()
+        return Evidence(second.guess, first.marks + known * second.marks)
 
     def __repr__(self) -> str:
         return f"{self.outer!r} @ {self.inner!r}"

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..classical.spade import s_spade
 from .base import Operator, by_channel
+from .evidence import Evidence
 
 
 class Clip(Operator):
@@ -66,6 +67,10 @@ class Clip(Operator):
         guess[..., self.span] = by_channel(
             lambda wave: s_spade(wave, threshold, rate, growth=0.01), y[..., self.span])
         return guess
+
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
+        guess = self.project(self.start(y) if guess is None else guess, y)
+        return Evidence.of(guess, bound=y.sign() * self._clipped(y))
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..classical.interpolation import ar_interpolate
 from .base import Operator, by_channel
+from .evidence import Evidence
 
 
 class Gap(Operator):
@@ -49,6 +50,10 @@ class Gap(Operator):
         order, context = round(0.008 * self.sample_rate), round(0.1 * self.sample_rate)
         return by_channel(lambda wave, missing: ar_interpolate(wave, missing, order, context),
                           y, ~self.present.to(y.device))
+
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
+        guess = self.project(self.start(y) if guess is None else guess, y)
+        return Evidence.of(guess, missing=~self.present)
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)

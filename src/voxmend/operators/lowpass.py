@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..dsp.degrade import lowpass_taps
 from .base import Operator
+from .evidence import Evidence
 
 
 class Lowpass(Operator):
@@ -51,6 +52,10 @@ class Lowpass(Operator):
         equation it lets nothing of an estimated y into the stop band.
         """
         return x0 + self.forward(y - self.forward(x0))
+
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
+        """What is left of the band; a band has no samples to be marked."""
+        return Evidence.of(y if guess is None else guess)
 
     def blank(self, noise: Tensor) -> Tensor:
         """That in the lost band."""

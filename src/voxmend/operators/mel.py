@@ -7,6 +7,7 @@ from torch.nn.functional import pad
 from ..classical.griffin_lim import mel_griffin_lim
 from ..dsp.stft import mel_basis, overlap_add
 from .base import Operator, by_channel
+from .evidence import Evidence
 
 
 class Mel(Operator):
@@ -73,6 +74,9 @@ class Mel(Operator):
         moved = self._overlap_add(spectrum * (magnitude / before), x0.shape[-1])
         covered = self.hop * y.shape[-1]
         return torch.cat([moved[..., :covered], x0[..., covered:]], -1)
+
+    def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
+        return Evidence.of(self.start(y) if guess is None else guess, missing=-1.0)
 
     def start(self, y: Tensor) -> Tensor:
         """Fast Griffin–Lim (`classical.griffin_lim`)."""

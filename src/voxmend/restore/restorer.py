@@ -28,6 +28,7 @@ from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import NoisyObservation
+from ..diffusion.told import GuessDenoiser, Posterior
 from ..models import hub
 from ..models.precision import choose
 from ..operators import Mel, Operator
@@ -69,7 +70,9 @@ class Restorer:
         if speakers is not None and task.sources is None:
             raise ValueError(f"task {task.name!r} separates no speakers: leave out speakers")
         task = replace(task, sources=speakers) if speakers is not None else task
-        self.task = replace(task, steps=steps) if steps else task
+        if steps:
+            task = replace(task, steps=steps, told=task.told and {**task.told, "steps": steps})
+        self.task = task
         self.device = hub.pick_device(device)
         self.prior_name = None if isinstance(prior, Denoiser) else prior
         if not isinstance(prior, Denoiser):
@@ -293,7 +296,11 @@ class Restorer:
 
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
-        task = self.task
+        task, denoiser = self.task, self.prior
+        told = self._told(y, operator, first)
+        if told is not None:
+            task, denoiser = replace(task, **(task.told or {})), told
+            first = told.evidence.guess
         if first is None:
             first = y if operator is None else operator.start(y)
         guidance = task.guidance
@@ -315,8 +322,16 @@ class Restorer:
             x = (1 + sigma**2).sqrt() * fresh(first)
         else:
             x = first + sigma * fresh(first)
-        return task.sampler(task.guidance(self.prior, operator, y), x, sigmas,
+        return task.sampler(task.guidance(denoiser, operator, y), x, sigmas,
                             lambda like: task.noise_scale * fresh(like))
+
+    def _told(self, y: Tensor, operator: Operator | None, first: Tensor | None) -> Posterior | None:
+        """A prior that corrects first guesses, told one, if the task has it so."""
+        prior = self.prior.innermost
+        if operator is None or self.task.told is None or not isinstance(prior, GuessDenoiser):
+            return None
+        evidence = operator.evidence(y, first)
+        return prior.told(evidence) if evidence is not None and evidence.marks.any() else None
 
 
 def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend",

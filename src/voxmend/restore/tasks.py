@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -141,6 +141,8 @@ class Task:
         native_rate: a recording at another rate than the prior's is mended first, by the operator's
             `start`, at its own rate, since resampling moves clipped samples off their level and
             makes the edges of gaps ring. Its operator is then built at both rates.
+        told: fields that change where the prior corrects first guesses (`GuessDenoiser`) and the
+            operator has evidence of samples that are lost; None: such a prior is guided, too.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
     neither they nor a simulated observation a first guess at the recording's rate.
@@ -163,6 +165,7 @@ class Task:
     sources: int | None = None
     simulates: bool = False
     native_rate: bool = False
+    told: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.sources is not None and self.sources < 1:
@@ -175,21 +178,25 @@ class Task:
                              "recording itself, so neither sources nor simulates")
 
 
+# One call, where the noise hides all but the guess, is the posterior mean.
+CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps": 1,
+                             "sigma_max": 2.0, "start": "noisy", "noise_scale": 1.0}
+
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, start="guess", native_rate=True),
+         sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED),
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06,
          raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
-         sigma_min=0.03, start="guess", native_rate=True),
+         sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED),
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
          steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
     Task("mend", found_damage, ("clipping", "cutoff", "gaps", "noise"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08, native_rate=True),
+         start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
-         keeps_band=False, raises_rate=True, simulates=True),
+         keeps_band=False, raises_rate=True, simulates=True, told=CORRECTED),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,
          steps=32, keeps_band=False, sources=2),
     Task("generate", None, (), Unguided(), sigma_max=2.0, steps=32),

@@ -1,0 +1,156 @@
+"""First guesses prepared in advance: speech damaged at random, as classical methods restore it.
+
+A classical method takes longer than a step of training. So clips are damaged and restored once, on
+as many cores as there are to spare, and a network is trained on them beside that.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..audio import AudioError, atomic_path
+from ..dsp import degrade
+from ..operators import Clip, Gap, Lowpass, Mel, Operator
+from .corpus import Corpus
+
+KINDS = {"clip": 0.45, "gap": 0.2, "mel": 0.1, "composed": 0.25}  # and their shares
+SECONDS, CLIPS, SCALE = 2, 120, 16384
+SDR_DB, GAP_SECONDS, CUTOFF = (1.0, 10.0), (0.005, 0.12), (1000.0, 7000.0)
+
+
+def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    """A number that is uniform in its logarithm."""
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def some_gaps(length: int, least: int, sample_rate: int, rng: np.random.Generator) -> Gap | None:
+    """At least so many gaps, up to five, of 5 to 120 ms; None for none."""
+    present = torch.ones(length, dtype=torch.bool)
+    for _ in range(rng.integers(least, 6)):
+        size = int(sample_rate * log_uniform(*GAP_SECONDS, rng))
+        start = rng.integers(0, length - size)
+        present[start:start + size] = False
+    return None if present.all() else Gap(present, sample_rate)
+
+
+def damage(clean: np.ndarray, kind: str, sample_rate: int,
+           rng: np.random.Generator) -> tuple[Tensor, Operator]:
+    """An observation of a kind, `[1, 1, …]`, and what made it; of what is lost of the band nothing.
+
+    Clipped to 1 to 10 dB; `composed` is clipped after a low-pass at 1 to 7 kHz, and has gaps.
+
+    Shape: `[T]`.
+    """
+    wave = torch.from_numpy(clean)[None, None]
+    if kind == "mel":
+        operator: Operator = Mel(len(clean))
+    elif kind == "gap":
+        gaps = some_gaps(len(clean), 1, sample_rate, rng)
+        assert gaps is not None
+        operator = gaps
+    else:
+        if kind == "composed":
+            wave = Lowpass(log_uniform(*CUTOFF, rng), sample_rate)(wave)
+        level = degrade.clip_level_for_sdr(wave.numpy(), rng.uniform(*SDR_DB))
+        operator = Clip(level, sample_rate=sample_rate)
+        gaps = some_gaps(len(clean), 0, sample_rate, rng) if kind == "composed" else None
+        operator = operator if gaps is None else gaps @ operator
+    return operator(wave), operator
+
+
+def _shard(corpus: Corpus, rms: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Clips of speech with their guesses, marks and kinds."""
+    rows: list[list[np.ndarray]] = []
+    names, shares = list(KINDS), list(KINDS.values())
+    while len(rows) < CLIPS:
+        clean = corpus.crops(1, SECONDS * corpus.sample_rate, rms, 0.0, rng)[0, 0].numpy()
+        if np.abs(clean).max() < rms / 2:  # next to nothing is said
+            continue
+        number = rng.choice(len(names), p=shares)
+        y, operator = damage(clean, names[number], corpus.sample_rate, rng)
+        evidence = operator.evidence(y)
+        assert evidence is not None
+        guess, marks = evidence.guess[0, 0].numpy(), evidence.marks[0, 0].numpy()
+        signals = [(s * SCALE).clip(-32767, 32767).astype(np.int16) for s in (clean, guess)]
+        rows.append([*signals, marks.astype(np.int8), np.array(number)])
+    return dict(zip(("clean", "guess", "marks", "kind"), map(np.stack, zip(*rows, strict=True)),
+                    strict=True))
+
+
+def prepare(corpus: Corpus, folder: Path, hours: float, rms: float = 0.1, seed: int = 0) -> None:
+    """Writes shards of four minutes of clips with their guesses, as many as `hours` hold.
+
+    Those that are there stay, so that it goes on where it was stopped; another seed gives others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = math.ceil(hours * 3600 / (SECONDS * CLIPS))
+    for number in tqdm(range(count), desc=folder.name, unit="shard"):
+        path = folder / f"{seed}-{number:04d}.npz"
+        if not path.exists():
+            arrays = _shard(corpus, rms, np.random.default_rng([seed, number]))
+            with atomic_path(path) as partial:
+                np.savez(partial, allow_pickle=False, **arrays)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips with their guesses: `clean` and `guess` `[B, 1, T]`, `marks` `[B, 2, T]`, `kind` `[B]`.
+
+    Marks are those of `operators.Evidence`, kinds count `KINDS`.
+    """
+
+    clean: Tensor
+    guess: Tensor
+    marks: Tensor
+    kind: Tensor
+
+
+class FirstGuesses:
+    """The clips that `prepare` wrote to a folder, those that it adds meanwhile included.
+
+    Raises AudioError for a folder without any.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self.shards: dict[str, dict[str, np.ndarray]] = {}
+        self.refresh()
+        if not self.shards:
+            raise AudioError(f"{folder}: holds no first guesses; make them with "
+                             "tools/first_guesses.py")
+
+    def refresh(self) -> None:
+        """Takes in the shards that are new."""
+        for path in sorted(self.folder.glob("*-*.npz")):
+            if path.name not in self.shards and not path.name.startswith("."):
+                with np.load(path, allow_pickle=False) as arrays:
+                    self.shards[path.name] = dict(arrays)
+        self.ends = np.cumsum([len(shard["kind"]) for shard in self.shards.values()])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def take(self, numbers: np.ndarray, starts: np.ndarray, length: int) -> Clips:
+        """Parts of clips by their numbers."""
+        shards, found = list(self.shards.values()), []
+        for number, start in zip(numbers, starts, strict=True):
+            place = int(np.searchsorted(self.ends, number, side="right"))
+            shard = shards[place]
+            row = number - self.ends[place] + len(shard["kind"])
+            found.append([shard[name][row][..., start:start + length]
+                          for name in ("clean", "guess", "marks")] + [shard["kind"][row]])
+        clean, guess, marks, kind = (torch.from_numpy(np.stack(part))
+                                     for part in zip(*found, strict=True))
+        return Clips(clean[:, None].float() / SCALE, guess[:, None].float() / SCALE,
+                     marks.float(), kind)
+
+    def crops(self, batch: int, length: int, rng: np.random.Generator) -> Clips:
+        """Random parts of random clips."""
+        latest = next(iter(self.shards.values()))["clean"].shape[1] - length
+        return self.take(rng.integers(0, len(self), batch), rng.integers(0, latest + 1, batch),
+                         length)
