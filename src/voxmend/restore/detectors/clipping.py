@@ -11,15 +11,15 @@ import numpy as np
 
 from ..damage import Clipping as Stretch
 from ..damage import Damage, decibel
-from .base import Detector, View
+from .base import Detector, View, runs
 
 LOWEST, COLUMNS = -160, 32000  # dB of the first column of a histogram, and how many, 0.01 dB each
 BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with how much on each side
 ALIKE = 1.07  # ratio of levels that count as one
-PLATEAU = 0.6  # share of clipped samples that lie beside another
+EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples in plateaus
 TOPS = 50  # columns from the top that are tried
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
-SURE, UNSURE = -0.1, 1.2  # log density that many blocks must show, and how much more a single one
+SURE, UNSURE = -0.1, 5.0  # log density that many blocks must show, and how much more a single one
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Clipping(Detector):
             last = min(first + self.size, view.inner.stop)
             own = view.wave[first:last]
             window = view.wave[max(0, first - self.around):last + self.around]
-            exact = clip_level(own) or clip_level(window)
+            exact = clip_level(own, self.sample_rate) or clip_level(window, self.sample_rate)
             block = Block(float(np.abs(own).max()), exact, *peak_level(window))
             self.blocks.append(block)
             level = exact[0] if exact else block.level if block.density > SURE + 0.5 else np.inf
@@ -95,7 +95,7 @@ class Clipping(Detector):
             blocks = self.blocks[first:last]
             level = float(np.median([b.level for b in blocks if b.level]))
             loud = [b for b in blocks if alike(b.level, level)]
-            if np.mean([b.density for b in loud]) > SURE + UNSURE / len(loud):
+            if loud and np.mean([b.density for b in loud]) > SURE + UNSURE / len(loud) ** 2:
                 parts.append(self._stretch(first, last, level, SPREAD))
         return parts
 
@@ -160,13 +160,13 @@ def peak_level(wave: np.ndarray) -> tuple[float, float]:
     return float(level), float(np.log((at + 1) / (density(0.65 * level, 0.9 * level) + 80)))
 
 
-def clip_level(wave: np.ndarray) -> tuple[float, float] | None:
+def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None:
     """The level at which equal samples pile up and the tolerance of what is clipped, or None.
 
     In either sign, the fullest 0.02 dB of the top hold at least 10 samples and 5 times what the
-    next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Most of the samples there have
-    neighbours there, too, as they have not where a limiter let single peaks touch its ceiling. If
-    more than as many lie up to a tenth below, the clipper has a knee.
+    next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Of the samples there many have
+    equal neighbours for 0.2 ms, unlike the round peaks that a limiter let touch its ceiling. If more
+    than as many lie up to a tenth below, the clipper has a knee.
 
     Shape: `[n]`.
     """
@@ -177,8 +177,9 @@ def clip_level(wave: np.ndarray) -> tuple[float, float] | None:
             continue
         level = 10 ** ((column / 100 + LOWEST) / 20)
         flat = half >= (1 - EXACT) * level
-        beside = np.convolve(flat, [1, 0, 1], "same") > 0
-        if np.mean(beside[flat]) > PLATEAU:
+        equal = np.abs(half - np.median(half[flat])) <= EQUAL * level
+        plateaus = runs(equal, max(3, round(0.0002 * sample_rate)))
+        if np.diff(plateaus).sum() > PLATEAU * flat.sum():
             knee = np.count_nonzero(half >= (1 - KNEE) * level) > 2 * np.count_nonzero(flat)
             levels.append((level, KNEE if knee else EXACT))
     return min(levels, default=None)
