@@ -32,10 +32,9 @@ class Gaps(Detector):
             return
         for first, last in self._constant(view.wave, rms):
             self._judge_constant(view, first, last, rms)
-        quiet = ~view.silent & (np.abs(view.wave) <= 0.03 * rms)
+        quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
         for first, last in runs(quiet, round(SHORTEST_NOISE * self.sample_rate)):
-            sides = np.abs(view.wave[:first])[::-1], np.abs(view.wave[last:])
-            if all(edge_is_cut(side, 0.1 * rms, self.sample_rate, 0.002) for side in sides):
+            if self._is_filled(view.wave, first, last, rms):
                 view.silent[first:last] = True
                 self._add(view, first, last, True)
         for first, last in self._repeated(view.wave, rms):
@@ -50,6 +49,18 @@ class Gaps(Detector):
         for first, last in runs(np.abs(wave) <= max(SILENCE, 1e-3 * rms), self.sample_rate // 100):
             yield first, last
 
+    def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float) -> bool:
+        """Whether quiet samples are steady to their edges, and end where the sound is at once loud."""
+        near, rate = self.sample_rate // 1000, self.sample_rate
+        power = np.mean(wave[first:last] ** 2)
+        for side, inside in ((wave[:first][::-1], wave[first:first + near]),
+                             (wave[last:], wave[last - near:last])):
+            if not edge_is_cut(np.abs(side), 0.2 * rms, rate, 0.001):
+                return False
+            if np.mean(inside**2) > 3 * power or np.mean(side[:2 * near] ** 2) < 200 * power:
+                return False
+        return True
+
     def _judge_constant(self, view: View, first: int, last: int, rms: float) -> None:
         rate = self.sample_rate
         peak = np.abs(view.wave - np.median(view.wave[first:last]))
@@ -60,13 +71,13 @@ class Gaps(Detector):
         at_edge = not (len(left) and len(right))
         cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
         short = last - first < rate // 200
-        sure = all(cut) or (exact and cut[0] and not short)
+        sure = all(cut)
         if at_edge:  # a recording may well begin in a word: the edge must be of full loudness
             sure = exact and any(edge_is_cut(side, 0.3 * rms, rate) for side in (left, right))
         if (exact and not short) or sure:
             view.silent[first:last] = True
         hard = exact and not short and not at_edge and any(
-            edge_is_cut(side, 4 * step, rate) for side in (left, right))
+            edge_is_cut(side, 2 * step, rate) for side in (left, right))
         if sure or hard:
             self._add(view, first, last, bool(sure))
 
