@@ -12,7 +12,7 @@ from .detectors.gaps import Gaps
 from .detectors.noise import Noise
 from .detectors.spectra import Spectra
 
-VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 0.05, 1.1
+VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 1.1, 3.1
 
 
 class Channel:
