@@ -1,10 +1,11 @@
 """Kills workers and drivers at random moments: `python tools/kill_workers.py [KILLS] [SEED]`.
 
-Mends a folder of five short files and a long one, `enhance --workers 2`, and sends SIGKILL to a
-worker or to the driver again and again. After each kill every output that is there must be that of
-an undisturbed run by one process, bit for bit, and every worker of a killed driver must have ended;
-in the end the command finishes the folder and leaves nothing else in it. Prints a line for each
-kill and ends with 1 at the first difference. Linux: it finds workers in /proc.
+Mends a folder of five short files and a long one, `enhance --method segan --workers 2`, and sends
+SIGKILL to a worker or to the driver again and again: mostly in the work, sometimes at its start.
+After each kill every output that is there must be that of an undisturbed run by one process, bit
+for bit, and every worker of a killed driver must have ended; in the end the command finishes the
+folder and leaves nothing else in it. Prints a line for each kill and ends with 1 at the first
+difference. Linux: it finds workers in /proc.
 """
 
 import os
@@ -23,7 +24,7 @@ import voxmend
 from voxmend import audio
 
 CLIP = Path(voxmend.__file__).parent / "demo" / "clean.flac"
-COMMAND = [sys.executable, "-m", "voxmend", "enhance", "--precision", "fp32"]
+COMMAND = [sys.executable, "-m", "voxmend", "enhance", "--method", "segan"]
 
 
 def make_inputs(folder: Path) -> None:
@@ -74,6 +75,11 @@ class Folder:
         return subprocess.Popen([*COMMAND, self.source, self.out, "--workers", "2"],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def await_work(self, driver: subprocess.Popen) -> None:
+        """Returns when something is in work, or when the driver has ended."""
+        while driver.poll() is None and not list(self.out.glob(".voxmend-*")):
+            time.sleep(0.02)
+
     def check(self) -> int:
         """How many outputs are there; ends the program if one is wrong."""
         found = outputs(self.out)
@@ -114,7 +120,11 @@ def main(kills: int = 20, seed: int = 0) -> None:
         print(f"{len(folder.right)} files, undisturbed in {folder.seconds:.0f} s by one process")
         driver, begun = folder.start(), time.monotonic()
         while killed.total() < kills:
-            time.sleep(dice.uniform(0, folder.seconds / 2))
+            if dice.random() < 0.8:
+                folder.await_work(driver)
+                time.sleep(dice.uniform(0, folder.seconds))
+            else:
+                time.sleep(dice.uniform(0, folder.seconds))
             victim = kill(driver, dice)
             if victim is None:
                 if driver.returncode or folder.check() < len(folder.right):

@@ -51,6 +51,13 @@ def test_ordered_replies_take_messages_no_further_ahead_than_needed():
     assert len(taken) == 12
 
 
+def test_what_is_broken_off_does_not_answer_what_comes_next():
+    with Pool(2, load, answer) as pool:
+        for _ in pool.map([("square", n, 0.05 * n) for n in range(6)], ordered=True):
+            break
+        assert dict(pool.map([("square", n) for n in range(9, 12)])) == {0: 81, 1: 100, 2: 121}
+
+
 def test_an_error_is_a_reply(tmp_path):
     with Pool(1, load, answer) as pool:
         (_, error), (_, square) = pool.map([("fail", "bad"), ("square", 3)])

@@ -134,6 +134,9 @@ class Pool:
             ordered: replies come in the order of the messages, which are then taken no more than
                 twice the number of workers ahead.
         """
+        for worker in [worker for worker in self.workers if worker.task is not None]:
+            worker.process.kill()  # of replies that nobody waits for any more
+            self.workers.remove(worker)
         tasks, again, tries = enumerate(messages), deque[tuple[int, Any]](), Counter[int]()
         ready: dict[int, Any] = {}
         taken = given = 0
