@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.answers import answer, load
+from voxmend.cli import workers
 from voxmend.cli.workers import GRACE, Lost, Pool
 
 TESTS = Path(__file__).parent.parent
@@ -25,6 +26,15 @@ def ends(number, seconds=5.0):
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize("told, count, share", [
+    ("", 1, 8), ("", 2, 4), ("", 3, 2), ("", 8, 1), ("", 20, 1), ("1", 2, 1), ("6", 2, 4),
+    ("2", 2, 2), ("many", 2, 4)])
+def test_workers_share_the_threads(told, count, share, monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert workers.share_of_threads(count) == share
 
 
 def test_every_message_is_answered_and_each_worker_loads_once():

@@ -213,7 +213,7 @@ class Damaging:
     overwrite: bool = False
     """Replace an output that exists already."""
     workers: Workers = 1
-    """Processes that share the work, or auto: one for each core."""
+    """Processes that share files; auto: one for each core."""
 
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
