@@ -1,7 +1,8 @@
 """Kills workers and drivers at random moments: `python tools/kill_workers.py [KILLS] [SEED]`.
 
-Mends a folder of five short files and a long one, `enhance --method segan --workers 2`, and sends
-SIGKILL to a worker or to the driver again and again: mostly in the work, sometimes at its start.
+Enhances a folder of eight short files, which workers share, and one of a long file, whose segments
+they share, `enhance --method segan --workers 2`, and sends SIGKILL to a worker or to the driver
+again and again: mostly in the work, sometimes at its start; half the kills for each folder.
 After each kill every output that is there must be that of an undisturbed run by one process, bit
 for bit, and every worker of a killed driver must have ended; in the end the command finishes the
 folder and leaves nothing else in it. Prints a line for each kill and ends with 1 at the first
@@ -27,15 +28,14 @@ CLIP = Path(voxmend.__file__).parent / "demo" / "clean.flac"
 COMMAND = [sys.executable, "-m", "voxmend", "enhance", "--method", "segan"]
 
 
-def make_inputs(folder: Path) -> None:
-    """Five parts of the demo's clip, and itself over and over for 65 seconds; in noise."""
-    folder.mkdir()
-    wave, noise = audio.load(CLIP, 16000), np.random.default_rng(0)
-    parts = [*np.array_split(wave, 5, axis=1),
-             np.tile(wave, -(-65 * 16000 // wave.shape[1]))[:, :65 * 16000]]
-    for number, part in enumerate(parts):
-        noisy = part + 0.01 * noise.standard_normal(part.shape)
-        audio.save(folder / f"{number}.flac", noisy, 16000)
+def make_inputs(folder: Path, count: int, seconds: float) -> None:
+    """Files of the demo's clip over and over, in noise."""
+    folder.mkdir(parents=True)
+    clip, length = audio.load(CLIP, 16000), round(seconds * 16000)
+    wave = np.tile(clip, -(-length // clip.shape[1]))[:, :length]
+    for number in range(count):
+        noise = np.random.default_rng(number).standard_normal(wave.shape)
+        audio.save(folder / f"{number}.flac", wave + 0.01 * noise, 16000)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -61,9 +61,9 @@ def alive(number: int) -> bool:
 class Folder:
     """Inputs, outputs, and what those must be."""
 
-    def __init__(self, place: Path):
+    def __init__(self, place: Path, count: int, seconds: float):
         self.source, self.out = place / "in", place / "out"
-        make_inputs(self.source)
+        make_inputs(self.source, count, seconds)
         begun = time.monotonic()
         subprocess.run([*COMMAND, self.source, place / "undisturbed"], check=True,
                        stdout=subprocess.DEVNULL)
@@ -99,7 +99,7 @@ def kill(driver: subprocess.Popen, dice: random.Random) -> str | None:
     sharing = workers(driver.pid) if driver.poll() is None else []
     if driver.poll() is not None:
         return None
-    if sharing and dice.random() < 0.6:
+    if sharing and dice.random() < 0.7:
         os.kill(dice.choice(sharing), signal.SIGKILL)
         return "worker"
     driver.kill()
@@ -112,36 +112,42 @@ def kill(driver: subprocess.Popen, dice: random.Random) -> str | None:
     return "driver"
 
 
+def torment(folder: Folder, kills: int, dice: random.Random) -> None:
+    """Kills so often, then lets the command finish; prints a line for each."""
+    killed, driver, begun = Counter[str](), folder.start(), time.monotonic()
+    while killed.total() < kills:
+        if dice.random() < 0.8:
+            folder.await_work(driver)
+            time.sleep(dice.uniform(0, min(10.0, folder.seconds)))
+        else:
+            time.sleep(dice.uniform(0, folder.seconds))
+        victim = kill(driver, dice)
+        if victim is None:
+            if driver.returncode or folder.check() < len(folder.right):
+                sys.exit(f"it ended with {driver.returncode}")
+            folder.clear()
+        else:
+            killed[victim] += 1
+            hidden = len(list(folder.out.glob(".voxmend-*")))
+            print(f"{killed.total():3} {victim} after {time.monotonic() - begun:5.1f} s: "
+                  f"{folder.check()} outputs, all right; {hidden} in work", flush=True)
+        if victim != "worker":
+            driver, begun = folder.start(), time.monotonic()
+    if driver.wait() or folder.check() < len(folder.right):
+        sys.exit(f"it ended with {driver.returncode}")
+    left = sorted(path.name for path in folder.out.glob(".*"))
+    print(f"{killed['worker']} workers and {killed['driver']} drivers killed; every output as "
+          f"undisturbed, left besides: {', '.join(left) or 'nothing'}\n", flush=True)
+
+
 def main(kills: int = 20, seed: int = 0) -> None:
     """Prints what was killed, how many outputs were there then, and the verdict."""
-    dice, killed = random.Random(seed), Counter[str]()
+    dice = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
-        folder = Folder(Path(place))
-        print(f"{len(folder.right)} files, undisturbed in {folder.seconds:.0f} s by one process")
-        driver, begun = folder.start(), time.monotonic()
-        while killed.total() < kills:
-            if dice.random() < 0.8:
-                folder.await_work(driver)
-                time.sleep(dice.uniform(0, min(20.0, folder.seconds)))
-            else:
-                time.sleep(dice.uniform(0, folder.seconds))
-            victim = kill(driver, dice)
-            if victim is None:
-                if driver.returncode or folder.check() < len(folder.right):
-                    sys.exit(f"it ended with {driver.returncode}")
-                folder.clear()
-            else:
-                killed[victim] += 1
-                hidden = len(list(folder.out.glob(".voxmend-*")))
-                print(f"{killed.total():3} {victim} after {time.monotonic() - begun:5.1f} s: "
-                      f"{folder.check()} outputs, all right; {hidden} in work", flush=True)
-            if victim != "worker":
-                driver, begun = folder.start(), time.monotonic()
-        if driver.wait() or folder.check() < len(folder.right):
-            sys.exit(f"it ended with {driver.returncode}")
-        left = sorted(path.name for path in folder.out.glob(".*"))
-        print(f"{killed['worker']} workers and {killed['driver']} drivers killed; all "
-              f"{len(folder.right)} outputs as undisturbed, left besides: {left or 'nothing'}")
+        for count, seconds in ((8, 8.0), (1, 65.0)):
+            folder = Folder(Path(place) / str(count), count, seconds)
+            print(f"{count} of {seconds:g} s, undisturbed in {folder.seconds:.0f} s by one process")
+            torment(folder, kills // 2, dice)
 
 
 if __name__ == "__main__":
