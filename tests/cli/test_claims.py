@@ -1,5 +1,6 @@
 """What is believed finished, what is in work elsewhere, and what killed runs leave."""
 
+import errno
 import json
 import os
 import subprocess
@@ -178,6 +179,14 @@ def test_errors_name_outputs_and_not_where_they_are_in_work(wav, tmp_path, capsy
     code, text = run(capsys, "degrade", "clip", wav("r.wav", voice(0.2), 96000),
                      tmp_path / "out.mp3")
     assert code == 2 and f"voxmend: {tmp_path}/out.mp3: " in text.err
+
+
+def test_a_full_disk_is_said_of_the_output(tmp_path):
+    target = tmp_path / "a.wav"
+    with pytest.raises(audio.AudioError, match="a.wav: cannot be written \\(no space left"), (
+            claims.claim([target])) as claimed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(claimed.made[0]))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a.wav", "n" * 251 + ".wav", "ä" * 125 + ".wav", "n" * 300])

@@ -214,6 +214,17 @@ def test_bad_mels_are_refused(prior, tmp_path, capsys):
         assert text.err.count("\n") == 1 and not (tmp_path / "out.wav").exists()
 
 
+def test_plots_are_of_one_recording(wav, prior, tmp_path, capsys):
+    source, plot = wav(), ["--plot", tmp_path / "a.png", *quick(prior)]
+    np.save(tmp_path / "mel.npy", np.ones((80, 30)))
+    for paths, word in (([source, source, tmp_path / "out"], "draws one file"),
+                        ([tmp_path, tmp_path.with_name("out")], "draws one file"),
+                        ([tmp_path / "mel.npy", tmp_path / "o.wav"], "no picture before")):
+        code, text = run(capsys, "vocode", *paths, *plot)
+        assert code == 2 and word in text.err and text.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in.wav", "mel.npy"}
+
+
 def test_vocode_writes_the_uncertainty_of_a_mel(prior, tmp_path, capsys):
     np.save(tmp_path / "mel.npy", np.abs(np.random.default_rng(0).normal(size=(80, 30))))
     run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "m.wav", "--draws", 2, *quick(prior))

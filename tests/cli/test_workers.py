@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.answers import answer, load
+from voxmend.cli import workers
 from voxmend.cli.workers import GRACE, Lost, Pool
 
 TESTS = Path(__file__).parent.parent
@@ -25,6 +26,15 @@ def ends(number, seconds=5.0):
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.mark.parametrize("told, count, share", [
+    ("", 1, 8), ("", 2, 4), ("", 3, 2), ("", 8, 1), ("", 20, 1), ("1", 2, 1), ("6", 2, 4),
+    ("2", 2, 2), ("many", 2, 4)])
+def test_workers_share_the_threads(told, count, share, monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert workers.share_of_threads(count) == share
 
 
 def test_every_message_is_answered_and_each_worker_loads_once():
@@ -49,6 +59,13 @@ def test_ordered_replies_take_messages_no_further_ahead_than_needed():
         for number, reply in pool.map(messages(), ordered=True):
             assert reply == number**2 and len(taken) <= number + 1 + 4
     assert len(taken) == 12
+
+
+def test_what_is_broken_off_does_not_answer_what_comes_next():
+    with Pool(2, load, answer) as pool:
+        for _ in pool.map([("square", n, 0.05 * n) for n in range(6)], ordered=True):
+            break
+        assert dict(pool.map([("square", n) for n in range(9, 12)])) == {0: 81, 1: 100, 2: 121}
 
 
 def test_an_error_is_a_reply(tmp_path):

@@ -89,6 +89,10 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
                 yield claimed
             except audio.AudioError as error:
                 raise audio.AudioError(claimed.rename(str(error))) from error
+            except OSError as error:
+                if not str(error.filename).startswith(str(folder)):
+                    raise
+                raise _refusal(outputs[0], error) from error
         finally:
             settle(folder)
             os.close(lock)
@@ -175,9 +179,12 @@ def _writing(target: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         raise audio.AudioError(f"{error.filename}: a file; name a folder") from error
     except OSError as error:
-        raise audio.AudioError(f"{target}: cannot be written ({(error.strerror or '').lower()}): "
-                               "check that its folder exists, is writable and has space left"
-                               ) from error
+        raise _refusal(target, error) from error
+
+
+def _refusal(target: Path, error: OSError) -> audio.AudioError:
+    return audio.AudioError(f"{target}: cannot be written ({(error.strerror or '').lower()}): check"
+                            " that its folder exists, is writable and has space left")
 
 
 def _check_places(outputs: Sequence[Path]) -> None:

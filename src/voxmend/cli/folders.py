@@ -206,9 +206,9 @@ def each(items: Iterable[tuple], work: Callable, several: bool) -> int:
     for item in items:
         try:
             work(*item)
-        except (audio.AudioError, OSError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             if not several:
                 raise
             failed += 1
-            print(f"voxmend: {error}", file=sys.stderr)
+            print("voxmend: " + " ".join(str(error).split()), file=sys.stderr)
     return 2 if failed else 0

@@ -64,7 +64,7 @@ class Calling:
     overwrite: bool = False
     """Replace outputs that exist already."""
     workers: Workers = 1
-    """Processes that share the work, or auto: one for each core. Samples stay the same."""
+    """Processes that share files, and the parts of a long one; auto: one for each core."""
 
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""

@@ -56,6 +56,8 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
         paths, lambda out: [out, *([folders.uncertainty(out)] if common.draws > 1 else [])], takes)
     if common.plot and plan.several:
         raise ValueError("--plot draws one file: name a file as IN and one as OUT")
+    if common.plot and plan.jobs[0].inputs[0].suffix.lower() == ".npy":
+        raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     settings = sidecars.settings(common, method=method, told=told)
     load = partial(load_mender, task, common, method, told)
     verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
@@ -224,7 +226,7 @@ class Damaging:
     overwrite: bool = False
     """Replace an output that exists already."""
     workers: Workers = 1
-    """Processes that share the work, or auto: one for each core."""
+    """Processes that share files; auto: one for each core."""
 
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from . import claims
 from .folders import PIPE, Job, Plan, each
 from .jobs import Streaming, Verb, Work, do, is_finished
-from .workers import Lost, Pool, cores
+from .workers import Lost, Pool, cores, share_of_threads
 
 LEAST_SECONDS = 60.0  # of a recording whose segments are worth to be shared
 
@@ -72,7 +72,7 @@ def _share(verb: Verb, plan: Plan, work: Work, todo: Sequence[Job], count: int) 
                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f} of {total:.2f} hours "
                           "[{elapsed}<{remaining}]")
     failed = False
-    with Pool(count, load, _answer, max(1, cores() // count)) as pool, bar:
+    with Pool(count, load, _answer, share_of_threads(count)) as pool, bar:
         done = 0
 
         def tell(job: Job) -> None:

@@ -25,13 +25,14 @@ def sidecar(target: Path) -> Path:
 
 
 def settings(common: Any, **others: Any) -> dict[str, Any]:
-    """The options that decide an output, as JSON has them; a file with its size and time.
+    """The options that decide an output, as JSON has them; weights and files with size and time.
 
     Args:
         common: a dataclass of options.
     """
     def told(value: Any) -> Any:
-        if isinstance(value, str | Path) and Path(value).is_file():
+        named = isinstance(value, Path) or str(value).endswith(".safetensors")
+        if named and Path(value).is_file():
             return describe(Path(value)) | {"name": str(value)}
         return value
 

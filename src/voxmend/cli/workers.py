@@ -26,10 +26,15 @@ class Lost(RuntimeError):
 
 
 def cores() -> int:
-    """How many cores this process may use, of the threads that `$OMP_NUM_THREADS` allows it."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return int(allowed) if allowed.isdecimal() and int(allowed) else mine or 1
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_of_threads(count: int) -> int:
+    """Threads of each of so many workers: its share of cores, at most `$OMP_NUM_THREADS`."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    share = max(1, cores() // count)
+    return min(share, int(told)) if told.isdecimal() and int(told) else share
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
@@ -134,6 +139,9 @@ class Pool:
             ordered: replies come in the order of the messages, which are then taken no more than
                 twice the number of workers ahead.
         """
+        for worker in [worker for worker in self.workers if worker.task is not None]:
+            worker.process.kill()  # of replies that nobody waits for any more
+            self.workers.remove(worker)
         tasks, again, tries = enumerate(messages), deque[tuple[int, Any]](), Counter[int]()
         ready: dict[int, Any] = {}
         taken = given = 0

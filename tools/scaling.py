@@ -1,0 +1,71 @@
+"""Time of one process and of workers: `python tools/scaling.py [WORKERS] [MINUTES]`.
+
+Enhances MINUTES of the demo's clip in noise as a folder of twelve files, and as one long file, by
+one process and by WORKERS, each with one thread. Prints seconds by the clock and of the
+processors, all processes together, and how many times as fast the workers are: by the clock, and
+by what the processors did, as it would be on a machine with nothing else to do. The start is that
+of a file of one second.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import voxmend
+from voxmend import audio
+
+CLIP = Path(voxmend.__file__).parent / "demo" / "clean.flac"
+
+
+def make_inputs(place: Path, minutes: float) -> None:
+    """A folder, a long file and a short one."""
+    wave, length = audio.load(CLIP, 16000), round(minutes * 60 * 16000)
+    wave = np.tile(wave, -(-length // wave.shape[1]))[:, :length]
+    wave += 0.01 * np.random.default_rng(0).standard_normal(wave.shape, np.float32)
+    (place / "folder").mkdir()
+    for number, part in enumerate(np.array_split(wave, 12, axis=1)):
+        audio.save(place / "folder" / f"{number:02d}.flac", part, 16000)
+    audio.save(place / "long.flac", wave, 16000)
+    audio.save(place / "short.flac", wave[:, :16000], 16000)
+
+
+def run(source: Path, out: Path, workers: int) -> tuple[float, float]:
+    """Seconds by the clock, and of the processors."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run([sys.executable, "-m", "voxmend", "enhance", "--precision", "fp32", source, out,
+                    "--workers", str(workers)], check=True, stdout=subprocess.DEVNULL,
+                   env=os.environ | {"OMP_NUM_THREADS": "1"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (time.monotonic() - begun,
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def main(workers: int = 2, minutes: float = 4.0) -> None:
+    """Prints a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        make_inputs(place, minutes)
+        start, start_cpu = run(place / "short.flac", place / "short.out.flac", 1)
+        print(f"load {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores; start "
+              f"{start:.1f} s, {start_cpu:.1f} of the processor\n\n"
+              f"| {minutes:g} minutes | workers | s | CPU s | faster by the clock | by the work |\n"
+              "|---|---|---|---|---|---|", flush=True)
+        for name in ("folder", "long.flac"):
+            alone = run(place / name, place / f"1.{name}", 1)
+            shared = run(place / name, place / f"2.{name}", workers)
+            work = alone[1] - start_cpu
+            extra = shared[1] - alone[1] - workers * start_cpu
+            print(f"| {name} | 1 | {alone[0]:.0f} | {alone[1]:.1f} | | |\n"
+                  f"| {name} | {workers} | {shared[0]:.0f} | {shared[1]:.1f} "
+                  f"| {alone[0] / shared[0]:.2f} | {workers * work / (work + extra):.2f} |",
+                  flush=True)
+
+
+if __name__ == "__main__":
+    main(*(kind(value) for kind, value in zip((int, float), sys.argv[1:], strict=False)))
