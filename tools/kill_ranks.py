@@ -78,7 +78,7 @@ def kill_one(folder: Path, ranks: int, rng: random.Random) -> str:
     if run.poll() is not None:
         return f"ended by itself: {check(folder)}"
     os.kill(int((folder / f"pid-{rank}").read_text()), signal.SIGKILL)
-    run.wait(60)
+    run.wait(600)
     return (f"rank {rank} killed after {time.monotonic() - begun:.1f} s, "
             f"{'training' if training else 'starting or training'}: {check(folder)}")
 

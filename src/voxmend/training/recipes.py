@@ -34,7 +34,9 @@ class Recipe(Protocol):
     """What `loop.train` needs of a recipe: `PriorRecipe`, and those of `systems` and `speakers`.
 
     `build` gives the model, `prepare` what `examples` cuts a step's batch from, on which `loss` is
-    taken; `held_out` gives what `validate` hears.
+    taken; `held_out` gives what `validate` hears. So that processes can share a batch, `examples`
+    gives tensors `[batch, …]` that depend on (seed, step) alone, in a thread of its own, and `loss`
+    is a mean over examples.
     """
 
     name: str
