@@ -117,7 +117,7 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     code, text = run(capsys, "enhance", wav("in.wav", wave), tmp_path / "out.wav", "--method",
                      "segan", "--device", "cpu")
     assert code == 0, text.err
-    scale = 0.1 / Levels.running([wave], 16000)(0, wave.shape[1])
+    scale = 0.1 / Levels.steady([wave], 16000)(0, wave.shape[1])
     noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
     path = hub.find_prior("segan")
     network = hub.load_network(path, hub.read_card(path))

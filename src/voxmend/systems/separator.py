@@ -7,7 +7,6 @@ Segments have 10 s, or what the card of a network without a sampler says suits i
 and the order is found.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import audio
 from ..audio.levels import Levels
-from ..audio.segments import Aligner, process, segments
+from ..audio.segments import Aligner, process
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub
@@ -72,10 +71,10 @@ class Separator:
         enhances: the sources are speech and noise; otherwise voices, in any order.
         steps: how often `apart` calls `callback`, which is one of `samplers`.
         segment: seconds of a segment, `OVERLAP_SECONDS` of which the next one shares.
-        follows: what `apart` hears follows the running level of each channel (`audio.levels`), so
-            that soft speech is enhanced as well as loud; else there is one level for all, as
-            DiffSep's process has it, and as voices need: a level that follows whoever speaks costs
-            3…8 dB on conversations of the validation speakers.
+        follows: what `apart` hears follows the running level of each channel (`audio.levels`), as a
+            prior that listens hears soft speech best; else it has a steady level between steps, as
+            voices need: a level that follows whoever speaks costs 3…8 dB on conversations of the
+            validation speakers.
         entry: what a sidecar says of it.
     """
 
@@ -123,13 +122,7 @@ class Separator:
                        progress=progress)
 
     def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
-        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it.
-
-        One level for all is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that
-        of a recording of one segment, and in longer ones that of the segments in which something is
-        heard, since pauses hardly count.
-        """
-        rate, powers = reader.sample_rate, []
+        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it."""
         mean, count = np.zeros(reader.channels), 0
 
         def heard() -> Iterator[np.ndarray]:
@@ -139,15 +132,7 @@ class Separator:
                 mean += (block.mean(1, dtype=np.float64) - mean) * block.shape[1] / count
                 yield block
 
-        if self.follows:
-            levels = Levels.running(heard(), rate)
-        else:
-            for _, chunk in segments(heard(), round(self.segment * rate), OVERLAP_SECONDS * rate):
-                low = audio.resample(chunk, rate, self.sample_rate)
-                powers.append(low.var(1, dtype=np.float64).max() if low.size else 0.0)
-            total = sum(powers)
-            levels = Levels(np.full((reader.channels, 1),
-                                    math.sqrt(np.square(powers).sum() / total) if total else 1.0))
+        levels = (Levels.running if self.follows else Levels.steady)(heard(), reader.sample_rate)
         return mean.astype(np.float32)[:, None], levels
 
     def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray,
@@ -255,8 +240,8 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             apart, polarities = by_listener(network), 1
         entry |= {"precision": choose(network, precision), "polarities": polarities}
         return Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
-                         segment=suited.get("segment_seconds", SEGMENT_SECONDS), follows=enhances,
-                         entry=entry)
+                         segment=suited.get("segment_seconds", SEGMENT_SECONDS),
+                         follows=isinstance(network, Listener), entry=entry)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
     if sampler:
