@@ -11,7 +11,7 @@ import torch
 from scipy.signal import lfilter
 
 from helpers.commands import bad_inputs, run
-from helpers.speech import voice
+from helpers.speech import speech, voice
 from voxmend import audio
 from voxmend.audio.levels import Levels
 from voxmend.audio.pair import Pair
@@ -85,6 +85,24 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
                                                                   "predictor_corrector")
     assert (entry["steps"], entry["seed"], entry["weights"]) == (2, 0, "diffsep_enhancement")
     assert len(entry["weights_sha256"]) == 16 and entry["input"] == "in.wav"
+
+
+@pytest.mark.parametrize("task, method", separator.WEIGHTS)
+def test_a_soft_channel_and_a_soft_half_are_heard_as_well(task, method, bundled):
+    """As each is alone and loud, by networks that hear one level otherwise than another."""
+    steps = 1 if method == "diffsep" else None
+    run = separator.load(task, method, steps=steps, device="cpu", precision="fp32")
+    wave = speech()
+    wave -= wave.mean()
+    alone = run(wave[0], 16000)
+    both = run(np.concatenate([wave, 0.03 * wave]), 16000)
+    np.testing.assert_allclose(both[:, 1] / 0.03, alone, atol=2e-3 * np.abs(alone).max())
+    loud, soft = np.tile(wave[0], 2), np.tile(wave[0], 2)
+    soft[len(soft) // 2:] *= 10 ** (-30 / 20)
+    quiet = np.s_[:, 8 * 16000:11 * 16000]
+    expected, found = run(loud, 16000)[quiet], 10 ** (30 / 20) * run(soft, 16000)[quiet]
+    error = np.square(found - expected).sum() / np.square(expected).sum()
+    assert 10 * np.log10(error) < -15
 
 
 @pytest.mark.parametrize("verb", ["enhance", "dereverb"])

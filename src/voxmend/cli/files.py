@@ -25,7 +25,7 @@ from ..restore.damage import Damage, analyse
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
-from ..systems.separator import HEARD_DB, Separator
+from ..systems.separator import HEARD_DB, SHORTEST_SECONDS, Separator
 from ..training.corpus import audio_files
 
 
@@ -340,6 +340,9 @@ def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: b
     for path in targets:
         audio.check_free(path, overwrite)
     entry = separator.entry
+    if reader.frames < SHORTEST_SECONDS * reader.sample_rate:
+        print(f"voxmend: {source}: too short to tell speech from noise, left as it is",
+              file=sys.stderr)
     with progress_bar(reader, entry["task"]) as progress, tempfile.TemporaryDirectory() as folder:
         blocks = separator.stream(reader, progress)
         if refiner:

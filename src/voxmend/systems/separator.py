@@ -28,6 +28,7 @@ from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
+SHORTEST_SECONDS = 0.2  # less than a syllable: no enhancer knows it for speech
 HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 # The weights that a task's method takes by default, which are called like their recipe.
@@ -61,7 +62,7 @@ class Separator:
 
     Above half the sample rate of `apart` voices, and enhanced speech, hold nothing. Channels are
     taken apart each by itself, and those of one voice put together again; what is constant, as
-    silence, gives silence.
+    silence, gives silence. A recording of less than 0.2 s is all speech to an enhancer.
 
     Args:
         apart: `(mixture, start, callback) -> sources` of a segment of about unit variance whose
@@ -139,6 +140,9 @@ class Separator:
                    levels: Levels, callback: Callable | None) -> np.ndarray:
         """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
         sources = np.zeros((self.sources, *chunk.shape), np.float32)
+        if self.enhances and chunk.shape[1] < SHORTEST_SECONDS * rate:  # it is the whole recording
+            sources[0] = chunk
+            return sources
         heard = np.ptp(chunk, axis=1) > 0  # silence stays silence
         if not heard.any():
             return sources
