@@ -211,9 +211,8 @@ class Refiner:
             if not heard.any():
                 return enhanced  # silence stays silence
             scale = self.prior.sigma_data / levels(start, chunk.shape[1])[heard]
-            low = [audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced)]
-            refined = self._refine(*low, start * own // rate)
-            change = audio.resample(refined - low[1], own, rate)
+            y, s = (audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced))
+            change = audio.resample(self._refine(y, s, start * own // rate) - s, own, rate)
             enhanced[heard] += audio.fit(change, chunk.shape[1]) / scale
             return enhanced
 
