@@ -93,7 +93,7 @@ class Takes:
         voices.astype(np.float32).tofile(self.file)
         self.shapes.append(voices.shape)
         self.offsets.append(self.offsets[-1] + voices.size)
-        voices = voices / self.levels(start, voices.shape[-1]).max(0)
+        voices = voices / self.levels(start, rows.shape[1]).max(0)
         self._listen(voices, last)
         self.tail = voices[:, :, -OVERLAP_SECONDS * self.rate:]
 
