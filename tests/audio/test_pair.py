@@ -68,20 +68,12 @@ def test_another_rate_and_a_cut_end(theirs):
     assert not both[1, -1000:].any()
 
 
-def test_level_is_that_of_the_enhanced():
-    noisy, enhanced = made()
-    assert paired(noisy, enhanced)[0].rms == pytest.approx(enhanced.std(), rel=1e-3)
-    assert paired(noisy, 0 * enhanced)[0].rms == 0
-    opposed = np.concatenate([enhanced, -enhanced])  # channels that would cancel in a mono mix
-    assert paired(opposed, opposed)[0].rms == pytest.approx(enhanced.std(), rel=1e-3)
-
-
 def test_what_belongs_together_is_taken_as_it_is():
     noisy, enhanced = made()
     unlike = np.ascontiguousarray(-enhanced[:, ::-1])
     pair = Pair(*(ArrayReader(w, 16000) for w in (noisy, unlike)), aligned=True)
     np.testing.assert_array_equal(np.concatenate(list(pair.blocks()), axis=1)[1:], unlike)
-    assert pair.delay == 0 and pair.rms == pytest.approx(enhanced.std(), rel=1e-3)
+    assert pair.delay == 0
 
 
 def test_what_cannot_be_paired_is_said():

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 
 from helpers.commands import bad_inputs, run
 from helpers.pools import Here, samples, use_here
-from helpers.speech import voice
+from helpers.speech import speech, voice
 from voxmend import audio
 from voxmend.audio.levels import Levels
 from voxmend.audio.pair import Pair
@@ -88,6 +88,24 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
     assert len(entry["weights_sha256"]) == 16 and entry["inputs"][0]["name"] == "in.wav"
 
 
+@pytest.mark.parametrize("task, method", separator.WEIGHTS)
+def test_a_soft_channel_and_a_soft_half_are_heard_as_well(task, method, bundled):
+    """As each is alone and loud, by networks that hear one level otherwise than another."""
+    steps = 1 if method == "diffsep" else None
+    run = separator.load(task, method, steps=steps, device="cpu", precision="fp32")
+    wave = speech()
+    wave -= wave.mean()
+    alone = run(wave[0], 16000)
+    both = run(np.concatenate([wave, 0.03 * wave]), 16000)
+    np.testing.assert_allclose(both[:, 1] / 0.03, alone, atol=2e-3 * np.abs(alone).max())
+    loud, soft = np.tile(wave[0], 2), np.tile(wave[0], 2)
+    soft[len(soft) // 2:] *= 10 ** (-30 / 20)
+    quiet = np.s_[:, 8 * 16000:11 * 16000]
+    expected, found = run(loud, 16000)[quiet], 10 ** (30 / 20) * run(soft, 16000)[quiet]
+    error = np.square(found - expected).sum() / np.square(expected).sum()
+    assert 10 * np.log10(error) < -15
+
+
 @pytest.mark.parametrize("verb", ["enhance", "dereverb"])
 def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsys):
     """At sigma_max, told the recording, with noise that a seed tells."""
@@ -118,7 +136,7 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     code, text = run(capsys, "enhance", wav("in.wav", wave), tmp_path / "out.wav", "--method",
                      "segan", "--device", "cpu")
     assert code == 0, text.err
-    scale = 0.1 / Levels.running([wave], 16000)(0, wave.shape[1])
+    scale = 0.1 / Levels.steady([wave], 16000)(0, wave.shape[1])
     noisy = torch.from_numpy(lfilter([1, -0.95], [1], scale * wave).astype(np.float32))
     path = hub.find_prior("segan")
     network = hub.load_network(path, hub.read_card(path))

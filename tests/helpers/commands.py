@@ -21,7 +21,7 @@ def bad_inputs(tmp_path):
     write("nan.wav", np.full(16000, np.nan))
     write("inf.wav", np.full(16000, np.inf))
     write("many.wav", np.zeros((1600, 32)))
-    write("slow.wav", np.zeros(3000), 300)
+    write("slow.wav", np.zeros(3000), 3999)
     write("none.wav", np.zeros(0))
     return ["missing.wav", "empty.wav", "text.wav", "nan.wav", "inf.wav", "many.wav", "slow.wav",
             "none.wav"]

@@ -70,6 +70,14 @@ def test_extraction_names_bad_files_and_goes_on(folder, capsys):
         f"voxmend: {folder / 'me' / 'short.wav'}: 0.05 s is too short")
 
 
+def test_channels_of_opposite_polarity_are_no_silence(folder):
+    wave = voice(0.5, seed=2)
+    audio.save(folder / "me" / "b.wav", np.concatenate([wave, -wave]), 16000, overwrite=True)
+    found, _ = embeddings.extract(folder, TinyEncoder())
+    stored = audio.load(folder / "me/b.wav", 16000)[0]
+    np.testing.assert_allclose(found.vectors[2], TinyEncoder().embed(stored), atol=1e-6)
+
+
 def test_extraction_from_nothing_is_an_error(tmp_path):
     (tmp_path / "a.wav").write_text("text")
     with pytest.raises(audio.AudioError, match="of no recording"):

@@ -138,24 +138,24 @@ def test_a_given_person_comes_first(person):
 
 
 def test_channels_stay_together():
-    """Of a network that gives them in another order in each channel."""
+    """Of a network that gives them in another order in each channel, the second turned round."""
     voices = tracks([(0, 0.3, 4), (1, 2, 5), *turns(60, 5)[2:]], 60)
     rng = np.random.default_rng(6)
 
     def apart(mixture, start, callback):
         part = voices[:, start:start + mixture.shape[-1]]
         scale = mixture[0].numpy().std() / part.sum(0).std()
-        return torch.from_numpy(np.stack([gain * scale * part[rng.permutation(2)]
-                                          for gain in (1, 0.5)])).float()
+        return torch.from_numpy(np.stack([sign * scale * part[rng.permutation(2)]
+                                          for sign in (1, -1)])).float()
 
     found = Conversation(Separator(apart, 2, RATE), embed)(
-        voices.sum(0) * np.array([[1], [0.5]], np.float32), RATE)
+        voices.sum(0) * np.array([[1], [-0.5]], np.float32), RATE)
     assert found.shape == (2, 2, voices.shape[1])
     check(found[:, 0], voices)
-    np.testing.assert_allclose(found[:, 1], found[:, 0] / 2, atol=1e-5)
+    np.testing.assert_allclose(found[:, 1], -found[:, 0] / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize("rate, samples", [(8000, 5), (8000, 800), (11025, 30000), (1000, 3000)])
+@pytest.mark.parametrize("rate, samples", [(8000, 5), (8000, 800), (11025, 30000), (4000, 12000)])
 def test_odd_recordings_keep_their_length(rate, samples):
     separator = Separator(lambda mixture, *_: mixture.repeat(1, 2, 1) / 2, 2, RATE)
     whole = Conversation(separator, embed)

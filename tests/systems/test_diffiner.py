@@ -240,6 +240,16 @@ def test_seed_channels_and_silence(prior):
     assert not refine_[0](noisy, 0 * clean, 16000).any()
 
 
+def test_a_soft_channel_is_refined_as_well(prior):
+    clean, noisy = noisy_voice(1.0)
+    refiner = Refiner(prior=prior, steps=2, device="cpu")
+    alone = refiner(noisy, clean, 16000)
+    both = refiner(np.concatenate([noisy, 0.03 * noisy]), np.concatenate([clean, 0.03 * clean]),
+                   16000)
+    np.testing.assert_allclose(both[:1], alone, atol=1e-5)
+    np.testing.assert_allclose(both[1:] / 0.03, alone, atol=1e-4)
+
+
 def test_steps_are_the_method_s_or_those_of_the_schedule(prior, tmp_path):
     assert Refiner(prior=prior).steps == 6 and Refiner("diffiner", prior).steps == 200
     torch.manual_seed(0)

@@ -10,6 +10,7 @@ from scipy.signal import lfilter
 from helpers.diffsep import exact_model
 from helpers.speech import voice
 from voxmend import audio
+from voxmend.audio.levels import Levels
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.models import hub
 from voxmend.networks.conv_tasnet import ConvTasNet
@@ -33,9 +34,12 @@ def low_and_high(wave):
 
 @pytest.mark.parametrize("speakers, channels", [(2, 1), (2, 2), (3, 1)])
 def test_voices_are_consistent_to_the_end(speakers, channels):
-    """Of a model that gives them in another order in every segment and channel, with leaks."""
+    """Of a model that gives them in another order in every segment and channel, with leaks.
+
+    Every channel is heard at its own level; the second is of the other polarity.
+    """
     voices = np.stack([talk(45, seed) for seed in range(1, speakers + 1)])
-    loud = np.linspace(1, 0.2, channels)[:, None]
+    loud = np.linspace(1, -0.2, channels)[:, None]
     rng, orders, scale = np.random.default_rng(0), [], None
 
     def apart(mixture, start, callback):
@@ -45,7 +49,7 @@ def test_voices_are_consistent_to_the_end(speakers, channels):
         part = 0.9 * part + 0.1 * part.mean(0)
         scale = scale or np.std(mixture[0]) / np.std(part.sum(0))
         orders.extend(rng.permutation(speakers) for _ in mixture)
-        return torch.from_numpy(np.stack([scale * gain * part[order] for gain, order in
+        return torch.from_numpy(np.stack([scale * np.sign(gain) * part[order] for gain, order in
                                           zip(loud, orders[-len(mixture):])])).float()
 
     mixture = voices.sum(0) * loud
@@ -81,25 +85,27 @@ def test_diffsep_draws_the_same_in_segments_as_whole(sampler, polarities):
     """Noise and normalisation belong to the recording; the exact score sees single samples."""
     model, wave = exact_model(), np.tile(talk(1, 1), 27) + 0.1
     run = Separator(by_diffsep(model, sampler, 6, 3, polarities), 2, RATE)
-    whole = torch.from_numpy((wave - wave.mean()) / wave.std()).float()[None, None]
+    level = Levels.steady([wave[None]], RATE)(0, 1).item()
+    assert level == pytest.approx(wave.std(), rel=0.02)
+    whole = torch.from_numpy((wave - wave.mean()) / level).float()[None, None]
     with torch.no_grad():
         drawn = diffsep.draw(model, whole, sampler, 6, NoiseStream(3, shared=False),
                              polarities=polarities)[0]
     found = run(wave, RATE)
-    np.testing.assert_allclose(found, wave.std() * drawn.numpy(), atol=1e-4)
+    np.testing.assert_allclose(found, level * drawn.numpy(), atol=1e-4)
     np.testing.assert_array_equal(found, run(wave, RATE))
     other = Separator(by_diffsep(model, sampler, 6, 4, polarities), 2, RATE)(wave, RATE)
     assert np.abs(found - other).max() > 0.01
 
 
 def test_one_segment_is_what_the_paper_does():
-    """Zero mean and unit variance of the whole mixture, then the voices at its level."""
+    """Zero mean and about unit variance of the mixture, then the voices at its level."""
     model, wave, seen = exact_model(), talk(3, 1) + 0.1, []
     model.network.register_forward_hook(lambda module, inputs, out: seen.append(inputs[0]))
     Separator(by_diffsep(model, "heun", 2), 2, RATE)(wave, RATE)
     diffsep.separate(model, wave, "heun", 2)
     ours, theirs = seen[0][:, 2], seen[len(seen) // 2][:, 2]
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ours, theirs, rtol=0.02, atol=1e-3)
 
 
 def test_the_level_is_kept_and_pauses_do_not_change_it():
@@ -138,12 +144,23 @@ def test_silence_stays_silent(enhances):
     assert found[:RATE].any() and found[-RATE:].any() and not found[20 * RATE:30 * RATE].any()
 
 
-@pytest.mark.parametrize("rate", [1000, 8000, 16000, 44100, 384000])
+@pytest.mark.parametrize("rate", [4000, 8000, 16000, 44100, 384000])
 @pytest.mark.parametrize("samples", [1, 2, 7, 700])
 def test_any_rate_and_length(rate, samples):
     wave = 0.1 * np.random.default_rng(0).normal(size=(1, samples)).astype(np.float32)
     found = Separator(quiet, 2, RATE)(wave, rate)
     assert found.shape == (2, 1, samples) and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.15])
+def test_what_is_shorter_than_a_syllable_stays(seconds, rate):
+    """Of enhancers, all of which take some vowels of 20 to 100 ms for noise."""
+    wave = voice(1.0, rate, 2)[:, :round(seconds * rate)]
+    lost = lambda mixture, start, callback: torch.cat([0.25 * mixture, 0.75 * mixture], 1)  # noqa: E731
+    speech, noise = Separator(lost, 2, RATE, enhances=True)(wave, rate)
+    np.testing.assert_array_equal(speech, wave)
+    assert not noise.any()
 
 
 def test_above_the_model_s_band_nothing_is_left():
@@ -188,22 +205,22 @@ def test_what_is_no_recording_is_refused(wave):
 
 def test_memory_does_not_grow_with_length():
     class Hum:
-        path, sample_rate, channels = "hum", 1000, 1
+        path, sample_rate, channels = "hum", RATE, 1
 
         def __init__(self, seconds):
-            self.frames = 1000 * seconds
+            self.frames = RATE * seconds
 
         def blocks(self):
-            for second in range(self.frames // 1000):
-                yield np.sin(np.arange(1000, dtype=np.float32) + second)[None]
+            for second in range(self.frames // RATE):
+                yield np.sin(np.arange(RATE, dtype=np.float32) + second)[None]
 
     def peak(seconds):
         tracemalloc.start()
-        for _ in Separator(quiet, 2, 1000).stream(Hum(seconds)):
+        for _ in Separator(quiet, 2, RATE).stream(Hum(seconds)):
             pass
         return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
 
-    assert peak(2000)[0] < 1.2 * peak(100)[0]
+    assert peak(600)[0] < peak(60)[0] + 0.1 * 4 * RATE * 600  # levels, not samples
 
 
 def test_progress_rises_to_the_end():
@@ -227,29 +244,32 @@ def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
             separator.find_weights(task, "diffsep", "mine")
 
 
-@pytest.mark.parametrize("change", ["channel", "step", "bang"])
-def test_what_is_soft_is_heard_as_well(change):
-    """By a network that is deaf to what lies 20 dB under its level, as trained ones are."""
-    def deaf(mixture, start, callback):
-        power = mixture.square().unfold(-1, 800, 800).mean(-1, keepdim=True)
-        heard = (power > 0.01).float().expand(*power.shape[:-1], 800).flatten(-2)
-        padded = torch.nn.functional.pad(heard, (0, mixture.shape[-1] - heard.shape[-1]))
-        return torch.cat([padded * mixture, mixture - padded * mixture], 1)
+def deaf(mixture, start, callback):
+    """A network that does not hear what lies 20 dB under its level, as trained ones are."""
+    power = mixture.square().unfold(-1, 800, 800).mean(-1, keepdim=True)
+    heard = (power > 0.01).float().expand(*power.shape[:-1], 800).flatten(-2)
+    padded = torch.nn.functional.pad(heard, (0, mixture.shape[-1] - heard.shape[-1]))
+    return torch.cat([padded * mixture, mixture - padded * mixture], 1)
 
+
+@pytest.mark.parametrize("follows", [False, True])
+@pytest.mark.parametrize("change", ["channel", "step", "bang", "cough"])
+def test_what_is_soft_is_heard_as_well(change, follows):
     plain = np.tile(voice(2, RATE)[0], 12)
     soft, loud = np.ones_like(plain), np.zeros_like(plain)
     if change == "step":
         soft[len(soft) // 2:] = 10 ** (-30 / 20)
-    elif change == "bang":
-        loud[5 * RATE:5 * RATE + 160] = 1000 * plain.std() * (-1) ** np.arange(160)
+    elif change in ("bang", "cough"):
+        length, times = {"bang": (160, 1000), "cough": (RATE // 2, 100)}[change]
+        loud[5 * RATE:5 * RATE + length] = times * plain.std() * (-1) ** np.arange(length)
     wave = soft * plain + loud
     if change == "channel":
         wave = np.stack([plain, 0.05 * plain])
         soft = np.array([[1.0], [0.05]])
-    kept = Separator(deaf, 2, RATE, enhances=True, follows=True)(plain, RATE)[0]
-    found = Separator(deaf, 2, RATE, enhances=True, follows=True)(wave, RATE)[0]
+    run = Separator(deaf, 2, RATE, enhances=True, follows=follows)
+    kept, found = run(plain, RATE)[0], run(wave, RATE)[0]
     error = np.atleast_2d(found / soft - kept)[..., 14 * RATE:]
     assert (np.square(error).mean(-1) < 0.02 * np.square(kept).mean()).all()
-    steady = Separator(deaf, 2, RATE, enhances=True)(wave, RATE)[0]
-    lost = np.atleast_2d(steady / soft - kept)[-1, 14 * RATE:]
-    assert np.square(lost).mean() > 0.2 * np.square(kept).mean()
+    once = torch.from_numpy(np.atleast_2d(wave) / wave.std()).float()[:, None]
+    lost = np.atleast_2d(wave.std() * deaf(once, 0, None)[:, 0].numpy() / soft - kept)
+    assert np.square(lost[-1, 14 * RATE:]).mean() > 0.2 * np.square(kept).mean()

@@ -169,7 +169,7 @@ def test_speakers_are_drawn_by_a_power_of_what_there_is_of_them(tmp_path):
     """One has twelve seconds in two files, two have one second each."""
     for name, seconds in (("1/a", 9), ("1/b", 3), ("2/a", 1), ("3/a", 1)):
         (tmp_path / "speech" / name).parent.mkdir(parents=True, exist_ok=True)
-        audio.save(tmp_path / "speech" / f"{name}.flac", voice(seconds, rate=2000), 2000)
+        audio.save(tmp_path / "speech" / f"{name}.flac", voice(seconds, rate=4000), 4000)
     speech = Corpus(tmp_path / "speech", tmp_path / "cache", 2000)
     rng = np.random.default_rng(0)
     for balance, shares in ((1.0, [9 / 14, 3 / 14, 1 / 14, 1 / 14]),

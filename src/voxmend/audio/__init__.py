@@ -14,6 +14,7 @@ from .files import (
     resample,
     save,
 )
+from .mixdown import mixdown
 
 __all__ = ["MOST_CHANNELS", "ArrayReader", "AudioError", "Reader", "Recording", "Writer",
-           "atomic_path", "check_free", "fit", "load", "resample", "save"]
+           "atomic_path", "check_free", "fit", "load", "mixdown", "resample", "save"]

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import soxr
 
-LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000  # Hz; below there is no second formant
 MOST_CHANNELS = 16
 BLOCK = 1 << 16  # samples per channel, where the caller has no preference
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones

@@ -1,10 +1,13 @@
-"""The running level of speech in every channel, so that a network hears all of it equally loud.
+"""The level of speech in every channel, so that a network hears all of it equally loud.
 
 One scale for a whole recording erases what is soft in it: a channel beside a louder one, a second
 half recorded from afar, speech beside a bang. Here every channel has a level of its own, which
-follows it within seconds and takes no notice of what is short.
+takes no notice of what is short. A running one follows the speech within seconds; a steady one
+stays until the recording is suddenly louder or softer, which keeps voices as loud to one another as
+they are.
 """
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,6 +18,8 @@ FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
 SHARE, LIMIT = 80, 4.0  # frames count as no more than 4 times the 80th percentile of power
 STEP_DB = 9  # two stretches that differ by more do so for another reason than speech itself
 DEPTH_DB = 40  # how far a level may lie under the recording's loudest: below it there is no speech
+VARIES = 3  # from the 20th to the 80th percentile the power of speech rises by more
+PEAK_DB = 12  # how far a frame of speech lies above its level at most: bangs and coughs do more
 
 
 def frame_powers(blocks: Iterable[np.ndarray], frame: int) -> np.ndarray:
@@ -46,18 +51,32 @@ def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:
     return 10 * np.log10(np.maximum(mean, 1e-20))
 
 
-def _steps(powers: np.ndarray, size: int) -> np.ndarray:
-    """Frames where the level before and the level after differ most, by more than `STEP_DB`."""
-    before, after = _around(powers, size, (size - 1) // 2), _around(powers, size, -(size // 2))
-    peaks, _ = find_peaks(np.abs(after - before), height=STEP_DB, distance=max(1, size // 2))
-    return peaks
+def _edge(power: np.ndarray, near: int, size: int) -> int:
+    """The frame that best parts loud from soft, at most `size` from another.
+
+    It has the most variance of decibels between both sides, n m (ā − b̄)²/(n + m).
+    """
+    first = max(0, near - size)
+    part = power[first:near + size]
+    decibels = 10 * np.log10(np.maximum(part, part.max() * 10 ** (-DEPTH_DB / 10)))
+    before, total = np.cumsum(decibels)[:-1], decibels.sum()
+    n = np.arange(1, len(decibels))
+    m = len(decibels) - n
+    return first + 1 + int(np.argmax(n * m * (before / n - (total - before) / m) ** 2))
+
+
+def _stretches(power: np.ndarray, size: int) -> list[np.ndarray]:
+    """The power in parts, cut where the level of `size` frames before and after differs most."""
+    before, after = _around(power, size, (size - 1) // 2), _around(power, size, -(size // 2))
+    steps, _ = find_peaks(np.abs(after - before), height=STEP_DB, distance=size)
+    return np.split(power, sorted({_edge(power, step, size) for step in steps}))
 
 
 def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """RMS of the four seconds around every frame, in which single loud frames count little.
 
-    Where the level changes by a step it is taken on either side by itself. None is more than 40 dB
-    under the loudest of its channel; all are averaged over half a second.
+    All are averaged over half a second. Where the level changes by a step it is taken on either
+    side by itself. None is more than 40 dB under the loudest of its channel.
 
     Shape: `[C, frames]` to the same; 0 for a channel of silence.
     """
@@ -66,10 +85,60 @@ def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> 
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
         if power.max(initial=0) > 1e-18:
-            parts = [_around(part, size) for part in np.split(power, _steps(power, size))]
-            decibels = np.concatenate(parts)
-            decibels = np.maximum(decibels, decibels.max() - DEPTH_DB)
-            level[:] = 10 ** (uniform_filter1d(decibels, smooth) / 20)
+            decibels = np.concatenate([uniform_filter1d(_around(part, size), smooth)
+                                       for part in _stretches(power, size)])
+            level[:] = 10 ** (np.maximum(decibels, decibels.max() - DEPTH_DB) / 20)
+    return levels
+
+
+def _heard(power: np.ndarray) -> float:
+    """Median of running powers, each weighted by itself: of what is heard, not of pauses."""
+    ordered = np.sort(power)
+    sums = np.cumsum(ordered)
+    return float(ordered[np.searchsorted(sums, sums[-1] / 2)])
+
+
+def _groups(stretches: list[np.ndarray], size: int) -> list[np.ndarray]:
+    """Running powers of stretches, joined while the level of what is said stays the same.
+
+    Where the power hardly varies nobody speaks, and that goes to what is before it.
+    """
+    running = [10 ** (_around(part, size) / 10) for part in stretches]
+    loudest = max(map(_heard, running))
+    groups: list[np.ndarray] = []
+    blank = True  # the last group so far
+    for part, power in zip(stretches, running, strict=True):
+        low, high = np.percentile(part, (20, 80))
+        pause = high < VARIES * low + 1e-20 and _heard(power) < loudest
+        step = not (pause or blank) and abs(
+            10 * math.log10(_heard(power) / _heard(groups[-1]))) > STEP_DB
+        if groups and not step:
+            groups[-1] = np.concatenate([groups[-1], power])
+        else:
+            groups.append(power)
+        blank = blank and pause
+    return groups
+
+
+def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
+    """One RMS for each stretch of a channel, from one step of the level to the next.
+
+    It is the median of the running ones, weighted by their power: pauses hardly count, and they
+    belong to the stretch before. None is more than 40 dB under the loudest of its channel. A frame
+    that is more than 12 dB above its stretch has a level of its own, so that it is no louder to a
+    network than that.
+
+    Shape: `[C, frames]` to the same; 0 for a channel of silence.
+    """
+    size = max(2, round(SIDE_SECONDS / frame_seconds))
+    levels = np.zeros_like(powers)
+    for level, power in zip(levels, powers, strict=True):
+        if power.max(initial=0) > 1e-18:
+            groups = _groups(_stretches(power, size), size)
+            means = np.array([*map(_heard, groups)])
+            means = np.maximum(means, means.max() * 10 ** (-DEPTH_DB / 10))
+            steady = np.repeat(means, [*map(len, groups)])
+            level[:] = np.sqrt(np.maximum(steady, power * 10 ** (-PEAK_DB / 10)))
     return levels
 
 
@@ -90,6 +159,12 @@ class Levels:
         """Those of `running_levels`, from one pass over a recording's blocks `[C, n]`."""
         frame = max(1, round(FRAME_SECONDS * sample_rate))
         return cls(running_levels(frame_powers(blocks, frame), frame / sample_rate), frame)
+
+    @classmethod
+    def steady(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
+        """Those of `steady_levels`, from one pass over a recording's blocks `[C, n]`."""
+        frame = max(1, round(FRAME_SECONDS * sample_rate))
+        return cls(steady_levels(frame_powers(blocks, frame), frame / sample_rate), frame)
 
     @property
     def loudest(self) -> float:

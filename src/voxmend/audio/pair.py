@@ -62,7 +62,6 @@ class Pair:
     Attributes:
         sample_rate, channels, frames: of the noisy one.
         delay: of the enhanced one, samples at that rate.
-        rms: of the enhanced one.
 
     Raises AudioError, which names both, for recordings of different numbers of channels, lengths or
     beginnings, or that have nothing to do with each other.
@@ -80,13 +79,12 @@ class Pair:
         if abs(lengths[0] - lengths[1]) > LENGTHS:
             raise files.AudioError(f"{names} It lasts {lengths[1]:.2f} s, that one {lengths[0]:.2f}"
                                    " s: cut them alike")
-        self.delay, self.rms = 0, 0.0
+        self.delay = 0
         self._measure(names, aligned)
 
     def _measure(self, names: str, aligned: bool) -> None:
         reach = round(REACH * self.sample_rate)
         products, energies = correlate(self.blocks(), reach)
-        self.rms = float(np.sqrt(energies[1] / (self.frames * self.channels)))
         if aligned or not energies.all() or self.frames <= reach:
             return  # silence and a click tell nothing
         products /= np.sqrt(energies.prod())

@@ -119,8 +119,8 @@ class Aligner:
     """Keeps the order of separated voices from segment to segment and from channel to channel.
 
     A segment's voices take the order π that is nearest to the voices before them where both
-    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩; in the first segment, to those of the first channel.
-    An overlap in which nobody speaks tells no order.
+    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩; in the first segment, to those of the first
+    channel, of whatever polarity. An overlap in which nobody speaks tells no order.
 
     Args:
         voices: K.
@@ -148,6 +148,8 @@ class Aligner:
                 continue
             length = min(before.shape[1], now.shape[1])
             match = before[:, :length] @ now[:, :length].T
+            if self.tail is None:
+                match = np.abs(match)
             best = max(permutations(range(self.voices)),
                        key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
             order[:, channel] = rows[list(best)]

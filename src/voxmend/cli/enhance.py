@@ -120,7 +120,7 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
     told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
     if not enrol:
         return Conversation(separator, encoder.embed, told=told)
-    ears, wave = load_encoder(device=device), audio.load(enrol, RATE).mean(0)
+    ears, wave = load_encoder(device=device), audio.mixdown(audio.load(enrol, RATE))
     told |= {"enrol": enrol.name, "enrol_encoder": ears.name, "enrol_encoder_sha256": ears.hash}
     try:
         reference = ears.embed(wave)

@@ -22,7 +22,7 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
-from ..systems.separator import HEARD_DB, Separator
+from ..systems.separator import HEARD_DB, SHORTEST_SECONDS, Separator
 from .jobs import Streaming, alone
 from .options import Told
 from .reports import find, report
@@ -171,6 +171,9 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
     The rest is what was `removed`; they add up to the recording.
     """
     reader, entry = audio.Reader(source), separator.entry
+    if reader.frames < SHORTEST_SECONDS * reader.sample_rate:
+        print(f"voxmend: {source}: too short to tell speech from noise, left as it is",
+              file=sys.stderr)
     with (progress_bar(reader, entry["task"]) as progress,
           TemporaryDirectory(dir=targets[0].parent) as folder):
         blocks = streaming(separator.stream, reader, progress=progress)

@@ -151,7 +151,7 @@ def extract(folder: Path, encoder: Encoder, labels: dict[str, tuple[str, str]] |
             progress: bool = True) -> tuple[Embeddings, int]:
     """One embedding for every recording of a folder, and how many recordings failed.
 
-    A bad file is named in a line on stderr and left out. Channels are averaged.
+    A bad file is named in a line on stderr and left out. Of channels there is one `mixdown`.
 
     Args:
         encoder: as `encoders.load_encoder` gives it.
@@ -165,7 +165,7 @@ def extract(folder: Path, encoder: Encoder, labels: dict[str, tuple[str, str]] |
     for file in tqdm(files, desc="extract", unit="file",
                      disable=not (progress and sys.stderr.isatty())):
         try:
-            wave = audio.load(file, encoder.sample_rate).mean(0)
+            wave = audio.mixdown(audio.load(file, encoder.sample_rate))
             vectors.append(encoder.embed(wave))
         except ValueError as error:  # AudioError among them
             known = "" if str(file) in str(error) else f"{file}: "

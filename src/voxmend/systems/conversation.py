@@ -16,6 +16,7 @@ from itertools import count, pairwise
 import numpy as np
 
 from .. import audio
+from ..audio.levels import Levels
 from ..audio.segments import Aligner, process, segments
 from .places import Piece, Places
 from .separator import OVERLAP_SECONDS, Separator
@@ -69,34 +70,39 @@ class Takes:
     Args:
         embed: as in `Conversation`.
         rate: of the recording.
-        level: of its loud parts.
+        levels: of its channels; a segment's voices are heard at that of the loudest.
     """
 
-    def __init__(self, embed: Embed, rate: int, level: float):
-        self.embed, self.rate, self.level = embed, rate, level
+    def __init__(self, embed: Embed, rate: int, levels: Levels):
+        self.embed, self.rate, self.levels = embed, rate, levels
         self.pieces: list[Piece] = []
         self.shapes: list[tuple[int, ...]] = []
         self.offsets = [0]  # in the file, samples
         self.file = tempfile.TemporaryFile()  # noqa: SIM115, which lives as long as this
         self.tail: np.ndarray | None = None
 
-    def add(self, voices: np.ndarray, last: bool) -> None:
-        """Keeps the next segment's voices, `[K, C, n]`; `last` if none comes after it."""
+    def add(self, voices: np.ndarray, start: int, last: bool) -> None:
+        """Keeps the next segment's voices, `[K, C, n]`, from sample `start` of the recording on.
+
+        Args:
+            last: none comes after it.
+        """
         rows = voices.reshape(-1, voices.shape[2])
         voices = rows[Aligner(len(voices), voices.shape[1], 0)(rows)].reshape(voices.shape)
         self.file.seek(4 * self.offsets[-1])
         voices.astype(np.float32).tofile(self.file)
         self.shapes.append(voices.shape)
         self.offsets.append(self.offsets[-1] + voices.size)
+        voices = voices / self.levels(start, rows.shape[1]).max(0)
         self._listen(voices, last)
         self.tail = voices[:, :, -OVERLAP_SECONDS * self.rate:]
 
     def _listen(self, voices: np.ndarray, last: bool) -> None:
-        mono, overlap = voices.mean(1), OVERLAP_SECONDS * self.rate
+        mono = np.stack([audio.mixdown(voice) for voice in voices])
+        overlap = OVERLAP_SECONDS * self.rate
         frame = round(FRAME * self.rate)
         frames = mono.shape[1] // frame
         powers = np.square(mono[:, :frames * frame]).reshape(len(mono), frames, frame).mean(2)
-        powers = powers / max(self.level, 1e-9) ** 2
         half = overlap // 2 // frame
         edges = cuts(powers.sum(0), half if self.shapes[1:] else 0, frames if last else
                      frames - half)
@@ -116,7 +122,7 @@ class Takes:
         middle = np.s_[:, :, now.shape[2] // 4:3 * now.shape[2] // 4]
         before, now = (v[middle].reshape(len(v), -1) for v in (before, now))
         energy = (np.square(before).sum() + np.square(now).sum()) / 2
-        return before @ now.T / (energy + 1e-2 * self.level**2 * before.shape[1] + 1e-12)
+        return before @ now.T / (energy + 1e-2 * before.shape[1])
 
     def _embed(self, low: np.ndarray,
                powers: np.ndarray) -> tuple[list[np.ndarray | None], np.ndarray]:
@@ -198,13 +204,13 @@ class Conversation:
         separator = self.separator
         rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
         mean, levels = separator.measure(reader)
-        takes = Takes(self.embed, rate, levels.loudest)
+        takes = Takes(self.embed, rate, levels)
         for start, chunk in segments(reader.blocks(), *lengths):
             done, end = count(1), start + chunk.shape[1]
             callback = progress and (lambda *_, start=start, length=chunk.shape[1], done=done:
                                      progress(start + length * next(done) // separator.steps))
             voices = separator.take_apart(chunk, start, rate, mean, levels, callback)
-            takes.add(voices, end == reader.frames)
+            takes.add(voices, start, end == reader.frames)
             if progress:
                 progress(end)
         return takes
@@ -224,7 +230,8 @@ class Conversation:
         """
         recognise, total = self.recognise or self.embed, np.zeros((self.sources, len(reference)))
         for number in range(len(takes.shapes)):
-            mono = audio.resample(takes.placed(number, ways).mean(1), takes.rate, RATE)
+            voices = np.stack([audio.mixdown(voice) for voice in takes.placed(number, ways)])
+            mono = audio.resample(voices, takes.rate, RATE)
             powers = np.square(mono).sum(1)
             floor = 10 ** (LEAK_DB / 10) * powers.max()
             if mono.shape[1] > SHORTEST * RATE and floor > 0:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .. import audio
+from ..audio.levels import Levels
 from ..audio.pair import Pair
 from ..audio.segments import Spread, in_turn, process
 from ..diffusion.samplers import Callback, Denoise, Noise
@@ -162,7 +163,7 @@ class Refiner:
     """Refines enhanced recordings: `Refiner()(noisy, enhanced, sample_rate) -> refined`.
 
     The prior works below half its rate; above, the enhanced recording is kept. Channels are refined
-    each by itself, with the same random numbers.
+    each by itself and at its own steady level (`audio.levels`), with the same random numbers.
 
     Args:
         method: a name from `METHODS` or a Method of one's own.
@@ -203,17 +204,17 @@ class Refiner:
         """Refined blocks `[C, n]`."""
         rate, own = pair.sample_rate, self.prior.sample_rate
         unit = rate * (self.prior.bins.hop // math.gcd(own, self.prior.bins.hop))
-        scale = self.prior.sigma_data / max(pair.rms, 1e-7)
+        levels = Levels.steady((block[pair.channels:] for block in pair.blocks()), rate)
 
         def refine(chunk: np.ndarray, start: int) -> np.ndarray:
             noisy, enhanced = np.split(chunk, 2)
-            heard = (np.ptp(noisy, axis=1) > 0) & (pair.rms > 1e-7)  # silence stays silence
+            heard = (np.ptp(noisy, axis=1) > 0) & (np.ptp(enhanced, axis=1) > 0)
             if not heard.any():
-                return enhanced
-            low = [audio.resample(w[heard], rate, own) for w in (noisy, enhanced)]
-            refined = self._refine(scale * low[0], scale * low[1], start * own // rate) / scale
-            change = audio.resample(refined - low[1], own, rate)
-            enhanced[heard] += audio.fit(change, chunk.shape[1])
+                return enhanced  # silence stays silence
+            scale = self.prior.sigma_data / levels(start, chunk.shape[1])[heard]
+            y, s = (audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced))
+            change = audio.resample(self._refine(y, s, start * own // rate) - s, own, rate)
+            enhanced[heard] += audio.fit(change, chunk.shape[1]) / scale
             return enhanced
 
         return process(pair.blocks(), refine, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,

@@ -7,7 +7,6 @@ Segments have 10 s, or what the card of a network without a sampler says suits i
 and the order is found.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import audio
 from ..audio.levels import Levels
-from ..audio.segments import Aligner, Spread, in_turn, process, segments
+from ..audio.segments import Aligner, Spread, in_turn, process
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub
@@ -29,6 +28,7 @@ from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
+SHORTEST_SECONDS = 0.2  # less than a syllable: no enhancer knows it for speech
 HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
 
 # The weights that a task's method takes by default, which are called like their recipe.
@@ -62,7 +62,7 @@ class Separator:
 
     Above half the sample rate of `apart` voices, and enhanced speech, hold nothing. Channels are
     taken apart each by itself, and those of one voice put together again; what is constant, as
-    silence, gives silence.
+    silence, gives silence. A recording of less than 0.2 s is all speech to an enhancer.
 
     Args:
         apart: `(mixture, start, callback) -> sources` of a segment of about unit variance whose
@@ -72,10 +72,10 @@ class Separator:
         enhances: the sources are speech and noise; otherwise voices, in any order.
         steps: how often `apart` calls `callback`, which is one of `samplers`.
         segment: seconds of a segment, `OVERLAP_SECONDS` of which the next one shares.
-        follows: what `apart` hears follows the running level of each channel (`audio.levels`), so
-            that soft speech is enhanced as well as loud; else there is one level for all, as
-            DiffSep's process has it, and as voices need: a level that follows whoever speaks costs
-            3…8 dB on conversations of the validation speakers.
+        follows: what `apart` hears follows the running level of each channel (`audio.levels`), as a
+            prior that listens hears soft speech best; else it has a steady level between steps, as
+            voices need: a level that follows whoever speaks costs 3…8 dB on conversations of the
+            validation speakers.
         entry: what a sidecar says of it.
     """
 
@@ -124,13 +124,7 @@ class Separator:
                        progress=progress, spread=spread)
 
     def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
-        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it.
-
-        One level for all is √(Σ p²/Σ p), p the variance of a segment in its loudest channel: that
-        of a recording of one segment, and in longer ones that of the segments in which something is
-        heard, since pauses hardly count.
-        """
-        rate, powers = reader.sample_rate, []
+        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it."""
         mean, count = np.zeros(reader.channels), 0
 
         def heard() -> Iterator[np.ndarray]:
@@ -140,21 +134,16 @@ class Separator:
                 mean += (block.mean(1, dtype=np.float64) - mean) * block.shape[1] / count
                 yield block
 
-        if self.follows:
-            levels = Levels.running(heard(), rate)
-        else:
-            for _, chunk in segments(heard(), round(self.segment * rate), OVERLAP_SECONDS * rate):
-                low = audio.resample(chunk, rate, self.sample_rate)
-                powers.append(low.var(1, dtype=np.float64).max() if low.size else 0.0)
-            total = sum(powers)
-            levels = Levels(np.full((reader.channels, 1),
-                                    math.sqrt(np.square(powers).sum() / total) if total else 1.0))
+        levels = (Levels.running if self.follows else Levels.steady)(heard(), reader.sample_rate)
         return mean.astype(np.float32)[:, None], levels
 
     def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray,
                    levels: Levels, callback: Callable | None) -> np.ndarray:
         """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
         sources = np.zeros((self.sources, *chunk.shape), np.float32)
+        if self.enhances and chunk.shape[1] < SHORTEST_SECONDS * rate:  # it is the whole recording
+            sources[0] = chunk
+            return sources
         heard = np.ptp(chunk, axis=1) > 0  # silence stays silence
         if not heard.any():
             return sources
@@ -256,8 +245,8 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             apart, polarities = by_listener(network), 1
         entry |= {"precision": choose(network, precision), "polarities": polarities}
         return Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
-                         segment=suited.get("segment_seconds", SEGMENT_SECONDS), follows=enhances,
-                         entry=entry)
+                         segment=suited.get("segment_seconds", SEGMENT_SECONDS),
+                         follows=isinstance(network, Listener), entry=entry)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
     if sampler:
