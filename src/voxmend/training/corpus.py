@@ -16,16 +16,15 @@ from tqdm import tqdm
 
 from .. import audio
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file under a folder, sorted; raises AudioError when there is none."""
     if not Path(folder).is_dir():
         raise audio.AudioError(f"{folder}: no such folder")
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in audio.SUFFIXES)
     if not files:
-        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(audio.SUFFIXES)}) there")
     return files
 
 
