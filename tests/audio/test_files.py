@@ -51,8 +51,8 @@ def assert_fails(call, path, *words):
     (".mp3", 8000, 1, 10), (".mp3", 22050, 2, 10), (".mp3", 48000, 1, 10),
     (".m4a", 8000, 1, 15), (".m4a", 44100, 2, 15), (".m4a", 48000, 6, 7), (".mp4", 16000, 2, 12),
     (".mov", 22050, 1, 15), (".mkv", 44100, 2, 15), (".webm", 48000, 2, 8), (".oga", 44100, 1, 10),
-    (".aiff", 192_000, 3, 60), (".aif", 8000, 1, 60), (".caf", 11025, 8, 60), (".w64", 44100, 16, 60),
-    (".rf64", 48000, 2, 60), (".au", 16000, 1, 60),
+    (".aiff", 192_000, 3, 60), (".aif", 8000, 1, 60), (".caf", 11025, 8, 60),
+    (".w64", 44100, 16, 60), (".rf64", 48000, 2, 60), (".au", 16000, 1, 60),
 ])
 def test_round_trip(tmp_path, suffix, rate, channels, least_db):
     path = tmp_path / f"clip{suffix.upper()}"
@@ -174,7 +174,7 @@ def test_folder(tmp_path):
     ("text.wav", b"not audio at all " * 100, "ffmpeg"),
     ("text.mp3", b"not audio at all " * 100, "ffmpeg"),
     ("headerless.raw", bytes(1000), "ffmpeg"),
-    ("phone.m4a", b"\0\0\0\x20ftypM4A " + bytes(1000), "ffmpeg"),
+    ("phone.m4a", b"\0\0\0\x20ftypM4A " + bytes(1000), "index (moov) is missing"),
     ("phone.AAC", bytes(1000), "ffmpeg"),
 ])
 def test_not_audio(tmp_path, name, content, word):
@@ -252,7 +252,8 @@ def test_array_reader_refuses_what_reader_refuses(wave, rate):
 
 @pytest.mark.parametrize("name, rate, channels, subtype, word", [
     ("a.wma", 16000, 1, None, "ffmpeg"), ("a.m4a", 16000, 7, None, "6 channels"),
-    ("a.m4a", 10000, 1, None, "11025 Hz"), ("a.webm", 44100, 1, None, "48000 Hz"), ("a", 16000, 1, None, ".wav"),
+    ("a.m4a", 10000, 1, None, "11025 Hz"), ("a.webm", 44100, 1, None, "48000 Hz"),
+    ("a", 16000, 1, None, ".wav"),
     ("a.opus", 44100, 1, None, "48000 Hz"), ("a.mp3", 96000, 1, None, "48000 Hz"),
     ("a.mp3", 4000, 1, None, "8000 Hz"), ("a.ogg", 384_000, 1, None, "200000 Hz"),
     ("a.mp3", 16000, 3, None, "2 channels"), ("a.flac", 16000, 9, None, "8 channels"),

@@ -1,4 +1,4 @@
-"""The chunks of WAV, RF64, AIFF and CAF beside the sound: read, copied, and searched for lost sound.
+"""The chunks of WAV, RF64, AIFF and CAF: read, copied, and searched for lost sound.
 
 A file of these is a header and a row of chunks: a name, a length, and as many bytes. Cue points,
 loops, broadcast data (bext), iXML, and tags live there.
@@ -33,8 +33,9 @@ CAF = Layout(8, ">q", False, frozenset({b"desc", b"data", b"free", b"pakt", b"ku
 LAYOUTS = {(b"RIFF", b"WAVE"): RIFF, (b"RF64", b"WAVE"): RIFF, (b"FORM", b"AIFF"): AIFF,
            (b"FORM", b"AIFC"): AIFF}
 TIMED = {b"smpl", b"MARK", b"INST", b"mark", b"regn"}  # count samples, of one rate
-NAMES = {b"cue ": "cue points", b"smpl": "loops", b"bext": "bext", b"iXML": "iXML", b"mark": "markers",
-         b"MARK": "markers", b"regn": "regions", b"axml": "axml", b"INST": "loops"}
+NAMES = {b"cue ": "cue points", b"smpl": "loops", b"bext": "bext", b"iXML": "iXML",
+         b"axml": "axml", b"MARK": "markers", b"mark": "markers", b"regn": "regions",
+         b"INST": "loops"}
 
 
 class Chunk(NamedTuple):

@@ -27,6 +27,7 @@ LATE = 0.5  # seconds of it that may be missing
 HOLE = 0.05  # seconds without packets that are silence, and not an uneven clock
 PCM = {"s16": "PCM_16", "s24": "PCM_24", "s32": "PCM_32", "f32": "FLOAT", "f64": "DOUBLE",
        "u8": "PCM_U8", "mulaw": "ULAW", "alaw": "ALAW"}
+LOSSLESS = ("alac", "flac", "wavpack", "tta", "ape", "wmalossless", "truehd", "mlp")
 CODECS = {"mp3": "MPEG_LAYER_III", "mp3float": "MPEG_LAYER_III"}
 PROTECTED = ("drms", "enca")  # codec tags of sound that needs a key
 TECHNICAL = {"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name",
@@ -99,9 +100,11 @@ def subtype_of(stream: Any) -> str:
     name = stream.codec_context.codec.name
     if name.startswith("pcm_"):
         return next((PCM[k] for k in PCM if name[4:].startswith(k)), name.upper())
-    if name in ("alac", "flac"):
-        bits = 16 if stream.codec_context.format.name.startswith("s16") else 24
-        return f"ALAC_{bits}" if name == "alac" else f"PCM_{bits}"
+    if name in LOSSLESS:
+        sample = stream.codec_context.format.name
+        bits = 24 if sample.startswith("s32") else 16
+        return ("FLOAT" if sample.startswith("flt") else
+                f"ALAC_{bits}" if name == "alac" else f"PCM_{bits}")
     return CODECS.get(name, name.removeprefix("lib").upper())
 
 
@@ -251,7 +254,7 @@ class Description(NamedTuple):
 
     tags: dict[str, str] = {}  # noqa: RUF012
     cover: bytes = b""
-    chapters: tuple[dict, ...] = ()
+    chapters: tuple[Any, ...] = ()
     pictures: bool = False
     mask: int | None = None
 
@@ -273,7 +276,7 @@ def describe(path: Path) -> Description:
 
 
 def bit_rate(path: Path) -> float | None:
-    """Bit/s of a file's sound, of Vorbis the nominal ones; None for one that libav does not read."""
+    """Bit/s of a file's sound, of Vorbis the nominal ones; None where libav does not read it."""
     try:
         with opened(path) as container:
             stream = sound_track(container)

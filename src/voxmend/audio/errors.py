@@ -64,8 +64,8 @@ def broken_off(path: Path, there: str) -> AudioError:
 
 def damaged(path: Path, seconds: float, error: Exception) -> AudioError:
     """For a file that a decoder gives up on, and about when."""
-    return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): fetch or export "
-                      "it again, or read what is there with --salvage")
+    return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): fetch or "
+                      "export it again, or read what is there with --salvage")
 
 
 @contextmanager

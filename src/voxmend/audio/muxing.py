@@ -56,7 +56,8 @@ class Film:
     """
 
     def __init__(self, path: Path, target: Any):
-        self._stack, self._target, self.lost = ExitStack(), target, []
+        self._stack, self._target = ExitStack(), target
+        self.lost: list[str] = []
         self._source = self._stack.enter_context(opened(path))
         self.sound = sound_track(self._source)
         begin = self.sound.start_time
@@ -99,8 +100,9 @@ class Film:
 
 def mark_padding(packet: Any, samples: int) -> None:
     """Says that the last samples of a packet are none of the recording; FFmpeg's AAC forgets it."""
-    data = av.packet.PacketSideData(SKIPS.index(SKIP), MARK.size)
-    memoryview(data)[:] = MARK.pack(0, samples, 0, 0)  # type: ignore[arg-type]
+    make: Any = av.packet.PacketSideData  # whose arguments its types do not have
+    data = make(SKIPS.index(SKIP), MARK.size)
+    memoryview(data)[:] = MARK.pack(0, samples, 0, 0)
     packet.set_sidedata(data)
 
 
@@ -118,8 +120,9 @@ class ContainerSink:
                  about: Description, bit_rate: float | None = None, film: Path | None = None):
         self.sample_rate, self.subtype, self.channels = sample_rate, subtype, channels
         self.container = form.container
-        options = {"movie_timescale": str(sample_rate)} if form.mov else {}  # exact edit lists
-        self._file = av.open(f"file:{path}", "w", format=form.container, options=options)
+        options = ({"movie_timescale": str(sample_rate)} if form.mov else  # exact edit lists
+                   {"avoid_negative_ts": "disabled"})  # what precedes 0 is priming, which is marked
+        self._file: Any = av.open(f"file:{path}", "w", format=form.container, options=options)
         self._bit_rate = bit_rate or BITS * sample_rate * channels
         self._done, self._held = 0, None
         self.film = Film(film, self._file) if film else None

@@ -93,7 +93,7 @@ def _frame(header: bytes) -> tuple[int, int]:
 
 
 def mp3_parts(data: mmap.mmap) -> list[Span]:
-    """The parts of joined MP3 files: each begins at an ID3 tag, or a table of contents, after frames.
+    """The parts of joined MP3 files: each begins at an ID3 tag or a table of contents after frames.
 
     The table of contents ("Xing" or "Info") is a frame that tells a decoder how many follow.
     """

@@ -46,10 +46,8 @@ class Reader:
         self.subtype = self._source.subtype
         check_layout(path, self.sample_rate, self.channels)
         self._expected = self._source.frames
-        self.frames = self._expected
-        if self.frames is None:
-            self.frames = sum(block.shape[1] for block in self.blocks(BLOCK))
-            self._expected = self.frames
+        self.frames: int = self._expected or sum(block.shape[1] for block in self.blocks(BLOCK))
+        self._expected = self.frames
         if self.frames == 0:
             raise AudioError(f"{path}: holds no samples: record or export it again")
 

@@ -1,6 +1,8 @@
 """Files that libsndfile reads and writes."""
 
+import io
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +11,11 @@ import soundfile
 
 from . import chunks
 from .errors import AudioError, broken_off, damaged, decoding
-from .formats import Format
 from .parts import View, find_parts
 
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
 SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
+NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
 STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
 
 
@@ -102,8 +104,15 @@ class SoundFileSource:
             yield np.ascontiguousarray(buffer[:count].T)
 
 
-def compression(form: Format, subtype: str, sample_rate: int, channels: int,
-                bit_rate: float) -> float:
+def _nominal(sample_rate: int, channels: int, level: float) -> int:
+    """The nominal bit rate (bit/s) that the Vorbis encoder states for a compression level."""
+    data = io.BytesIO()
+    _Stream(data, "w", sample_rate, channels, "VORBIS", format="OGG",
+            compression_level=level).close()
+    return int(struct.unpack_from("<i", data.getvalue(), NOMINAL)[0])
+
+
+def compression(subtype: str, sample_rate: int, channels: int, bit_rate: float) -> float:
     """libsndfile's compression level, 0 to 1, for a bit rate (bit/s).
 
     It is linear in it for MP3 and Opus; of Vorbis the nominal bit rate of the encoder is met.
@@ -112,7 +121,7 @@ def compression(form: Format, subtype: str, sample_rate: int, channels: int,
         low, high = 0.0, 1.0
         for _ in range(8):
             level = (low + high) / 2
-            if _nominal(form, sample_rate, channels, level) > bit_rate:
+            if _nominal(sample_rate, channels, level) > bit_rate:
                 low = level
             else:
                 high = level
@@ -129,19 +138,18 @@ class SoundFileSink:
     """A file that libsndfile writes, in blocks.
 
     Args:
-        form, subtype, sample_rate, channels: as of `Writer`.
+        subtype, sample_rate, channels: as of `Writer`.
         container: libsndfile's name of the format.
         bit_rate: bit/s of a lossy encoding; None for the encoder's own.
     """
 
-    def __init__(self, path: Path, form: Format, subtype: str, sample_rate: int, channels: int,
-                 container: str, bit_rate: float | None = None):
+    def __init__(self, path: Path, subtype: str, sample_rate: int, channels: int, container: str,
+                 bit_rate: float | None = None):
         options: dict = {}
-        self.container, self.lost = container, []
+        self.container, self.lost = container, list[str]()
         if bit_rate:
-            options["compression_level"] = compression(form, subtype, sample_rate, channels,
-                                                       bit_rate)
-            if form.container == "MP3":
+            options["compression_level"] = compression(subtype, sample_rate, channels, bit_rate)
+            if container == "MP3":
                 options["bitrate_mode"] = "CONSTANT"
         self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
                                **options)

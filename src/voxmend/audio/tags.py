@@ -9,10 +9,7 @@ from mutagen import aiff, flac, id3, mp3, mp4, oggopus, oggvorbis, wave
 
 from .containers import Description
 
-KINDS: dict[str, Any] = {
-    ".wav": wave.WAVE, ".aif": aiff.AIFF, ".aiff": aiff.AIFF, ".mp3": mp3.MP3, ".flac": flac.FLAC,
-    ".ogg": oggvorbis.OggVorbis, ".oga": oggvorbis.OggVorbis, ".opus": oggopus.OggOpus,
-    ".m4a": mp4.MP4, ".mp4": mp4.MP4, ".mov": mp4.MP4}
+KINDS = (wave.WAVE, aiff.AIFF, mp3.MP3, flac.FLAC, oggvorbis.OggVorbis, oggopus.OggOpus, mp4.MP4)
 PICTURE = "metadata_block_picture"  # of Vorbis comments: a FLAC picture in base64
 GAPLESS = "itunsmpb"  # how many samples the old encoder put before and behind the sound
 FRONT = 3  # a picture's type: the front cover
@@ -44,7 +41,7 @@ def _family(tags: Any) -> str:
 def _native(path: Path) -> Any:
     """A file as mutagen knows it, or None."""
     try:
-        return mutagen.File(path)
+        return mutagen.File(path, KINDS)
     except (mutagen.MutagenError, OSError, ValueError):
         return None
 
@@ -58,9 +55,9 @@ def copy(source: Path, target: Path, about: Description) -> list[str]:
     Args:
         about: the source as libav describes it.
     """
-    if target.suffix.lower() not in KINDS:
+    old, new = _native(source), _native(target)
+    if new is None:  # an RF64, too, may be called .wav
         return [name for name, value in (("tags", about.tags), ("cover", about.cover)) if value]
-    old, new = _native(source), KINDS[target.suffix.lower()](target)
     if new.tags is None:
         new.add_tags()
     if old is not None and old.tags is not None and _family(old.tags) == _family(new.tags):
@@ -74,7 +71,8 @@ def copy(source: Path, target: Path, about: Description) -> list[str]:
 
 
 def _copy_alike(old: Any, new: Any) -> None:
-    for key, value in old.tags.items():
+    for key in old.tags.keys():  # noqa: SIM118 - of Vorbis comments a list
+        value = old.tags[key]
         if GAPLESS in key.lower() or key.lower() == "encoder":
             continue
         if _family(new.tags) == "id3":
@@ -83,17 +81,19 @@ def _copy_alike(old: Any, new: Any) -> None:
             new.tags[key] = value
     for picture in getattr(old, "pictures", []):
         _add_picture(new, picture)
-    if isinstance(new, flac.FLAC):  # which has pictures beside its comments
-        for text in new.tags.pop(PICTURE, []):
+    tags: Any = new.tags
+    if isinstance(new, flac.FLAC) and PICTURE in tags:  # it has pictures beside its comments
+        for text in tags[PICTURE]:
             new.add_picture(flac.Picture(base64.b64decode(text)))
+        del tags[PICTURE]
 
 
 def _add_picture(new: Any, picture: flac.Picture) -> None:
     if isinstance(new, flac.FLAC):
         new.add_picture(picture)
     else:
-        text = base64.b64encode(picture.write()).decode("ascii")
-        new.tags[PICTURE] = [*new.tags.get(PICTURE, []), text]
+        others = new.tags.get(PICTURE, [])
+        new.tags[PICTURE] = [*others, base64.b64encode(picture.write()).decode("ascii")]
 
 
 def _translate(about: Description, new: Any) -> None:

@@ -15,7 +15,7 @@ from .errors import AudioError, check_finite, encoding
 from .formats import FORMATS, PCM, choose_format, choose_subtype
 from .muxing import ContainerSink, check_film
 from .paths import atomic_path
-from .reading import Reader, Recording
+from .reading import Recording
 from .sndfile import SoundFileSink, SoundFileSource
 
 WAV_LIMIT = 2**32 - BLOCK  # bytes: a wav counts its length in 32 bits
@@ -97,8 +97,8 @@ class Writer:
             if self.format.by_libav:
                 return ContainerSink(self._temporary, self.format, self.subtype, self.sample_rate,
                                      self.channels, self._about, rate, self._film)
-            return SoundFileSink(self._temporary, self.format, self.subtype, self.sample_rate,
-                                 self.channels, self._container(), rate)
+            return SoundFileSink(self._temporary, self.subtype, self.sample_rate, self.channels,
+                                 self._container(), rate)
 
     def _container(self) -> str:
         """libsndfile's name of the format: RF64 for a wav that may pass 4 GiB."""
@@ -169,5 +169,8 @@ class Writer:
             self.lost += chunks.copy(self._like.path, self._temporary, ratio)
         else:
             self.lost += tags.copy(self._like.path, self._temporary, self._about)
-            self.lost += sorted({chunks.NAMES[c.name] for c in chunks.foreign(self._like.path)
-                                 if c.name in chunks.NAMES})
+            others = {chunks.NAMES.get(c.name, "") for c in chunks.foreign(self._like.path)} - {""}
+            if "cue points" in others:  # which libav takes for chapters, and writes as such
+                others -= {"cue points"} if self.format.by_libav else set()
+                self.lost = [name for name in self.lost if name != "chapters"]
+            self.lost += sorted(others)

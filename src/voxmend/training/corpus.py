@@ -17,7 +17,6 @@ from tqdm import tqdm
 from .. import audio
 
 
-
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file under a folder, sorted; raises AudioError when there is none."""
     if not Path(folder).is_dir():
