@@ -3,10 +3,10 @@
 from .arrays import ArrayReader, fit, resample
 from .errors import MOST_CHANNELS, AudioError
 from .files import load, save
-from .formats import SUFFIXES
+from .formats import SUFFIXES, writable
 from .paths import atomic_path, check_free
 from .reading import Reader, Recording
 from .writing import Writer
 
 __all__ = ["MOST_CHANNELS", "SUFFIXES", "ArrayReader", "AudioError", "Reader", "Recording",
-           "Writer", "atomic_path", "check_free", "fit", "load", "resample", "save"]
+           "Writer", "atomic_path", "check_free", "fit", "load", "resample", "save", "writable"]

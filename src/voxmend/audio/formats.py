@@ -52,12 +52,21 @@ FORMATS = {
     ".mp4": Format("mp4", ("AAC", "ALAC_16", "ALAC_24"), AAC_RATES, 6, pictures=True),
     ".mov": Format("mov", ("AAC", "ALAC_16", "ALAC_24", "PCM_16", "PCM_24"), AAC_RATES, 6, True),
     ".mkv": Format("matroska", ("AAC", "PCM_16", "PCM_24"), AAC_RATES, 6, True),
+    ".mka": Format("matroska", ("AAC", "PCM_16", "PCM_24"), AAC_RATES, 6),
     ".webm": Format("webm", ("OPUS",), OPUS_RATES, 6, True),
 }
 
-READ_ONLY = (".aac", ".3gp", ".3g2", ".m4b", ".m4v", ".wma", ".wmv", ".asf", ".amr", ".awb", ".mka",
-             ".avi", ".flv", ".ts", ".mts", ".mpg", ".ac3", ".mp2", ".aifc", ".snd", ".spx", ".wv")
+READ_ONLY = {  # and what comes next to it
+    ".aac": ".m4a", ".m4b": ".m4a", ".amr": ".m4a", ".awb": ".m4a", ".wma": ".m4a", ".ac3": ".m4a",
+    ".mp2": ".mp3", ".spx": ".ogg", ".wv": ".wav", ".ape": ".wav", ".tta": ".wav", ".aifc": ".aiff",
+    ".snd": ".au", ".3gp": ".mp4", ".3g2": ".mp4", ".m4v": ".mp4", ".flv": ".mkv", ".avi": ".mkv",
+    ".wmv": ".mkv", ".asf": ".mkv", ".ts": ".mkv", ".mts": ".mkv", ".mpg": ".mkv"}
 SUFFIXES = (*FORMATS, *READ_ONLY)
+
+
+def writable(path: Path) -> Path:
+    """A name that can be written: `a.wma` becomes `a.wma.m4a`, `a.wav` stays."""
+    return path.with_name(path.name + READ_ONLY.get(path.suffix.lower(), ""))
 
 
 def choose_format(path: Path, sample_rate: int, channels: int) -> Format:

@@ -43,6 +43,7 @@ class Writer:
         subtype: the sample encoding chosen.
         clamped: number of samples that were clamped so far.
         peak: the largest absolute sample so far.
+        grown: the sample encoding became float.
         lost: what of `like` the format cannot hold; known at the end.
 
     Raises AudioError for an unknown suffix or subtype, for what the format cannot hold, for a
@@ -54,7 +55,7 @@ class Writer:
                  like: Recording | None = None):
         self.path, self.sample_rate, self.channels = Path(path), sample_rate, channels
         self.overwrite, self.clamped, self.peak = overwrite, 0, 0.0
-        self.lost: list[str] = []
+        self.lost, self.grown = list[str](), False
         self.format = choose_format(self.path, sample_rate, channels)
         known = {name for form in FORMATS.values() for name in form.subtypes}
         if subtype and subtype not in known | {*soundfile.available_subtypes()}:
@@ -147,7 +148,7 @@ class Writer:
             self._sink.close()
             self._temporary.rename(before)
         try:
-            self.subtype = "FLOAT"
+            self.subtype, self.grown = "FLOAT", True
             self._sink = self._open()
             for block in SoundFileSource(before, salvage=False).blocks(BLOCK):
                 with encoding(self.path):

@@ -77,7 +77,7 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
     if source.is_dir():
         items = files.unfinished(source, outdir, common.overwrite, speakers)
     return files.each(source, items, lambda file, folder: files.separate_file(
-        file, folder, separator, speakers, common.overwrite))
+        file, folder, separator, speakers, common.overwrite, common.handling))
 
 
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
@@ -130,7 +130,8 @@ def enhance(source: In, target: Out, common: Plain,
         refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite, refiner))
+                                                           common.overwrite, refiner,
+                                                           common.handling))
 
 
 def dereverb(source: In, target: Out, common: Once, weights: File = None,
@@ -151,7 +152,8 @@ def dereverb(source: In, target: Out, common: Once, weights: File = None,
     separator = load_separator("dereverb", "voxmend", weights, None, common)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite))
+                                                           common.overwrite,
+                                                           how=common.handling))
 
 
 def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
@@ -183,7 +185,7 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
 
     def work(file: Path, out: Path) -> None:
         other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
-        files.refine_file(file, other, out, refiner, common.overwrite)
+        files.refine_file(file, other, out, refiner, common.overwrite, common.handling)
 
     return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,8 @@ from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
+from .options import PLAIN, Handling
+from .outputs import write, writers
 
 
 def sidecar(target: Path) -> Path:
@@ -79,7 +81,7 @@ def unfinished(source: Path, target: Path, overwrite: bool,
         raise audio.AudioError(f"{target}: lies in {source} and would be read itself the next time;"
                                " name a folder elsewhere")
     found = audio_files(source)
-    outs = [target / f.relative_to(source) for f in found]
+    outs = [audio.writable(target / f.relative_to(source)) for f in found]
     if speakers:
         outs = [out.with_suffix("") for out in outs]
         taken = dict(zip(outs, found, strict=True))
@@ -152,34 +154,30 @@ def report(name: str | Path, damage: Damage, rate: int) -> None:
     print(f"{name}: " + ("; ".join(lines) or "nothing to mend found, it is passed on unchanged"))
 
 
-def examine(source: Path, finds: tuple[str, ...]) -> int:
+def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
-        reader = audio.Reader(file)
+        reader = audio.Reader(file, salvage)
         report(file, find(reader, finds, {}), reader.sample_rate)
 
     found = audio_files(source) if source.is_dir() else [source]
     return each(source, [(file,) for file in found], work)
 
 
-def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str | None:
-    """The input's sample encoding, but float for a mended clip in a wav, whose peaks may pass 1."""
-    if damage.clip_level and target.suffix.lower() == ".wav":
-        return "FLOAT"
-    return getattr(reader, "subtype", None)
-
-
 def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwrite: bool,
-              plot_file: Path | None = None) -> None:
+              plot_file: Path | None = None, how: Handling = PLAIN) -> None:
     """Mends one file; writes the output, its uncertainty when there are draws, and the sidecar."""
     begun = time.monotonic()
-    reader = audio.Reader(source)
+    reader = audio.Reader(source, how.salvage)
+    outs = writers(reader, [target, uncertainty(target)][:restorer.draws], overwrite,
+                   restorer.output_rate(reader), restorer.outputs(reader))
     damage = find(reader, restorer.task.finds, told)
     if restorer.task.finds:
         report(source, damage, reader.sample_rate)
     found = damage or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
-    if found or restorer.draws > 1 or source.suffix.lower() != target.suffix.lower():
-        restore_file(reader, damage, restorer, target, overwrite)
+    alike = source.suffix.lower() == target.suffix.lower() and how == PLAIN
+    if found or restorer.draws > 1 or not alike:
+        restore_file(reader, damage, restorer, outs, how)
     else:  # nothing to mend: no codec needs to see it again
         with audio.atomic_path(target, overwrite) as partial:
             shutil.copyfile(source, partial)
@@ -189,14 +187,11 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwr
         draw(source, target, plot_file)
 
 
-def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer, target: Path,
-                 overwrite: bool) -> None:
+def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer,
+                 outs: list[audio.Writer], how: Handling) -> None:
     """Writes a recording as restored and, when there are several draws, its uncertainty."""
-    subtype = choose_subtype(reader, target, damage)
-    targets = [target, uncertainty(target)][:restorer.draws]
     with progress_bar(reader, restorer.task.name) as progress:
-        write(restorer.stream(reader, damage, progress), targets, restorer.output_rate(reader),
-              restorer.outputs(reader), subtype, overwrite)
+        write(restorer.stream(reader, damage, progress), outs, how)
 
 
 @contextmanager
@@ -208,34 +203,6 @@ def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], No
             bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
 
         yield tell
-
-
-def write(blocks: Iterable[np.ndarray], targets: list[Path], rate: int, channels: int,
-          subtype: str | None, overwrite: bool) -> np.ndarray:
-    """Writes blocks `[P·C, n]` of P signals, the first to the first target and so on.
-
-    Signals beyond the targets are left out. Returns the energy of each file, `[targets]`.
-    """
-    energies = np.zeros(len(targets))
-    with ExitStack() as stack:
-        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype, overwrite))
-                   for target in targets]
-        for block in blocks:
-            parts = block.reshape(-1, channels, block.shape[1])
-            for k, (writer, part) in enumerate(zip(writers, parts, strict=False)):
-                writer.write(part)
-                energies[k] += np.square(part, dtype=np.float64).sum()
-    for writer in writers:
-        warn_clamped(writer.path, writer.clamped)
-    return energies
-
-
-def warn_clamped(target: Path, count: int) -> None:
-    """Says on stderr that samples did not fit into a file."""
-    hint = "" if target.suffix.lower() == ".wav" else "; write a .wav to keep them"
-    if count:
-        print(f"voxmend: {target}: {count} samples went beyond full scale and were limited{hint}",
-              file=sys.stderr)
 
 
 def draw(source: Path, target: Path, plot_file: Path) -> None:
@@ -268,7 +235,8 @@ def finish(target: Path, entry: dict, begun: float, duration: float,
     print(f"{target}: {duration:.1f} s in {seconds:.1f} s")
 
 
-def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool) -> None:
+def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool,
+                how: Handling = PLAIN) -> None:
     """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
     targets = [target, uncertainty(target)][:restorer.draws]
     for path in targets:
@@ -290,16 +258,16 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
-    for path, row in zip(targets, wave, strict=True):
-        warn_clamped(path, audio.save(path, row[None], restorer.sample_rate, overwrite=overwrite))
+    write([wave], [audio.Writer(path, restorer.sample_rate, 1, overwrite=overwrite)
+                   for path in targets], how)
     finish(target, restorer.entry, begun, wave.shape[1] / restorer.sample_rate, source)
 
 
 def separate_file(source: Path, outdir: Path, separator: Restorer | Conversation, speakers: int,
-                  overwrite: bool) -> None:
+                  overwrite: bool, how: Handling = PLAIN) -> None:
     """Writes `voices(outdir, speakers)`, each with the input's rate and channels."""
     begun = time.monotonic()
-    reader = audio.Reader(source)
+    reader = audio.Reader(source, how.salvage)
     if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
     targets = voices(outdir, speakers)
@@ -309,8 +277,7 @@ def separate_file(source: Path, outdir: Path, separator: Restorer | Conversation
         make_folder(outdir)
         for target in targets:
             audio.check_free(target, overwrite)
-        energies = write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype,
-                         overwrite)
+        energies = write(blocks, writers(reader, targets, overwrite), how)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
     if len(heard) < speakers:
         print(f"voxmend: {source}: {say_heard(heard, speakers)}", file=sys.stderr)
@@ -329,23 +296,25 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
 
 
 def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: bool,
-                 overwrite: bool, refiner: Refiner | None = None) -> None:
+                 overwrite: bool, refiner: Refiner | None = None,
+                 how: Handling = PLAIN) -> None:
     """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
 
     The rest is what was `removed`; they add up to the recording.
     """
     begun = time.monotonic()
-    reader = audio.Reader(source)
+    reader = audio.Reader(source, how.salvage)
     targets = [target, removed(target)][:1 + keep_noise]
     for path in targets:
         audio.check_free(path, overwrite)
+    outs = writers(reader, targets, overwrite)
     entry = separator.entry
     with progress_bar(reader, entry["task"]) as progress, tempfile.TemporaryDirectory() as folder:
         blocks = separator.stream(reader, progress)
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
             blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav")
-        write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype, overwrite)
+        write(blocks, outs, how)
     finish(target, entry, begun, reader.frames / reader.sample_rate, source)
 
 
@@ -359,7 +328,7 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
     Shape: blocks `[≥ C, n]` to `[2C, n]`.
     """
-    write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT", overwrite=False)
+    write(blocks, [audio.Writer(kept, reader.sample_rate, reader.channels, "FLOAT")])
     pair = Pair(reader, audio.Reader(kept), aligned=True)
     for both in side_by_side(refiner.stream(pair), reader.blocks()):
         speech, noisy = np.split(both, 2)
@@ -367,18 +336,18 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
 
 def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
-                overwrite: bool) -> None:
+                overwrite: bool, how: Handling = PLAIN) -> None:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
     audio.check_free(target, overwrite)
     begun = time.monotonic()
-    reader, other = audio.Reader(noisy), audio.Reader(enhanced)
+    reader, other = (audio.Reader(path, how.salvage) for path in (noisy, enhanced))
+    outs = writers(reader, [target], overwrite)
     pair = Pair(reader, other)
     if pair.delay:
         print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
               f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
-        write(refiner.stream(pair, progress), [target], reader.sample_rate, reader.channels,
-              reader.subtype, overwrite)
+        write(refiner.stream(pair, progress), outs, how)
     entry = {**refiner.entry, "enhanced": enhanced.name, "delay_samples": pair.delay}
     finish(target, entry, begun, reader.frames / reader.sample_rate, noisy)
 

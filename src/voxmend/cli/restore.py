@@ -1,6 +1,5 @@
 """The verbs that restore a recording, draw one, and damage one."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,7 +29,8 @@ def _mend(task: str, source: Path, target: Path, common: Mending, method: str = 
     restorer = load_restorer(task, common, method)
     return files.each(source, files.pairs(source, target, common.overwrite),
                       lambda file, out: files.mend_file(file, out, restorer, told,
-                                                        common.overwrite, common.plot))
+                                                        common.overwrite, common.plot,
+                                                        common.handling))
 
 
 def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int:
@@ -45,7 +45,7 @@ def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int
         from ..restore.tasks import TASKS
         from . import files
 
-        return files.examine(source, TASKS["mend"].finds)
+        return files.examine(source, TASKS["mend"].finds, common.salvage)
     return _mend("mend", source, target, common)
 
 
@@ -55,7 +55,8 @@ def declip(source: In, target: Out, common: Options, level: str = "auto",
 
     Args:
         source: A recording, or a folder of recordings.
-        target: Where the result goes; a wav is written in float, since peaks may pass full scale.
+        target: Where the result goes. Restored peaks may pass full scale: a wav, aiff, caf or w64
+            becomes 32-bit float, then, unless --headroom makes room for them.
         level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
@@ -127,7 +128,8 @@ def vocode(source: In, target: Out, common: Options,
         raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     from . import files
 
-    files.vocode_file(source, target, load_restorer("vocode", common, method), common.overwrite)
+    files.vocode_file(source, target, load_restorer("vocode", common, method), common.overwrite,
+                      common.handling)
     return 0
 
 
@@ -176,6 +178,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
 
     from .. import audio
     from ..dsp import degrade as damage
+    from .outputs import write, writers
 
     check_seed(seed)
     reader = audio.Reader(source)
@@ -185,9 +188,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
             "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
             "noise": lambda: damage.white_noise(wave, snr, seed),
             "quantise": lambda: damage.quantise(wave, bits)}
-    if audio.save(target, make[kind](), rate, reader.subtype, overwrite):
-        print(f"voxmend: {target}: some samples went beyond full scale and were limited",
-              file=sys.stderr)
+    write([make[kind]()], writers(reader, [target], overwrite))
     return 0
 
 
