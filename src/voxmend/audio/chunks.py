@@ -65,7 +65,7 @@ def chunks(path: Path) -> list[Chunk]:
             file.seek(at)
             name = file.read(4)
             size = struct.unpack(form.size, file.read(width))[0]
-            if name == b"ds64":
+            if name == b"ds64" and at + 4 + width + 16 <= end:
                 long = struct.unpack("<8xQ", file.read(16))[0]
             if name == b"data" and size == 2**32 - 1 and long:
                 size = long

@@ -66,7 +66,7 @@ def ogg_parts(data: mmap.mmap) -> list[Span]:
     A page has a header of 27 bytes, with flags in byte 5 (2: beginning of a stream) and in byte 26
     the number of the bytes that follow, whose sum is the length of what it carries (RFC 3533).
     """
-    at, starts, opening = 0, [], False
+    at, starts, opening = 0, [0], True
     while data[at:at + 4] == b"OggS" and at + 27 <= len(data):
         begins = bool(data[at + 5] & 2)
         if begins and not opening:
@@ -76,7 +76,7 @@ def ogg_parts(data: mmap.mmap) -> list[Span]:
         at += 27 + data[at + 26] + sum(lacing)
     ends = [*starts[1:], len(data)]
     return [Span(start, end, end < len(data) or at <= end)
-            for start, end in zip(starts, ends, strict=True)] or [Span(0, len(data))]
+            for start, end in zip(starts, ends, strict=True)]
 
 
 def _frame(header: bytes) -> tuple[int, int]:
