@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from mutagen import flac, id3
 
-from helpers.media import encode, film, lag, snr_db, speechlike
+from helpers.media import encode, film, frames, lag, snr_db, speechlike
 from voxmend import audio
 from voxmend.audio import AudioError, Reader, Writer, writing
 from voxmend.audio.containers import bit_rate
@@ -290,3 +290,18 @@ def test_sound_alone_of_a_film(tmp_path, mp4):
 def test_pictures_that_do_not_fit_are_refused_before_the_work(tmp_path, mp4):
     with pytest.raises(AudioError, match=r"out.webm: .webm cannot hold the pictures of in.mp4"):
         Writer(tmp_path / "out.webm", 48000, 2, like=Reader(mp4))
+
+
+def test_attachments_of_a_film(tmp_path):
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        video = out.add_stream("mpeg4", rate=25, width=64, height=48, pix_fmt="yuv420p")
+        sound = out.add_stream("pcm_s16le", rate=16000, layout="mono")
+        out.add_attachment("font.ttf", "font/ttf", b"letters")
+        out.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+        for frame in frames(WAVE, 16000):
+            out.mux(sound.encode(frame))
+        out.mux(video.encode(None))
+    assert copy(tmp_path / "in.mkv", tmp_path / "out.mkv").lost == []
+    with av.open(str(tmp_path / "out.mkv")) as file:
+        assert [bytes(s.data) for s in file.streams.attachments] == [b"letters"]
+    assert Reader(tmp_path / "out.mkv").subtype == "PCM_16"  # as it was

@@ -282,8 +282,9 @@ def bit_rate(path: Path) -> float | None:
             stream = sound_track(container)
             if stream.codec_context.codec.name == "vorbis" and stream.bit_rate:
                 return float(stream.bit_rate)
-            packets = [(p.size, p.duration or 0) for p in container.demux(stream)]
-            seconds = sum(duration for _, duration in packets) * stream.time_base
-            return 8 * sum(size for size, _ in packets) / float(seconds) if seconds else None
+            size = duration = 0
+            for packet in container.demux(stream):
+                size, duration = size + packet.size, duration + (packet.duration or 0)
+            return 8 * size / float(duration * stream.time_base) if duration else None
     except (AudioError, *LIBAV):
         return None

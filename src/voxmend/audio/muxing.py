@@ -11,7 +11,7 @@ from typing import Any, get_args
 import av
 import numpy as np
 
-from .containers import Description, is_cover, opened, sound_track
+from .containers import LIBAV, Description, is_cover, opened, sound_track
 from .errors import AudioError
 from .formats import Format
 
@@ -84,15 +84,21 @@ class Film:
         new.disposition = old.disposition
 
     def packets(self) -> Iterator[tuple[float, Any]]:
-        """The packets to copy with their times in seconds."""
-        time = 0.0
-        for packet in self._source.demux():
+        """The packets to copy with their times in seconds, up to where the film is damaged."""
+        time, packets = 0.0, self._source.demux()
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except LIBAV:  # its sound was salvaged, or it would not be here
+                self.lost.append(f"its pictures after {time:.2f} s")
+                return
             new = self._streams.get(packet.stream_index)
-            if packet.dts is None or new is None:
-                continue
-            time = float(packet.dts * packet.time_base)
-            packet.stream = new
-            yield time, packet
+            if new is not None and packet.size:
+                time = time if packet.dts is None else float(packet.dts * packet.time_base)
+                packet.stream = new
+                yield time, packet
 
     def close(self) -> None:
         self._stack.close()
