@@ -93,6 +93,15 @@ def test_what_is_lost_is_told(tmp_path):
     assert copy(tmp_path / "in.mp3", tmp_path / "out.w64").lost == ["tags", "cover"]
 
 
+def test_damaged_tags_stop_nothing(tmp_path):
+    tagged(tmp_path / "in.ogg")
+    file = mutagen.File(tmp_path / "in.ogg")
+    file.tags["metadata_block_picture"] = ["no base64"]
+    file.save()
+    assert copy(tmp_path / "in.ogg", tmp_path / "out.flac").lost == ["tags (they are damaged)"]
+    assert Reader(tmp_path / "out.flac").frames == WAVE.shape[1]
+
+
 def test_delay_of_the_old_encoder_is_not_kept(tmp_path):
     encode(tmp_path / "in.m4a", WAVE, 44100, "aac")
     file = mutagen.File(tmp_path / "in.m4a")
@@ -261,6 +270,15 @@ def test_pictures_of_a_film(tmp_path, mp4, suffix):
             assert [s.metadata["language"] for s in file.streams.audio] == ["fra", "deu"]
     was, now = (np.concatenate(list(Reader(p).blocks()), 1) for p in (mp4, out))
     assert was.shape == now.shape and lag(was, now) == 0 and snr_db(0.5 * was, now) > 12
+
+
+@pytest.mark.skipif("libx264" not in av.codecs_available, reason="libav without H.264")
+def test_pictures_in_another_order_than_they_are_shown(tmp_path):
+    """Matroska has no decoding times; none of its packets may be left out for that."""
+    film(tmp_path / "in.mkv", speechlike(1, 2 * 48000), 48000, picture="libx264")
+    for suffix in (".mkv", ".mp4"):
+        copy(tmp_path / "in.mkv", tmp_path / f"out{suffix}")
+        assert packets(tmp_path / f"out{suffix}", "video") == packets(tmp_path / "in.mkv", "video")
 
 
 def test_subtitles_of_a_film(tmp_path):

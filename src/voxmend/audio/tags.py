@@ -60,13 +60,19 @@ def copy(source: Path, target: Path, about: Description) -> list[str]:
         return [name for name, value in (("tags", about.tags), ("cover", about.cover)) if value]
     if new.tags is None:
         new.add_tags()
-    if old is not None and old.tags is not None and _family(old.tags) == _family(new.tags):
-        _copy_alike(old, new)
-        lost = []
-    else:
-        _translate(about, new)
-        lost = ["chapters"] if about.chapters and _family(new.tags) != "mp4" else []
-    new.save()
+    lost = []
+    try:
+        if old is not None and old.tags is not None and _family(old.tags) == _family(new.tags):
+            _copy_alike(old, new)
+        else:
+            _translate(about, new)
+            lost = ["chapters"] if about.chapters and _family(new.tags) != "mp4" else []
+    except (mutagen.MutagenError, ValueError, TypeError, KeyError):
+        return ["tags (they are damaged)"]
+    try:
+        new.save()
+    except mutagen.MutagenError as error:  # as it calls failures of the disk
+        raise OSError(str(error)) from error
     return lost
 
 
