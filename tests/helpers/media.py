@@ -66,6 +66,7 @@ def film(path, wave, rate, codec="aac", picture="mpeg4", subtitles=None, late=0)
         video = out.add_stream(picture, rate=25, width=64, height=48, pix_fmt="yuv420p")
         sound = out.add_stream(codec, rate=rate, layout=LAYOUTS[len(wave)])
         other = out.add_stream(codec, rate=rate, layout="mono")
+        sound.bit_rate = other.bit_rate = 128_000
         text = out.add_stream_from_template(texts.streams[0]) if texts else None
         out.metadata["title"], sound.metadata["language"] = "A film", "fra"
         other.metadata["language"] = "deu"

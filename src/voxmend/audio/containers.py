@@ -275,6 +275,16 @@ def describe(path: Path) -> Description:
         return Description()
 
 
+def begin(path: Path) -> Fraction:
+    """When the first decoded sample of a file's sound is heard, in seconds."""
+    with opened(path) as container:
+        try:
+            frame = next(container.decode(sound_track(container)))
+        except (StopIteration, *LIBAV):
+            return Fraction(0)
+        return frame.pts * Fraction(frame.time_base) if frame.pts is not None else Fraction(0)
+
+
 def bit_rate(path: Path) -> float | None:
     """Bit/s of a file's sound, of Vorbis the nominal ones; None where libav does not read it."""
     try:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import av
 import numpy as np
 
-from .containers import LIBAV, Description, is_cover, opened, sound_track
+from .containers import LIBAV, Description, begin, is_cover, opened, sound_track
 from .errors import AudioError
 from .formats import Format
 
@@ -59,9 +59,7 @@ class Film:
         self._stack, self._target = ExitStack(), target
         self.lost: list[str] = []
         self._source = self._stack.enter_context(opened(path))
-        self.sound = sound_track(self._source)
-        begin = self.sound.start_time
-        self.begin = Fraction(0) if begin is None else begin * self.sound.time_base
+        self.sound, self.begin = sound_track(self._source), begin(path)
         self._streams: dict[int, Any] = {}
 
     def add_streams(self, add_sound: Any) -> Any:
