@@ -60,7 +60,7 @@ READ_ONLY = {  # and what comes next to it
     ".aac": ".m4a", ".m4b": ".m4a", ".amr": ".m4a", ".awb": ".m4a", ".wma": ".m4a", ".ac3": ".m4a",
     ".mp2": ".mp3", ".spx": ".ogg", ".wv": ".wav", ".ape": ".wav", ".tta": ".wav", ".aifc": ".aiff",
     ".snd": ".au", ".3gp": ".mp4", ".3g2": ".mp4", ".m4v": ".mp4", ".flv": ".mkv", ".avi": ".mkv",
-    ".wmv": ".mkv", ".asf": ".mkv", ".ts": ".mkv", ".mts": ".mkv", ".mpg": ".mkv"}
+    ".wmv": ".mkv", ".asf": ".mkv", ".mts": ".mkv", ".mpg": ".mkv"}
 SUFFIXES = (*FORMATS, *READ_ONLY)
 
 
