@@ -5,7 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from . import files
+from .arrays import resample
+from .errors import AudioError
+from .reading import Recording
 from .segments import process
 
 LONGEST_DELAY = 0.02  # seconds that are made good
@@ -67,17 +69,17 @@ class Pair:
     beginnings, or that have nothing to do with each other.
     """
 
-    def __init__(self, noisy: files.Recording, enhanced: files.Recording, aligned: bool = False):
+    def __init__(self, noisy: Recording, enhanced: Recording, aligned: bool = False):
         self.noisy, self.enhanced = noisy, enhanced
         self.sample_rate, self.channels = noisy.sample_rate, noisy.channels
         self.frames = noisy.frames
         names = f"{enhanced.path}: made of {noisy.path}?"
         if enhanced.channels != noisy.channels:
-            raise files.AudioError(f"{names} Its channels are {enhanced.channels}, not "
+            raise AudioError(f"{names} Its channels are {enhanced.channels}, not "
                                    f"{noisy.channels}: enhance each, or mix both down")
         lengths = [r.frames / r.sample_rate for r in (noisy, enhanced)]
         if abs(lengths[0] - lengths[1]) > LENGTHS:
-            raise files.AudioError(f"{names} It lasts {lengths[1]:.2f} s, that one {lengths[0]:.2f}"
+            raise AudioError(f"{names} It lasts {lengths[1]:.2f} s, that one {lengths[0]:.2f}"
                                    " s: cut them alike")
         self.delay = 0
         self._measure(names, aligned)
@@ -90,15 +92,15 @@ class Pair:
         products /= np.sqrt(energies.prod())
         best = int(np.abs(products).argmax())
         if abs(products[best]) < ALIKE:
-            raise files.AudioError(f"{names} They hardly have anything in common (correlation "
+            raise AudioError(f"{names} They hardly have anything in common (correlation "
                                    f"{products[best]:.2f}): name a recording and its enhancement")
         if products[best] < 0:
-            raise files.AudioError(f"{names} Its sign is reversed: turn it round")
+            raise AudioError(f"{names} Its sign is reversed: turn it round")
         if products[best] < 1.01 * products[reach]:
             return  # no better than where it is
         self.delay = best - reach
         if abs(self.delay) > LONGEST_DELAY * self.sample_rate:
-            raise files.AudioError(f"{names} It begins {abs(self.delay) / self.sample_rate:.3f} s "
+            raise AudioError(f"{names} It begins {abs(self.delay) / self.sample_rate:.3f} s "
                                    f"{'later' if self.delay > 0 else 'earlier'}: cut them alike")
 
     def _at_rate(self) -> Iterable[np.ndarray]:
@@ -106,7 +108,7 @@ class Pair:
         theirs, ours = self.enhanced.sample_rate, self.sample_rate
         if theirs == ours:
             return self.enhanced.blocks()
-        return process(self.enhanced.blocks(), lambda b, _: files.resample(b, theirs, ours),
+        return process(self.enhanced.blocks(), lambda b, _: resample(b, theirs, ours),
                        20 * theirs, theirs, Fraction(ours, theirs), multiple=theirs)
 
     def blocks(self) -> Iterator[np.ndarray]:

@@ -107,7 +107,8 @@ def load_divider(common: Common, speakers: int, method: str, weights: Path | Non
                               common.device)
     else:
         separator = load_restorer("separate", common, method, speakers=speakers)
-    return jobs.Work(lambda inputs, outputs, _: files.separate_file(inputs[0], outputs, separator))
+    return jobs.Work(lambda inputs, outputs, _: files.separate_file(
+        inputs[0], outputs, separator, common.handling))
 
 
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
@@ -191,7 +192,7 @@ def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
     if refines:
         refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
     return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
-        inputs[0], outputs, separator, refiner, streaming),
+        inputs[0], outputs, separator, refiner, streaming, common.handling),
         (separator.stream, *([refiner.stream] if refiner else [])))
 
 
@@ -236,7 +237,7 @@ def load_refiner(common: Common, method: Refining) -> "Work":
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
                       common.precision)
     return jobs.Work(lambda inputs, outputs, streaming: files.refine_file(
-        inputs[0], inputs[1], outputs, refiner, streaming), (refiner.stream,))
+        inputs[0], inputs[1], outputs, refiner, streaming, common.handling), (refiner.stream,))
 
 
 VERBS = {verb.__name__: verb for verb in (enhance, dereverb, refine, separate)}

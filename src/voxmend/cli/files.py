@@ -6,7 +6,7 @@ All take where their outputs go, and return what a sidecar says of them and the 
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -18,50 +18,37 @@ from tqdm import tqdm
 
 from .. import audio
 from ..audio.pair import Pair, side_by_side
-from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, SHORTEST_SECONDS, Separator
 from .jobs import Streaming, alone
-from .options import Told
+from .options import PLAIN, Handling, Told
+from .outputs import write, writers
 from .reports import find, report
 
 Made = tuple[dict[str, Any], float]
 
 
-def choose_subtype(reader: audio.Recording, target: Path,
-                   damages: Iterable[Damage]) -> str | None:
-    """The input's sample encoding, but float for a mended clip in a wav, whose peaks may pass 1."""
-    if any(damage.clipping for damage in damages) and target.suffix.lower() == ".wav":
-        return "FLOAT"
-    return getattr(reader, "subtype", None)
-
-
 def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: Told,
-              streaming: Streaming = alone, plot_file: Path | None = None) -> Made:
+              streaming: Streaming = alone, plot_file: Path | None = None,
+              how: Handling = PLAIN) -> Made:
     """Mends one file; writes the output and, when there are draws, its uncertainty."""
-    reader = audio.Reader(source)
+    reader = audio.Reader(source, how.salvage)
+    outs = writers(reader, targets, restorer.output_rate(reader), restorer.outputs(reader))
     damages = find(reader, restorer.task.finds, told)
     if restorer.task.finds:
         report(source, damages, reader.sample_rate)
     found = any(damages) or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
-    if found or restorer.draws > 1 or source.suffix.lower() != targets[0].suffix.lower():
-        restore_file(reader, damages, restorer, targets, streaming)
+    alike = source.suffix.lower() == targets[0].suffix.lower() and how == PLAIN
+    if found or restorer.draws > 1 or not alike:
+        with progress_bar(reader, restorer.task.name) as progress:
+            write(streaming(restorer.stream, reader, damages, progress=progress), outs, how)
     else:  # nothing to mend: no codec needs to see it again
         shutil.copyfile(source, targets[0])
     if plot_file:
         draw(source, targets[0], plot_file)
     return {**restorer.entry, "damage": [*map(asdict, damages)]}, reader.frames / reader.sample_rate
-
-
-def restore_file(reader: audio.Reader, damages: Sequence[Damage], restorer: Restorer,
-                 targets: Sequence[Path], streaming: Streaming = alone) -> None:
-    """Writes a recording as restored and, when there are several draws, its uncertainty."""
-    subtype = choose_subtype(reader, targets[0], damages)
-    with progress_bar(reader, restorer.task.name) as progress:
-        write(streaming(restorer.stream, reader, damages, progress=progress), targets,
-              restorer.output_rate(reader), restorer.outputs(reader), subtype)
 
 
 @contextmanager
@@ -73,34 +60,6 @@ def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], No
             bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
 
         yield tell
-
-
-def write(blocks: Iterable[np.ndarray], targets: Sequence[Path], rate: int, channels: int,
-          subtype: str | None) -> np.ndarray:
-    """Writes blocks `[P·C, n]` of P signals, the first to the first target and so on.
-
-    Signals beyond the targets are left out. Returns the energy of each file, `[targets]`.
-    """
-    energies = np.zeros(len(targets))
-    with ExitStack() as stack:
-        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype))
-                   for target in targets]
-        for block in blocks:
-            parts = block.reshape(-1, channels, block.shape[1])
-            for k, (writer, part) in enumerate(zip(writers, parts, strict=False)):
-                writer.write(part)
-                energies[k] += np.square(part, dtype=np.float64).sum()
-    for writer in writers:
-        warn_clamped(writer.path, writer.clamped)
-    return energies
-
-
-def warn_clamped(target: Path, count: int) -> None:
-    """Says on stderr that samples did not fit into a file."""
-    hint = "" if target.suffix.lower() == ".wav" else "; write a .wav to keep them"
-    if count:
-        print(f"voxmend: {target.name}: {count} samples went beyond full scale and were limited"
-              f"{hint}", file=sys.stderr)
 
 
 def draw(source: Path, target: Path, plot_file: Path) -> None:
@@ -116,7 +75,8 @@ def draw(source: Path, target: Path, plot_file: Path) -> None:
     plots.before_after(before, after, rate_before, rate_after, plot_file, source.name)
 
 
-def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer) -> Made:
+def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
+                how: Handling = PLAIN) -> Made:
     """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
     if not source.is_file():
         raise audio.AudioError(f"{source}: no such file: check the name")
@@ -134,20 +94,19 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer) -> Ma
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
-    for path, row in zip(targets, wave, strict=True):
-        warn_clamped(path, audio.save(path, row[None], restorer.sample_rate))
+    write([wave], [audio.Writer(path, restorer.sample_rate, 1) for path in targets], how)
     return restorer.entry, wave.shape[1] / restorer.sample_rate
 
 
-def separate_file(source: Path, targets: Sequence[Path],
-                  separator: Restorer | Conversation) -> Made:
+def separate_file(source: Path, targets: Sequence[Path], separator: Restorer | Conversation,
+                  how: Handling = PLAIN) -> Made:
     """Writes the voices of a recording, each with its rate and channels."""
-    reader, speakers = audio.Reader(source), len(targets)
+    reader, speakers = audio.Reader(source, how.salvage), len(targets)
     if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
+    outs = writers(reader, targets)
     with progress_bar(reader, "separate") as progress:
-        energies = write(separator.stream(reader, progress=progress), targets, reader.sample_rate,
-                         reader.channels, reader.subtype)
+        energies = write(separator.stream(reader, progress=progress), outs, how)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
     if len(heard) < speakers:
         print(f"voxmend: {source}: {say_heard(heard, speakers)}", file=sys.stderr)
@@ -165,12 +124,14 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
 
 
 def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
-                 refiner: Refiner | None = None, streaming: Streaming = alone) -> Made:
+                 refiner: Refiner | None = None, streaming: Streaming = alone,
+                 how: Handling = PLAIN) -> Made:
     """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
 
     The rest is what was `removed`; they add up to the recording.
     """
-    reader, entry = audio.Reader(source), separator.entry
+    reader, entry = audio.Reader(source, how.salvage), separator.entry
+    outs = writers(reader, targets)
     if reader.frames < SHORTEST_SECONDS * reader.sample_rate:
         print(f"voxmend: {source}: too short to tell speech from noise, left as it is",
               file=sys.stderr)
@@ -180,7 +141,7 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
             blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav", streaming)
-        write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype)
+        write(blocks, outs, how)
     return entry, reader.frames / reader.sample_rate
 
 
@@ -194,7 +155,7 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
     Shape: blocks `[≥ C, n]` to `[2C, n]`.
     """
-    write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT")
+    write(blocks, [audio.Writer(kept, reader.sample_rate, reader.channels, "FLOAT")])
     pair = Pair(reader, audio.Reader(kept), aligned=True)
     for both in side_by_side(streaming(refiner.stream, pair), reader.blocks()):
         speech, noisy = np.split(both, 2)
@@ -202,16 +163,16 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
 
 def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: Refiner,
-                streaming: Streaming = alone) -> Made:
+                streaming: Streaming = alone, how: Handling = PLAIN) -> Made:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
-    reader, other = audio.Reader(noisy), audio.Reader(enhanced)
+    reader, other = (audio.Reader(path, how.salvage) for path in (noisy, enhanced))
+    outs = writers(reader, targets)
     pair = Pair(reader, other)
     if pair.delay:
         print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
               f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
-        write(streaming(refiner.stream, pair, progress=progress), targets, reader.sample_rate,
-              reader.channels, reader.subtype)
+        write(streaming(refiner.stream, pair, progress=progress), outs, how)
     return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .. import audio
-from ..training.corpus import SUFFIXES, audio_files
+from ..audio import SUFFIXES
+from ..training.corpus import audio_files
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
 LONGEST_NAME = 255  # bytes, on most file systems
@@ -132,7 +133,7 @@ def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
         places = find(sources, suffixes)
         if into_folder:
             places = {file: place.with_suffix("") for file, place in places.items()}
-        plan.jobs = [Job((file,), tuple(outputs(target / place)))
+        plan.jobs = [Job((file,), tuple(outputs(audio.writable(target / place))))
                      for file, place in places.items()]
     _check_outputs(plan)
     return plan

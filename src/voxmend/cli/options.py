@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from tyro.conf import Positional, arg
 
@@ -51,6 +51,21 @@ def check_plot(path: Path | None, overwrite: bool) -> None:
     audio.check_free(path, overwrite)
 
 
+class Handling(NamedTuple):
+    """How recordings are read and written.
+
+    Attributes:
+        salvage: as of `audio.Reader`.
+        headroom: dB that outputs are lowered by.
+    """
+
+    salvage: bool = False
+    headroom: float = 0.0
+
+
+PLAIN = Handling()
+
+
 @dataclass(frozen=True)
 class Calling:
     """Options of every verb that calls a network."""
@@ -65,11 +80,22 @@ class Calling:
     """Replace outputs that exist already."""
     workers: Workers = 1
     """Processes that share files, and the parts of a long one; auto: one for each core."""
+    salvage: bool = False
+    """Read what is there of a recording that breaks off or whose header says that it is empty."""
+    headroom: float = 0.0
+    """Lower outputs by so many dB, so that peaks fit below full scale."""
 
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
         check_workers(self.workers)
+        if not 0 <= self.headroom <= 60:
+            raise ValueError(f"--headroom {self.headroom:g}: give 0 to 60 dB")
+
+    @property
+    def handling(self) -> Handling:
+        """What they say of files."""
+        return Handling(self.salvage, self.headroom)
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,10 @@ def channel_name(channel: int, channels: int) -> str:
     return "LR"[channel] if channels == 2 else str(channel + 1)
 
 
-def examine(source: Path, finds: tuple[str, ...]) -> int:
+def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
-        reader = audio.Reader(file)
+        reader = audio.Reader(file, salvage)
         report(file, find(reader, finds, {}), reader.sample_rate)
 
     found = audio_files(source) if source.is_dir() else [source]

@@ -40,15 +40,16 @@ def load_mender(task: str, common: Mending, method: str, told: Told) -> "Work":
     def mend_one(inputs: Sequence[Path], outputs: Sequence[Path],
                  streaming: jobs.Streaming) -> files.Made:
         if inputs[0].suffix.lower() == ".npy" and task == "vocode":
-            return files.vocode_file(inputs[0], outputs, restorer)
-        return files.mend_file(inputs[0], outputs, restorer, told, streaming, common.plot)
+            return files.vocode_file(inputs[0], outputs, restorer, common.handling)
+        return files.mend_file(inputs[0], outputs, restorer, told, streaming, common.plot,
+                               common.handling)
 
     return jobs.Work(mend_one, (restorer.stream,))
 
 
 def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
           method: str = "voxmend") -> int:
-    from ..training.corpus import SUFFIXES
+    from ..audio import SUFFIXES
     from . import folders, jobs, running, sidecars
 
     takes = (*SUFFIXES, ".npy") if task == "vocode" else SUFFIXES
@@ -64,7 +65,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
     return running.run(verb, plan)
 
 
-def _examine(paths: Sequence[str]) -> int:
+def _examine(paths: Sequence[str], salvage: bool) -> int:
     from ..restore.tasks import TASKS
     from . import folders, reports
 
@@ -74,7 +75,7 @@ def _examine(paths: Sequence[str]) -> int:
         if len(found) > 1:
             found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
-            reports.examine(path, TASKS["mend"].finds)), several=len(found) > 1)
+            reports.examine(path, TASKS["mend"].finds, salvage)), several=len(found) > 1)
         return max([failed, *status])
 
 
@@ -87,7 +88,7 @@ def mend(paths: Paths, common: Options, dry_run: bool = False) -> int:
         dry_run: Only say what is wrong; nothing is written, and OUT may be left out.
     """
     if dry_run:
-        return _examine(paths)
+        return _examine(paths, common.salvage)
     return _mend("mend", paths, common, {})
 
 
@@ -96,8 +97,9 @@ def declip(paths: Paths, common: Options, level: str = "auto",
     """Declip: restore the peaks that clipping cut off.
 
     Args:
-        paths: What is read and where it goes, as in voxmend mend; a wav is written in
-            float, since peaks may pass full scale.
+        paths: What is read and where it goes, as in voxmend mend. Restored peaks may pass full
+            scale: a wav, aiff, caf or w64 becomes 32-bit float, then, unless --headroom makes room
+            for them.
         level: Where samples are cut off, as a share of full scale, 0..1; of single channels as in
             L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
@@ -253,6 +255,7 @@ def load_damager(kind: str, options: Damaging) -> "Work":
     from .. import audio
     from ..dsp import degrade as damage
     from . import files, jobs
+    from .outputs import write, writers
 
     make = {"clip": lambda wave, rate: damage.clip(
                 wave, damage.clip_level_for_sdr(wave, options.sdr)),
@@ -266,8 +269,7 @@ def load_damager(kind: str, options: Damaging) -> "Work":
                    streaming: jobs.Streaming) -> files.Made:
         reader = audio.Reader(inputs[0])
         wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
-        files.warn_clamped(outputs[0], audio.save(outputs[0], make[kind](wave, rate), rate,
-                                                  reader.subtype))
+        write([make[kind](wave, rate)], writers(reader, outputs))
         return {"task": "degrade", "kind": kind}, reader.frames / rate
 
     return jobs.Work(damage_one)

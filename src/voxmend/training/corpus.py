@@ -16,8 +16,6 @@ from .. import audio
 from .cache import Decoded
 from .manifest import Recording, read_manifest
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
-
 
 def audio_files(folder: Path) -> list[Path]:
     """Every audio file under a folder, sorted; raises AudioError when there is none.
@@ -26,10 +24,10 @@ def audio_files(folder: Path) -> list[Path]:
     """
     if not Path(folder).is_dir():
         raise audio.AudioError(f"{folder}: no such folder")
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in audio.SUFFIXES
                    and not any(part.startswith(".") for part in p.relative_to(folder).parts))
     if not files:
-        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(audio.SUFFIXES)}) there")
     return files
 
 

@@ -1,0 +1,89 @@
+"""What is wrong with a recording, in one line: which file, what, and what to do about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from soundfile import SoundFileError
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000  # Hz; below there is no second formant
+MOST_CHANNELS = 16
+
+
+class AudioError(ValueError):
+    """A file that cannot be read or written; says which, why, and what to do in one line."""
+
+
+class UnreadableError(AudioError):
+    """No decoder takes the file."""
+
+
+def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
+    """Raises AudioError for a sample rate (Hz) or a number of channels that is not handled."""
+    if sample_rate < LOWEST_RATE:
+        raise AudioError(f"{name}: {sample_rate} Hz is no speech rate: resample it to 8000 Hz "
+                         "or more")
+    if sample_rate > HIGHEST_RATE:
+        raise AudioError(f"{name}: {sample_rate} Hz is above {HIGHEST_RATE} Hz: resample it to "
+                         "48000 Hz")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise AudioError(f"{name}: {channels} channels, at most {MOST_CHANNELS} are handled: "
+                         "split it into several files")
+
+
+def check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int) -> None:
+    """Raises AudioError for NaN or infinity, with its time.
+
+    Shape: `[C, n]`, whose first sample is the recording's sample `start`.
+    """
+    finite = np.isfinite(block).all(0)
+    if not finite.all():
+        raise AudioError(f"{name}: NaN or infinity at {(start + finite.argmin()) / sample_rate:.2f}"
+                         " s: export the audio again, or cut that part out")
+
+
+def reason(error: Exception) -> str:
+    """What a library or the system says of a failure."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+    return str(text).strip().rstrip(".")
+
+
+def unreadable(path: Path, why: str) -> UnreadableError:
+    """For a file that no decoder takes."""
+    return UnreadableError(f"{path}: damaged, or not audio this program reads ({why}): convert it "
+                           f"first, ffmpeg -i '{path.name}' '{path.stem}-converted.wav'")
+
+
+def broken_off(path: Path, there: str) -> AudioError:
+    """For a file that ends before it should, and how much is there."""
+    return AudioError(f"{path}: breaks off after {there}: fetch or export it again, or read what "
+                      "is there with --salvage")
+
+
+def damaged(path: Path, seconds: float, error: Exception) -> AudioError:
+    """For a file that a decoder gives up on, and about when."""
+    return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): fetch or "
+                      "export it again, or read what is there with --salvage")
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Raises decoder failures as AudioError (TypeError: soundfile's for a headerless .raw)."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except (SoundFileError, OSError, TypeError, ValueError, av.error.FFmpegError) as error:
+        raise unreadable(path, reason(error)) from error
+
+
+@contextmanager
+def encoding(path: Path) -> Iterator[None]:
+    """Raises encoder and file system failures as AudioError."""
+    try:
+        yield
+    except (SoundFileError, OSError, av.error.FFmpegError) as error:
+        raise AudioError(f"{path}: cannot be written ({reason(error)}): check that its folder "
+                         "exists, is writable and has space left") from error

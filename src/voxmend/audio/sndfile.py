@@ -1,0 +1,163 @@
+"""Files that libsndfile reads and writes."""
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from . import chunks
+from .errors import AudioError, broken_off, damaged, decoding
+from .parts import View, find_parts
+
+PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
+SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
+NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
+STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
+
+
+class _Stream(soundfile.SoundFile):
+    """A sound file that only moves forwards.
+
+    On a seekable file soundfile seeks after every call, even to where it already is, and each
+    seek makes the mp3 decoder lose its bit reservoir: the signal would depend on the block size.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class SoundFileSource:
+    """A file that libsndfile reads; all parts of a chained Ogg or a joined MP3.
+
+    Attributes:
+        sample_rate, channels, subtype: as of `Reader`.
+        frames: samples per channel; None where the header only estimates them (mp3) or leaves them
+            open (streamed flac).
+
+    Raises AudioError for what libsndfile does not read and, unless `salvage`, for a wav that breaks
+    off.
+    """
+
+    def __init__(self, path: Path, salvage: bool):
+        self.path, self.salvage = path, salvage
+        self._parts = find_parts(path)
+        self._raw = chunks.headless(path) if salvage else None
+        with self._open(0) as stream:
+            self.sample_rate, self.channels = stream.samplerate, stream.channels
+            self.subtype, frames = stream.subtype, stream.frames
+            if not salvage:
+                self._check_whole(stream.extra_info)
+        known = not (salvage or len(self._parts) > 1 or self.subtype.startswith("MPEG")
+                     or frames >= 2**62)
+        self.frames = frames if known else None
+
+    def _check_whole(self, log: str) -> None:
+        """Raises AudioError for less than a header says, that of a wav by libsndfile's log."""
+        found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+        if not all(part.whole for part in self._parts):
+            raise broken_off(self.path, f"{self.path.stat().st_size} bytes")
+        if found and int(found[2]) + 1 < int(found[1]) < STREAMED:
+            raise broken_off(self.path, f"{found[2]} of {found[1]} bytes")
+        if chunks.headless(self.path):
+            raise AudioError(f"{self.path}: its header says that it holds no samples, but more "
+                             "follows it: read that with --salvage, or export it again")
+
+    def _open(self, number: int) -> _Stream:
+        with decoding(self.path):
+            if self._raw:
+                return _Stream(View(self.path, self._raw.span), "r", self._raw.sample_rate,
+                               self._raw.channels, self._raw.subtype, "LITTLE", "RAW")
+            if len(self._parts) == 1:
+                return _Stream(self.path)
+            return _Stream(View(self.path, self._parts[number]))
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """The signal from its beginning in blocks of at most `size` samples.
+
+        Shape: float32 `[C, n]`. Raises AudioError for damage, unless it is to salvage what it can.
+        """
+        done = 0
+        for number in range(len(self._parts)):
+            with self._open(number) as stream:
+                if (stream.samplerate, stream.channels) != (self.sample_rate, self.channels):
+                    raise AudioError(f"{self.path}: holds several recordings, of "
+                                     f"{self.sample_rate} and {stream.samplerate} Hz, "
+                                     f"{self.channels} and {stream.channels} channels: split it")
+                try:
+                    for block in self._read(stream, min(size, SALVAGED) if self.salvage else size):
+                        done += block.shape[1]
+                        yield block
+                except (soundfile.SoundFileError, OSError) as error:
+                    if not self.salvage:
+                        raise damaged(self.path, done / self.sample_rate, error) from error
+
+    def _read(self, stream: _Stream, size: int) -> Iterator[np.ndarray]:
+        while True:
+            buffer = np.empty((size, self.channels), np.float32)
+            count = stream.buffer_read_into(buffer, "float32")
+            if count == 0:
+                return
+            yield np.ascontiguousarray(buffer[:count].T)
+
+
+def _nominal(sample_rate: int, channels: int, level: float) -> int:
+    """The nominal bit rate (bit/s) that the Vorbis encoder states for a compression level."""
+    data = io.BytesIO()
+    _Stream(data, "w", sample_rate, channels, "VORBIS", format="OGG",
+            compression_level=level).close()
+    return int(struct.unpack_from("<i", data.getvalue(), NOMINAL)[0])
+
+
+def compression(subtype: str, sample_rate: int, channels: int, bit_rate: float) -> float:
+    """libsndfile's compression level, 0 to 1, for a bit rate (bit/s).
+
+    It is linear in it for MP3 and Opus; of Vorbis the nominal bit rate of the encoder is met.
+    """
+    if subtype == "VORBIS":
+        low, high = 0.0, 1.0
+        for _ in range(8):
+            level = (low + high) / 2
+            if _nominal(sample_rate, channels, level) > bit_rate:
+                low = level
+            else:
+                high = level
+        return (low + high) / 2
+    if subtype == "OPUS":
+        least, most = 6000 * channels, 256_000 * channels
+    else:
+        least, most = ((32_000, 320_000) if sample_rate >= 32_000 else
+                       (8000, 160_000) if sample_rate >= 16_000 else (8000, 64_000))
+    return min(max((most - bit_rate) / (most - least), 0.0), 0.999)
+
+
+class SoundFileSink:
+    """A file that libsndfile writes, in blocks.
+
+    Args:
+        subtype, sample_rate, channels: as of `Writer`.
+        container: libsndfile's name of the format.
+        bit_rate: bit/s of a lossy encoding; None for the encoder's own.
+    """
+
+    def __init__(self, path: Path, subtype: str, sample_rate: int, channels: int, container: str,
+                 bit_rate: float | None = None):
+        options: dict = {}
+        self.container, self.lost = container, list[str]()
+        if bit_rate:
+            options["compression_level"] = compression(subtype, sample_rate, channels, bit_rate)
+            if container == "MP3":
+                options["bitrate_mode"] = "CONSTANT"
+        self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
+                               **options)
+
+    def write(self, block: np.ndarray) -> None:
+        """Shape: `[C, n]`."""
+        for start in range(0, block.shape[1], PIECE):
+            self._stream.write(block[:, start:start + PIECE].T)
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,132 @@
+"""Several recordings in one file, and files whose header or end is missing."""
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from helpers.media import encode, snr_db, speechlike
+from voxmend import audio
+from voxmend.audio import AudioError, Reader
+
+WAVE = speechlike(1, 40_000)
+
+
+def join(tmp_path, name, *parts):
+    path = tmp_path / name
+    path.write_bytes(b"".join(part if isinstance(part, bytes) else part.read_bytes()
+                              for part in parts))
+    return path
+
+
+def read(path, size=4096, **options):
+    return np.concatenate(list(Reader(path, **options).blocks(size)), axis=1)
+
+
+# Joined
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0, 1)])
+@pytest.mark.parametrize("suffix, least_db", [(".ogg", 14), (".oga", 14), (".opus", 10),
+                                              (".mp3", 12)])
+def test_all_parts_are_read(tmp_path, suffix, least_db, order):
+    waves = WAVE[:, :12_345], WAVE
+    for number, wave in enumerate(waves):
+        audio.save(tmp_path / f"{number}{suffix}", wave, 16000)
+    path = join(tmp_path, f"all{suffix}", *(tmp_path / f"{n}{suffix}" for n in order))
+    expected = np.concatenate([waves[n] for n in order], axis=1)
+    assert Reader(path).frames == expected.shape[1]
+    assert snr_db(expected, read(path)) > least_db
+    np.testing.assert_array_equal(read(path), np.concatenate(
+        [read(tmp_path / f"{n}{suffix}") for n in order], axis=1))
+
+
+def plain_mp3(path, wave, table, title):
+    encode(path, wave, 44100, "libmp3lame", bit_rate=64_000, tags={"title": title} if title else (),
+           write_xing=table, id3v2_version="3" if title else "0")
+
+
+@pytest.mark.parametrize("table", ["0", "1"])
+@pytest.mark.parametrize("title", ["", "x" * 5000])
+@pytest.mark.parametrize("between", [b"", b"TAG".ljust(128)])
+def test_mp3_with_and_without_tags_and_tables(tmp_path, table, title, between):
+    for number in range(2):
+        plain_mp3(tmp_path / f"{number}.mp3", WAVE, table, title)
+    path = join(tmp_path, "all.mp3", tmp_path / "0.mp3", between, tmp_path / "1.mp3", between)
+    one = Reader(tmp_path / "0.mp3").frames
+    frames = Reader(path).frames
+    if table == "0" and not title:  # nothing tells that they are two: the second's priming stays
+        assert abs(frames - 2 * one) <= 1152
+    else:
+        assert frames == 2 * one
+
+
+def test_parts_of_different_rates_are_refused(tmp_path):
+    audio.save(tmp_path / "0.mp3", WAVE, 16000)
+    audio.save(tmp_path / "1.mp3", WAVE, 44100)
+    path = join(tmp_path, "all.mp3", tmp_path / "0.mp3", tmp_path / "1.mp3")
+    with pytest.raises(AudioError, match="several recordings, of 16000 and 44100 Hz.* split it"):
+        Reader(path)
+
+
+# Broken off
+
+@pytest.fixture(params=[("WAV", "PCM_16", 2), ("WAV", "PCM_24", 3), ("WAV", "FLOAT", 4),
+                        ("WAVEX", "PCM_16", 2)])
+def recording(request, tmp_path):
+    """A wav, its samples, how many bytes each has, and where they begin."""
+    path, (container, subtype, width) = tmp_path / "a.wav", request.param
+    soundfile.write(path, WAVE.T, 16000, format=container, subtype=subtype)
+    return path, read(path), width, path.read_bytes().index(b"data") + 8
+
+
+@pytest.mark.parametrize("riff", [0, None])
+def test_wav_whose_header_says_that_it_is_empty(recording, riff):
+    path, wave, _, at = recording
+    data = bytearray(path.read_bytes())
+    data[at - 4:at] = bytes(4)
+    if riff is not None:
+        data[4:8] = struct.pack("<I", riff)
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="says that it holds no samples.* --salvage"):
+        Reader(path)
+    np.testing.assert_array_equal(read(path, salvage=True), wave)
+
+
+def test_wav_that_is_empty_has_nothing_to_salvage(tmp_path):
+    audio.save(tmp_path / "a.wav", WAVE, 16000)
+    data = (tmp_path / "a.wav").read_bytes()
+    at = data.index(b"data") + 4
+    path = tmp_path / "b.wav"
+    path.write_bytes(data[:at] + bytes(4) + b"LIST\4\0\0\0INFO")
+    with pytest.raises(AudioError, match="holds no samples: record"):
+        Reader(path, salvage=True)
+
+
+def test_wav_that_breaks_off(recording):
+    path, wave, width, at = recording
+    path.write_bytes(path.read_bytes()[:at + 30_001])
+    with pytest.raises(AudioError, match=r"breaks off after 30001 of \d+ bytes.* --salvage"):
+        Reader(path)
+    out = read(path, salvage=True)
+    np.testing.assert_array_equal(out, wave[:, :30_001 // width])
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".opus", ".mp3"])
+def test_salvage_of_what_libsndfile_reads(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    audio.save(path, speechlike(1, 120_000), 16000)
+    whole = read(path)
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2 + 7])
+    with pytest.raises(AudioError, match="--salvage"):
+        list(Reader(path).blocks())
+    out = read(path, salvage=True)
+    assert 30_000 < out.shape[1] < 80_000
+    np.testing.assert_allclose(out[:, :30_000], whole[:, :30_000], atol=1e-6)
+
+
+def test_salvage_changes_nothing_of_what_is_whole(tmp_path):
+    for suffix in (".wav", ".flac", ".ogg", ".mp3", ".m4a"):
+        audio.save(tmp_path / f"a{suffix}", WAVE, 16000)
+        np.testing.assert_array_equal(read(tmp_path / f"a{suffix}", salvage=True),
+                                      read(tmp_path / f"a{suffix}"))
