@@ -3,11 +3,12 @@
 from .base import Compose, Operator
 from .clip import Clip
 from .gap import Gap
+from .highpass import Highpass
 from .lowpass import Lowpass
 from .mel import Mel
 from .mixture import Mixture
 from .noise import WhiteNoise
 from .quantise import Quantise
 
-__all__ = ["Clip", "Compose", "Gap", "Lowpass", "Mel", "Mixture", "Operator", "Quantise",
+__all__ = ["Clip", "Compose", "Gap", "Highpass", "Lowpass", "Mel", "Mixture", "Operator", "Quantise",
            "WhiteNoise"]
