@@ -11,23 +11,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import __version__, audio
 from ..audio.pair import Pair, side_by_side
-from ..restore.analysis import analyse
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
+from .found import find, report
 from .options import Told
 
 
@@ -114,64 +113,6 @@ def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
             failed += 1
             print(f"voxmend: {error}", file=sys.stderr)
     return 2 if failed else 0
-
-
-def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
-    """Raises AudioError for damage that a channel of this RMS cannot have."""
-    seconds = reader.frames / reader.sample_rate
-    late = [start for start, _ in told.gaps if start >= seconds]
-    if late:
-        raise audio.AudioError(f"{reader.path}: a gap at {late[0]:g} s lies beyond its end at "
-                               f"{seconds:.2f} s")
-    if told.cutoff and not 150 <= told.cutoff <= reader.sample_rate / 2:
-        raise audio.AudioError(f"{reader.path}: a cut-off of {told.cutoff:g} Hz does not fit a rate"
-                               f" of {reader.sample_rate} Hz; give one from 150 Hz to half of it")
-    if told.noise and 0 < rms <= told.noise:
-        raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
-                               f"recording of RMS {rms:.2g}, speech included")
-
-
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
-         told: Told) -> tuple[Damage, ...]:
-    """The damage of every channel: what was told, and what was found of the rest.
-
-    Raises: AudioError for what the recording cannot have.
-    """
-    numbers = [channel for values in told.values() for channel in values if channel is not None]
-    if numbers and max(numbers) >= reader.channels:
-        raise audio.AudioError(f"{reader.path}: has no channel {max(numbers) + 1}, only "
-                               f"{reader.channels}")
-    damages = []
-    for channel, found in enumerate(analyse(reader.blocks(), reader.sample_rate)):
-        known = {name: values.get(channel, values.get(None)) for name, values in told.items()}
-        mine: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
-        if "clipping" in mine:
-            seconds = reader.frames / reader.sample_rate
-            mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
-        check_told(reader, found.rms, Damage(**mine))
-        kept = {name: getattr(found, name) for name in restorer_finds}
-        damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
-    return tuple(damages)
-
-
-def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
-    """Prints what was found: what the channels share as one, else each by itself."""
-    texts = ["; ".join(damage.describe()) if damage.rms else "silence" for damage in damages]
-    if len(set(texts)) == 1:
-        lines = texts[:1]
-    else:
-        lines = [f"{channel_name(c, len(texts))}: {text or 'nothing'}"
-                 for c, text in enumerate(texts)]
-    if rate < 16000:
-        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
-                     "16 kHz)")
-    print(f"{name}: " + ("; ".join(filter(None, lines))
-                         or "nothing to mend found, it is passed on unchanged"))
-
-
-def channel_name(channel: int, channels: int) -> str:
-    """What `--gaps` and the like call a channel: L and R of two, else a number from 1."""
-    return "LR"[channel] if channels == 2 else str(channel + 1)
 
 
 def examine(source: Path, finds: tuple[str, ...]) -> int:

@@ -10,5 +10,5 @@ from .mixture import Mixture
 from .noise import WhiteNoise
 from .quantise import Quantise
 
-__all__ = ["Clip", "Compose", "Gap", "Highpass", "Lowpass", "Mel", "Mixture", "Operator", "Quantise",
-           "WhiteNoise"]
+__all__ = ["Clip", "Compose", "Gap", "Highpass", "Lowpass", "Mel", "Mixture", "Operator",
+           "Quantise", "WhiteNoise"]

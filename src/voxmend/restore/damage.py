@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 

@@ -48,7 +48,7 @@ class Scene:
 
 
 def lost_bandwidth(scene: Scene) -> Operator | None:
-    """The band-pass of found cut-offs, or the low-pass of a recording whose rate is to be raised."""
+    """The band-pass of found cut-offs, or the low-pass of a rate that is to be raised."""
     cutoff = scene.damage.cutoff or np.inf
     if scene.recorded_rate < min(scene.output_rate, scene.sample_rate):
         cutoff = min(cutoff, 0.47 * scene.recorded_rate)
