@@ -16,7 +16,7 @@ OPERATORS = {
     "clip": O.Clip(0.6),
     "gap": O.Gap(PRESENT),
     "lowpass": O.Lowpass(4000.0),
-    "highpass": O.Highpass(2000.0, width=4000.0),
+    "highpass": O.Highpass(4000.0, width=4000.0),
     "mixture": O.Mixture(2),
     "noise": O.WhiteNoise(0.4),
     "quantise": O.Quantise(0.5),

@@ -121,8 +121,9 @@ def test_a_softer_half_is_declipped_as_well(prior):
 
 
 def test_told_channels_must_fit():
+    restorer = Restorer("declip", prior=WhitePrior(0.1), device="cpu")
     with pytest.raises(ValueError, match="damage of 2 channels, but there are 1"):
-        Restorer("declip", prior=WhitePrior(0.1), device="cpu")(voice(0.5), RATE, [Damage(), Damage()])
+        restorer(voice(0.5), RATE, [Damage(), Damage()])
 
 
 def test_the_command_is_told_damage_of_channels():
