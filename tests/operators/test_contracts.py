@@ -43,7 +43,8 @@ SENSELESS = (
     | {(guidance, name) for guidance in ("proximal", "pigdm") for name in NONLINEAR})
 # Under a white Gaussian prior these give the exact posterior mean at every noise level.
 EXACT = (
-    {(g, o) for g in ("proximal", "pigdm") for o in OPERATORS if o not in NONLINEAR | {"lowpass"}}
+    {(g, o) for g in ("proximal", "pigdm")
+     for o in OPERATORS.keys() - NONLINEAR - {"lowpass", "highpass"}}
     | {("imputation", o) for o in ("gap", "mixture", "noise")} | {("noisy", "noise")})
 PAIRS = [(g, o) for g in G.GUIDANCES for o in OPERATORS if g != "unguided"]
 
