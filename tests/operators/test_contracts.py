@@ -16,6 +16,7 @@ OPERATORS = {
     "clip": O.Clip(0.6),
     "gap": O.Gap(PRESENT),
     "lowpass": O.Lowpass(4000.0),
+    "highpass": O.Highpass(4000.0, width=4000.0),
     "mixture": O.Mixture(2),
     "noise": O.WhiteNoise(0.4),
     "quantise": O.Quantise(0.5),
@@ -42,7 +43,8 @@ SENSELESS = (
     | {(guidance, name) for guidance in ("proximal", "pigdm") for name in NONLINEAR})
 # Under a white Gaussian prior these give the exact posterior mean at every noise level.
 EXACT = (
-    {(g, o) for g in ("proximal", "pigdm") for o in OPERATORS if o not in NONLINEAR | {"lowpass"}}
+    {(g, o) for g in ("proximal", "pigdm")
+     for o in OPERATORS.keys() - NONLINEAR - {"lowpass", "highpass"}}
     | {("imputation", o) for o in ("gap", "mixture", "noise")} | {("noisy", "noise")})
 PAIRS = [(g, o) for g in G.GUIDANCES for o in OPERATORS if g != "unguided"]
 

@@ -4,11 +4,12 @@ from .base import Compose, Operator
 from .clip import Clip
 from .evidence import Evidence
 from .gap import Gap
+from .highpass import Highpass
 from .lowpass import Lowpass
 from .mel import Mel
 from .mixture import Mixture
 from .noise import WhiteNoise
 from .quantise import Quantise
 
-__all__ = ["Clip", "Compose", "Evidence", "Gap", "Lowpass", "Mel", "Mixture", "Operator",
-           "Quantise", "WhiteNoise"]
+__all__ = ["Clip", "Compose", "Evidence", "Gap", "Highpass", "Lowpass", "Mel", "Mixture",
+           "Operator", "Quantise", "WhiteNoise"]

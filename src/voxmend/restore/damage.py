@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
+
 
 @dataclass(frozen=True)
 class Clipping:
@@ -38,6 +40,7 @@ class Damage:
     Attributes:
         clipping: stretches in which samples saturate, in order and without overlap.
         cutoff: Hz above which the spectrum is lost; None if it is not.
+        low_cutoff: Hz below which it is lost, too.
         gaps: (start, end) of every gap, in seconds.
         noise: RMS of the stationary background noise, in the file's own units; None if negligible.
         clipped: share of the samples that are clipped, 0…1.
@@ -46,13 +49,14 @@ class Damage:
 
     clipping: tuple[Clipping, ...] = ()
     cutoff: float | None = None
+    low_cutoff: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()
     noise: float | None = None
     clipped: float = 0.0
     rms: float = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self.clipping or self.cutoff or self.gaps or self.noise)
+        return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise)
 
     def describe(self) -> list[str]:
         """One readable line per find; an empty list when nothing was found."""
@@ -63,10 +67,15 @@ class Damage:
             lines.append(f"clipped at {levels}{share}")
         if self.cutoff:
             lines.append(f"nothing above {self.cutoff / 1000:.1f} kHz")
+        if self.low_cutoff:
+            lines.append(f"nothing below {self.low_cutoff:.0f} Hz")
         if self.gaps:
             total = sum(end - start for start, end in self.gaps)
             plural = "s" if len(self.gaps) > 1 else ""
             lines.append(f"{len(self.gaps)} gap{plural}, {total:.2f} s in all")
+            long = sum(end - start > BRIDGEABLE for start, end in self.gaps)
+            if long:
+                lines[-1] += f" ({long} of more than {BRIDGEABLE:g} s, left as they are)"
         if self.noise:
             speech = np.sqrt(max(self.rms**2 - self.noise**2, 1e-20))
             lines.append(f"noise at {decibel(self.noise):.0f} dBFS, "

@@ -207,7 +207,7 @@ class Restorer:
         draws = [self._return(draw / scale, guess, low if self.task.keeps_band else None, rate,
                               out_rate)
                  for draw in self._restore(low * scale, operator, begin, guessed)]
-        exact = rate == out_rate and not damage.cutoff
+        exact = rate == out_rate and not (damage.cutoff or damage.low_cutoff)
         if native is not None and native.projects and not native.noise_std and exact:
             told = torch.from_numpy(chunk)[:, None]
             draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]

@@ -18,8 +18,8 @@ from ..diffusion.guidance import (
 )
 from ..diffusion.samplers import ancestral, euler
 from ..diffusion.schedules import karras_grid
-from ..operators import Clip, Gap, Lowpass, Mel, Mixture, Operator, WhiteNoise
-from .damage import Damage
+from ..operators import Clip, Gap, Highpass, Lowpass, Mel, Mixture, Operator, WhiteNoise
+from .damage import BRIDGEABLE, Damage
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,22 @@ class Scene:
     sources: int = 1
 
 
-def lost_bandwidth(scene: Scene) -> Lowpass | None:
-    """The low-pass of a found cut-off, or of a recording whose rate is to be raised."""
+def lost_bandwidth(scene: Scene) -> Operator | None:
+    """The band-pass of found cut-offs, or the low-pass of a rate that is to be raised."""
     cutoff = scene.damage.cutoff or np.inf
     if scene.recorded_rate < min(scene.output_rate, scene.sample_rate):
         cutoff = min(cutoff, 0.47 * scene.recorded_rate)
     lost = cutoff < scene.sample_rate / 2 - 100  # half of the filter's transition band
-    return Lowpass(float(cutoff), scene.sample_rate) if lost else None
+    low = scene.damage.low_cutoff
+    return compose(Lowpass(float(cutoff), scene.sample_rate) if lost else None,
+                   Highpass(low, scene.sample_rate) if low else None)
 
 
 def found_gaps(scene: Scene) -> Gap | None:
-    """The gaps that touch the segment."""
+    """The gaps that touch the segment and can be bridged."""
     begin = scene.start / scene.sample_rate
-    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps], scene.length,
+    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps
+                        if b - a <= BRIDGEABLE], scene.length,
                        scene.sample_rate)
     return None if gaps.present.all() else gaps
 
@@ -185,14 +188,14 @@ CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps"
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
          sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED),
-    Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06,
+    Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001, noise_scale=1.06,
          raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
          sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED),
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
          steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
-    Task("mend", found_damage, ("clipping", "cutoff", "gaps", "noise"),
+    Task("mend", found_damage, ("clipping", "cutoff", "low_cutoff", "gaps", "noise"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,

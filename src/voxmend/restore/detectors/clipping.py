@@ -165,8 +165,8 @@ def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None
 
     In either sign, the fullest 0.02 dB of the top hold at least 10 samples and 5 times what the
     next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Of the samples there many have
-    equal neighbours for 0.2 ms, unlike the round peaks that a limiter let touch its ceiling. If more
-    than as many lie up to a tenth below, the clipper has a knee.
+    equal neighbours for 0.2 ms, unlike the round peaks that a limiter let touch its ceiling. If
+    more than as many lie up to a tenth below, the clipper has a knee.
 
     Shape: `[n]`.
     """

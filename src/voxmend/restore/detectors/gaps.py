@@ -50,7 +50,7 @@ class Gaps(Detector):
             yield first, last
 
     def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float) -> bool:
-        """Whether quiet samples are steady to their edges, and end where the sound is at once loud."""
+        """Whether quiet samples are steady to their edges, and the sound beside them is loud."""
         near, rate = self.sample_rate // 1000, self.sample_rate
         power = np.mean(wave[first:last] ** 2)
         for side, inside in ((wave[:first][::-1], wave[first:first + near]),

@@ -1,0 +1,119 @@
+"""Damage as it really comes: spread by codecs, filled with something else than zeros, gentle."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from scipy import signal
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+from helpers.speech import speech
+from voxmend.audio import resample
+from voxmend.dsp import degrade
+from voxmend.restore.analysis import analyse
+
+RATE = 16000
+
+
+def only(wave):
+    """The damage of a recording's only channel, as PCM."""
+    [found] = analyse([np.round(np.atleast_2d(wave) * 32768).astype(np.float32) / 32768], RATE)
+    return found
+
+
+def through_mp3(wave):
+    file = io.BytesIO()
+    soundfile.write(file, wave, RATE, format="MP3")
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")[0]
+
+
+def resampled(wave):
+    high = resample(wave[None], RATE, 44100)
+    return resample(high.clip(-0.1, 0.1), 44100, RATE)[0]
+
+
+SPREAD = {"mp3": lambda wave: through_mp3(wave.clip(-0.1, 0.1)), "resampled": resampled,
+          "noise": lambda wave: degrade.white_noise(wave.clip(-0.1, 0.1), 30, seed=0),
+          "tanh": lambda wave: 0.06 * np.tanh(wave / 0.06)}
+
+
+@pytest.mark.parametrize("kind", SPREAD)
+def test_clipping_that_something_has_spread(kind):
+    found = only(SPREAD[kind](2 * speech()[0]))
+    level = 0.06 if kind == "tanh" else 0.1
+    assert found.clipping
+    assert all(0.8 * level < part.level < 1.15 * level for part in found.clipping)
+
+
+def test_a_limiter_does_not_clip():
+    wave = 4 * speech()[0]
+    gain = np.minimum(1, 0.3 / maximum_filter1d(np.abs(wave), 161))
+    assert not only(wave * uniform_filter1d(gain, 80)).clipping
+
+
+FILLS = {"A-law": 8 / 32768, "offset": 0.01,
+         "comfort noise": lambda n: 5e-4 * np.random.default_rng(0).standard_normal(n)}
+
+
+@pytest.mark.parametrize("kind", FILLS)
+def test_gaps_that_are_no_zeros(kind):
+    wave, kept = degrade.gaps(speech()[0], RATE, 50, 500)
+    fill = FILLS[kind]
+    wave[~kept] = fill(np.count_nonzero(~kept)) if callable(fill) else fill
+    found = only(wave)
+    assert len(found.gaps) >= 3 and all(end - start == pytest.approx(0.05, abs=0.002)
+                                        for start, end in found.gaps)
+
+
+def test_losses_of_3_ms():
+    wave = degrade.gaps(speech()[0], RATE, 3, 500)[0]
+    assert len(only(wave).gaps) >= 3
+
+
+def test_a_packet_that_equals_the_one_before():
+    wave = speech()[0]
+    begin = int(np.argmax(uniform_filter1d(wave**2, 640)))
+    wave[begin:begin + 320] = wave[begin - 320:begin]
+    [gap] = only(wave).gaps
+    assert gap == (pytest.approx(begin / RATE, abs=1e-3), pytest.approx(begin / RATE + 0.02, 1e-3))
+
+
+def test_gaps_at_both_ends_and_one_too_long_to_be_bridged():
+    wave = speech()[0]
+    power = uniform_filter1d(wave**2, 640)
+    loud = np.flatnonzero(power > 0.6 * power.max())
+    wave = wave[loud[0] - 800:loud[-1] + 800].copy()
+    wave[:800] = wave[-800:] = 0
+    found = only(wave)
+    assert found.gaps[0] == (0.0, pytest.approx(0.05, abs=1e-3))
+    assert found.gaps[-1][1] == len(wave) / RATE
+    wave = speech()[0]
+    wave[30000:30000 + 20800] = 0
+    assert "1 of more than 1 s, left as they are" in " ".join(only(wave).describe())
+
+
+FILTERS = {"4th order": signal.butter(4, 3400, fs=RATE, output="sos"),
+           "10th order": signal.butter(10, 3400, fs=RATE, output="sos")}
+
+
+@pytest.mark.parametrize("order", FILTERS)
+def test_a_gentle_filter(order):
+    assert 2500 < only(signal.sosfilt(FILTERS[order], speech()[0])).cutoff < 5000
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_images_of_a_lower_rate(order):
+    """Samples held or joined by lines."""
+    low = resample(speech(), RATE, 8000)[0]
+    places = np.arange(2 * len(low)) / 2
+    raised = low[places.astype(int)] if order == 0 else np.interp(places, range(len(low)), low)
+    assert only(raised).cutoff == pytest.approx(3850, abs=200)
+
+
+def test_a_telephone_takes_the_lows_too():
+    taps = signal.firwin(1025, [300, 3400], pass_zero=False, fs=RATE)
+    found = only(signal.oaconvolve(speech()[0], taps, "same"))
+    assert found.cutoff == pytest.approx(3400, rel=0.05)
+    assert found.low_cutoff == pytest.approx(260, abs=60)
