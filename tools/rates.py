@@ -13,6 +13,7 @@ from voxmend import Damage, Restorer, audio
 from voxmend.benchmarks import restoration
 from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
+from voxmend.restore.damage import Clipping
 
 RATES = (8000, 16000, 22050, 44100, 48000)
 GAPS = tuple((start, start + 0.02) for start in np.arange(0.25, 4, 0.25))
@@ -22,7 +23,7 @@ def damaged(task: str, clean: np.ndarray, rate: int) -> tuple[np.ndarray, Damage
     """A damaged copy, and what was done to it."""
     if task == "declip":
         level = degrade.clip_level_for_sdr(clean, 6.0)
-        return degrade.clip(clean, level), Damage(clip_level=level)
+        return degrade.clip(clean, level), Damage((Clipping(level),))
     if task == "denoise":
         # as dense a noise at every rate, 15 dB under the speech at 16 kHz
         std = np.sqrt(np.mean(clean**2) * rate / 16000) * 10 ** (-15 / 20)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .diffusion import schedules as schedules
     from .diffusion.denoiser import Denoiser as Denoiser
     from .models.hub import load_prior as load_prior
+    from .restore.analysis import analyse as analyse
     from .restore.damage import Damage as Damage
-    from .restore.damage import analyse as analyse
     from .restore.restorer import Restorer as Restorer
     from .restore.tasks import TASKS as TASKS
     from .restore.tasks import Task as Task
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = version("voxmend")
 
 _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "restore.tasks",
-          "Damage": "restore.damage", "analyse": "restore.damage",
+          "Damage": "restore.damage", "analyse": "restore.analysis",
           "Denoiser": "diffusion.denoiser", "load_prior": "models.hub"}
 _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
             "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from helpers.speech import voice
 from voxmend import audio, undiff
 from voxmend.cli import main as cli
 from voxmend.dsp import degrade
-from voxmend.restore.damage import Damage
+from voxmend.restore.damage import Clipping, Damage
 from voxmend.restore.restorer import Restorer
 
 
@@ -61,10 +62,10 @@ def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):
 
 def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
-    found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
+    [found] = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
     assert found["gaps"] == [[0.5, 0.6], [1.0, 1.05]]
     run(capsys, "extend", wav("second.wav"), tmp_path / "b.wav", "--cutoff", 3000, *quick(prior))
-    assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
+    assert json.loads((tmp_path / "b.wav.json").read_text())["damage"][0]["cutoff"] == 3000
 
 
 def test_the_sidecar_tells_the_guidance(wav, prior, tmp_path, capsys):
@@ -303,7 +304,8 @@ def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_
     assert entry["guidance"] == repr(tasks[verb].guidance)
     assert (entry["start"], entry["steps"]) == ("noise", 5)  # the prior's own
     wave = audio.load(source, 16000)
-    damage = Damage(**entry["damage"])
+    [damage] = [Damage(**channel) for channel in entry["damage"]]
+    damage = replace(damage, clipping=tuple(Clipping(**part) for part in damage.clipping))
     direct = Restorer(tasks[verb], epsilon_prior, device="cpu")(wave, 16000, damage)
     assert np.allclose(audio.load(out, 16000), direct, atol=1e-4)
 

@@ -20,11 +20,12 @@ from voxmend.metrics.si_snr import si_snr
 from voxmend.operators import Gap
 from voxmend.restore import restorer as module
 from voxmend.restore import tasks
-from voxmend.restore.damage import analyse
+from voxmend.restore.analysis import analyse
+from voxmend.restore.damage import Clipping
 
-DAMAGE = {"declip": {"clip_level": 0.1}, "extend": {"cutoff": 3000.0},
+DAMAGE = {"declip": {"clipping": (Clipping(0.1),)}, "extend": {"cutoff": 3000.0},
           "inpaint": {"gaps": ((0.5, 0.55),)}, "denoise": {"noise": 0.02},
-          "mend": {"clip_level": 0.1, "gaps": ((0.5, 0.55),), "cutoff": 3000.0}}
+          "mend": {"clipping": (Clipping(0.1),), "gaps": ((0.5, 0.55),), "cutoff": 3000.0}}
 
 
 class Identity(Denoiser):
@@ -71,7 +72,7 @@ def test_a_recording_is_declipped_as_well_at_any_rate(rate):
     clean = (0.1 * clean * np.sin(np.pi * time) ** 2).astype(np.float32)
     level = 0.4 * np.abs(clean).max()
     clipped = clean.clip(-level, level)
-    mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage(clip_level=level))
+    mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage((Clipping(level),)))
     assert si_snr(clipped, clean) < 20
     assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
 
@@ -88,9 +89,9 @@ def test_a_gap_is_filled_from_the_period_before_it_at_any_rate(rate):
 
 def test_a_raised_recording_may_be_clipped_too(prior):
     """What it says of its own samples says nothing of those between them."""
-    task = replace(TASKS["extend"], finds=("clip_level", "cutoff"))
+    task = replace(TASKS["extend"], finds=("clipping", "cutoff"))
     wave = degrade.clip(voice(0.5, 8000), 0.1)
-    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, 8000, Damage(clip_level=0.1))
+    mended = Restorer(task, str(prior), steps=2, device="cpu")(wave, 8000, Damage((Clipping(0.1),)))
     assert mended.shape == (1, 8000) and np.abs(mended).max() > 0.12
 
 
@@ -117,8 +118,8 @@ def test_told_damage_needs_no_level(prior):
     restorer = Restorer("declip", str(prior), steps=2, device="cpu")
     wave = degrade.clip(voice(0.5), 0.1)
     rms = float(np.sqrt(np.mean(wave.astype(np.float64) ** 2)))
-    np.testing.assert_allclose(restorer(wave, 16000, Damage(clip_level=0.1)),
-                               restorer(wave, 16000, Damage(clip_level=0.1, rms=rms)))
+    np.testing.assert_allclose(restorer(wave, 16000, Damage((Clipping(0.1),))),
+                               restorer(wave, 16000, Damage((Clipping(0.1),), rms=rms)))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
@@ -131,7 +132,7 @@ def test_samples_outside_the_damage_are_kept(prior, rate):
     level = degrade.clip_level_for_sdr(wave, 5)
     clipped = degrade.clip(wave, level)
     declipped = Restorer("declip", str(prior), steps=2, device="cpu")(
-        clipped, rate, Damage(clip_level=level, rms=0.1))
+        clipped, rate, Damage((Clipping(level),), rms=0.1))
     kept = np.abs(clipped) < 0.99 * level
     np.testing.assert_allclose(declipped[kept], clipped[kept], atol=1e-6)
     assert (np.abs(declipped[~kept]) >= 0.99 * level).all()
@@ -235,11 +236,11 @@ def test_white_noise_alone_has_the_exact_posterior_unless_told_otherwise():
     The other guidance, imputation at σ = 0.5, has another mean.
     """
     noise = np.random.default_rng(0).standard_normal((1, 16000)).astype(np.float32)
-    told = Damage(noise=0.1, rms=0.1 * 2**0.5)
-    exact, imputed = (Restorer(task, WhitePrior(0.1), device="cpu")(0.1 * noise, 16000, told)
+    heard = 0.1 * 2**0.5 * noise
+    exact, imputed = (Restorer(task, WhitePrior(0.1), device="cpu")(heard, 16000, Damage(noise=0.1))
                       for task in (TASKS["denoise"],
                                    replace(TASKS["denoise"], guidance=Imputation())))
-    assert np.abs(exact - 0.05 * noise).max() < 0.02 < np.abs(imputed - 0.05 * noise).max()
+    assert np.abs(exact - heard / 2).max() < 0.02 < np.abs(imputed - heard / 2).max()
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3])

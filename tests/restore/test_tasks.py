@@ -18,10 +18,11 @@ from voxmend.diffusion.guidance import (
     Unguided,
 )
 from voxmend.operators import Clip, Gap, Lowpass, Mixture, Operator, Quantise, WhiteNoise
+from voxmend.restore.damage import Clipping
 
-DAMAGE = {"declip": Damage(clip_level=0.1), "extend": Damage(cutoff=3000.0),
+DAMAGE = {"declip": Damage((Clipping(0.1),)), "extend": Damage(cutoff=3000.0),
           "inpaint": Damage(gaps=((0.2, 0.25),)), "denoise": Damage(noise=0.02),
-          "mend": Damage(clip_level=0.1, gaps=((0.2, 0.25),), cutoff=3000.0)}
+          "mend": Damage((Clipping(0.1),), gaps=((0.2, 0.25),), cutoff=3000.0)}
 
 
 class Identity(Denoiser):
@@ -143,7 +144,7 @@ def test_an_own_task_may_simulate_its_observation():
     for simulates in (False, True):
         restorer(replace(task, simulates=simulates))(wave, 16000, Damage(rms=0.1))
     recording, observation = seen
-    torch.testing.assert_close(recording[0], torch.from_numpy(wave))
+    torch.testing.assert_close(recording[0], recording.std() * torch.from_numpy(wave / wave.std()))
     torch.testing.assert_close(observation, Lowpass(2000.0)(recording))
 
 

@@ -17,7 +17,7 @@ from voxmend.diffusion.schedules import cosine_betas, ddpm_grid, linear_betas
 from voxmend.models import hub
 from voxmend.models.importers import import_undiff
 from voxmend.operators import Clip, Mixture
-from voxmend.restore.damage import Damage
+from voxmend.restore.damage import Clipping, Damage
 
 DATA = Path(__file__).parents[1] / "data"
 STEP = 120
@@ -120,7 +120,7 @@ def test_every_preset_runs_and_repeats_itself(tasks, name, prior):
     few = torch.cat([ddpm_grid(linear_betas(200))[::40][:5], torch.zeros(1)])
     task = undiff.replace(tasks[name], levels=lambda task, prior: few)
     wave = voice(0.3)[0]
-    damage = Damage(rms=0.1, clip_level=0.05, cutoff=3000.0)
+    damage = Damage((Clipping(0.05),), rms=0.1, cutoff=3000.0)
 
     def run():
         restorer = Restorer(task, str(prior), seed=1, device="cpu")

@@ -18,7 +18,8 @@ from ..dsp import degrade
 from ..metrics import table
 from ..models import hub
 from ..models.precision import choose
-from ..restore.damage import Damage, analyse
+from ..restore.analysis import analyse
+from ..restore.damage import Clipping, Damage
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..training.corpus import audio_files, speaker
@@ -53,7 +54,7 @@ def clipped(clean: np.ndarray, number: int) -> Example:
     """Clipped to an SDR of 3 dB."""
     level = degrade.clip_level_for_sdr(clean, 3.0)
     damaged = degrade.clip(clean, level)
-    return Example(clean, damaged, Damage(clip_level=level, rms=rms(damaged)))
+    return Example(clean, damaged, Damage((Clipping(level),), rms=rms(damaged)))
 
 
 def lowpassed(cutoff: float) -> Make:
@@ -87,7 +88,7 @@ def composed(clean: np.ndarray, number: int) -> Example:
     """Low-passed at 4 kHz, clipped and with gaps, of which only what is found is told."""
     dull = degrade.lowpass(clean, 4000, RATE)
     damaged, _ = degrade.gaps(degrade.clip(dull, degrade.clip_level_for_sdr(dull, 3.0)), RATE)
-    return Example(clean, damaged, analyse([damaged[None]], RATE))
+    return Example(clean, damaged, analyse([damaged[None]], RATE)[0])
 
 
 def muffled_gaps(clean: np.ndarray, number: int) -> Example:
@@ -148,10 +149,10 @@ class Case:
 
 CASES = {
     "declip": Case("declip", clipped, {
-        "cubic": lambda e: classical.cubic_declip(e.damaged, 0.995 * e.damage.clip_level),
-        "AR": lambda e: classical.ar_declip(e.damaged, 0.995 * e.damage.clip_level),
-        "A-SPADE": lambda e: classical.a_spade(e.damaged, 0.995 * e.damage.clip_level),
-        "S-SPADE": lambda e: classical.s_spade(e.damaged, 0.995 * e.damage.clip_level)}),
+        "cubic": lambda e: classical.cubic_declip(e.damaged, e.damage.clipping[0].floor),
+        "AR": lambda e: classical.ar_declip(e.damaged, e.damage.clipping[0].floor),
+        "A-SPADE": lambda e: classical.a_spade(e.damaged, e.damage.clipping[0].floor),
+        "S-SPADE": lambda e: classical.s_spade(e.damaged, e.damage.clipping[0].floor)}),
     "extend-4k": Case("extend", lowpassed(4000.0), {
         "mirroring": lambda e: classical.spectral_mirror(e.damaged, 4000, RATE)}),
     "extend-2k": Case("extend", lowpassed(2000.0), {
@@ -210,10 +211,10 @@ def detection(clips: list[np.ndarray]) -> dict:
               "low-pass 2 kHz": lowpassed(2000.0), "gaps": gapped, "noise 10 dB": noisy,
               "low-pass, clipped, gaps": composed, "gaps, low-pass": muffled_gaps,
               "low-pass, noise 20 dB": muffled_in_noise}
-    fields = ("clip_level", "cutoff", "gaps", "noise")
+    fields = ("clipping", "cutoff", "gaps", "noise")
     found = {}
     for kind, make in makers.items():
-        damages = [analyse([make(c, i).damaged[None]], RATE) for i, c in enumerate(clips)]
+        damages = [analyse([make(c, i).damaged[None]], RATE)[0] for i, c in enumerate(clips)]
         found[kind] = {f: round(float(np.mean([bool(getattr(d, f)) for d in damages])), 4)
                        for f in fields}
     return found
@@ -263,7 +264,7 @@ def markdown(result: dict) -> str:
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows)]
     if "detection" in result:
-        fields = ("clip_level", "cutoff", "gaps", "noise")
+        fields = ("clipping", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",
                   "| damage | clipping | cut-off | gaps | noise |", "|---|---|---|---|---|"]
         lines += [f"| {kind} | " + " | ".join(f"{found[f]:.0%}" for f in fields) + " |"

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
@@ -21,12 +21,14 @@ from tqdm import tqdm
 
 from .. import __version__, audio
 from ..audio.pair import Pair, side_by_side
-from ..restore.damage import Damage, analyse
+from ..restore.analysis import analyse
+from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
+from .options import ByChannel
 
 
 def sidecar(target: Path) -> Path:
@@ -115,7 +117,7 @@ def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
 
 
 def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
-    """Raises AudioError for damage that a recording of this RMS cannot have."""
+    """Raises AudioError for damage that a channel of this RMS cannot have."""
     seconds = reader.frames / reader.sample_rate
     late = [start for start, _ in told.gaps if start >= seconds]
     if late:
@@ -129,27 +131,47 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
                                f"recording of RMS {rms:.2g}, speech included")
 
 
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...], told: dict) -> Damage:
-    """The damage of a recording: what was told, and what was found of the rest."""
-    damage = analyse(reader.blocks(), reader.sample_rate)
-    check_told(reader, damage.rms, Damage(**told))
-    damage = replace(damage, **told)
-    for name in ("clip_level", "cutoff", "gaps", "noise"):
-        if name not in restorer_finds:
-            nothing: dict[str, Any] = {name: () if name == "gaps" else None}
-            damage = replace(damage, **nothing)
-    return damage
+def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
+         told: Mapping[str, ByChannel]) -> tuple[Damage, ...]:
+    """The damage of every channel: what was told, and what was found of the rest.
+
+    Raises: AudioError for what the recording cannot have.
+    """
+    numbers = [channel for values in told.values() for channel in values if channel is not None]
+    if numbers and max(numbers) >= reader.channels:
+        raise audio.AudioError(f"{reader.path}: has no channel {max(numbers) + 1}, only "
+                               f"{reader.channels}")
+    damages = []
+    for channel, found in enumerate(analyse(reader.blocks(), reader.sample_rate)):
+        known = {name: values.get(channel, values.get(None)) for name, values in told.items()}
+        mine: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        if "clipping" in mine:
+            seconds = reader.frames / reader.sample_rate
+            mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
+        check_told(reader, found.rms, Damage(**mine))
+        kept = {name: getattr(found, name) for name in restorer_finds}
+        damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
+    return tuple(damages)
 
 
-def report(name: str | Path, damage: Damage, rate: int) -> None:
-    """Prints what was found, one line per damage."""
-    lines = damage.describe()
-    if damage.rms == 0:
-        lines = ["silence"]
+def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
+    """Prints what was found: what the channels share as one, else each by itself."""
+    texts = ["; ".join(damage.describe()) if damage.rms else "silence" for damage in damages]
+    if len(set(texts)) == 1:
+        lines = texts[:1]
+    else:
+        lines = [f"{channel_name(c, len(texts))}: {text or 'nothing'}"
+                 for c, text in enumerate(texts)]
     if rate < 16000:
         lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
                      "16 kHz)")
-    print(f"{name}: " + ("; ".join(lines) or "nothing to mend found, it is passed on unchanged"))
+    print(f"{name}: " + ("; ".join(filter(None, lines))
+                         or "nothing to mend found, it is passed on unchanged"))
+
+
+def channel_name(channel: int, channels: int) -> str:
+    """What `--gaps` and the like call a channel: L and R of two, else a number from 1."""
+    return "LR"[channel] if channels == 2 else str(channel + 1)
 
 
 def examine(source: Path, finds: tuple[str, ...]) -> int:
@@ -162,40 +184,42 @@ def examine(source: Path, finds: tuple[str, ...]) -> int:
     return each(source, [(file,) for file in found], work)
 
 
-def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str | None:
+def choose_subtype(reader: audio.Recording, target: Path,
+                   damages: Iterable[Damage]) -> str | None:
     """The input's sample encoding, but float for a mended clip in a wav, whose peaks may pass 1."""
-    if damage.clip_level and target.suffix.lower() == ".wav":
+    if any(damage.clipping for damage in damages) and target.suffix.lower() == ".wav":
         return "FLOAT"
     return getattr(reader, "subtype", None)
 
 
-def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwrite: bool,
+def mend_file(source: Path, target: Path, restorer: Restorer, told: Mapping[str, ByChannel],
+              overwrite: bool,
               plot_file: Path | None = None) -> None:
     """Mends one file; writes the output, its uncertainty when there are draws, and the sidecar."""
     begun = time.monotonic()
     reader = audio.Reader(source)
-    damage = find(reader, restorer.task.finds, told)
+    damages = find(reader, restorer.task.finds, told)
     if restorer.task.finds:
-        report(source, damage, reader.sample_rate)
-    found = damage or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
+        report(source, damages, reader.sample_rate)
+    found = any(damages) or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
     if found or restorer.draws > 1 or source.suffix.lower() != target.suffix.lower():
-        restore_file(reader, damage, restorer, target, overwrite)
+        restore_file(reader, damages, restorer, target, overwrite)
     else:  # nothing to mend: no codec needs to see it again
         with audio.atomic_path(target, overwrite) as partial:
             shutil.copyfile(source, partial)
-    finish(target, {**restorer.entry, "damage": asdict(damage)}, begun,
+    finish(target, {**restorer.entry, "damage": [*map(asdict, damages)]}, begun,
            reader.frames / reader.sample_rate, source)
     if plot_file:
         draw(source, target, plot_file)
 
 
-def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer, target: Path,
+def restore_file(reader: audio.Reader, damages: Sequence[Damage], restorer: Restorer, target: Path,
                  overwrite: bool) -> None:
     """Writes a recording as restored and, when there are several draws, its uncertainty."""
-    subtype = choose_subtype(reader, target, damage)
+    subtype = choose_subtype(reader, target, damages)
     targets = [target, uncertainty(target)][:restorer.draws]
     with progress_bar(reader, restorer.task.name) as progress:
-        write(restorer.stream(reader, damage, progress), targets, restorer.output_rate(reader),
+        write(restorer.stream(reader, damages, progress), targets, restorer.output_rate(reader),
               restorer.outputs(reader), subtype, overwrite)
 
 

@@ -202,6 +202,25 @@ def parse_number(name: str, text: str, low: float, high: float) -> float:
     return value
 
 
+ByChannel = dict[int | None, Any]  # values of channels by their numbers from 0, None of the others
+
+
+def parse_channels(name: str, text: str, parse: Callable[[str], Any]) -> ByChannel:
+    """The values of an option [CHANNEL:]VALUE,..., where CHANNEL is L, R or a number from 1.
+
+    Values of no channel belong to all of which none is given.
+    """
+    texts: dict[int | None, list[str]] = {}
+    for part in text.split(","):
+        channel, colon, value = part.rpartition(":")
+        number = {"L": "1", "R": "2"}.get(channel.strip().upper(), channel.strip())
+        if colon and not (number.isdecimal() and int(number) > 0):
+            raise ValueError(f"--{name} {part}: {channel!r} is no channel; give L, R or a number "
+                             "from 1")
+        texts.setdefault(int(number) - 1 if colon else None, []).append(value)
+    return {channel: parse(",".join(values)) for channel, values in texts.items()}
+
+
 def parse_gaps(text: str) -> tuple[tuple[float, float], ...]:
     """The gaps of --gaps START-END,... in seconds."""
     try:

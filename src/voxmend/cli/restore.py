@@ -16,6 +16,7 @@ from .options import (
     OutDir,
     check_seed,
     load_restorer,
+    parse_channels,
     parse_gaps,
     parse_number,
 )
@@ -56,12 +57,16 @@ def declip(source: In, target: Out, common: Options, level: str = "auto",
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes; a wav is written in float, since peaks may pass full scale.
-        level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
+        level: Where samples are cut off, as a share of full scale, 0..1; of single channels as in
+            L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
     """
-    told = {} if level == "auto" else {"clip_level": parse_number("level", level, 0, 1)}
+    from ..restore.damage import Clipping
+
+    told = {} if level == "auto" else {"clipping": parse_channels(
+        "level", level, lambda text: (Clipping(parse_number("level", text, 0, 1)),))}
     return _mend("declip", source, target, common, method, **told)
 
 
@@ -74,11 +79,13 @@ def extend(source: In, target: Out, common: Options, cutoff: str = "auto",
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        cutoff: Frequency in Hz above which everything is lost; auto finds it.
+        cutoff: Frequency in Hz above which everything is lost; of single channels as in
+            L:3000,R:4000; auto finds it.
         method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
             schedule, or 200 where it has none.
     """
-    told = {} if cutoff == "auto" else {"cutoff": parse_number("cutoff", cutoff, 0, 8000)}
+    told = {} if cutoff == "auto" else {"cutoff": parse_channels(
+        "cutoff", cutoff, lambda text: parse_number("cutoff", text, 0, 8000))}
     return _mend("extend", source, target, common, method, **told)
 
 
@@ -88,9 +95,10 @@ def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
+        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; of single channels as in L:1.2-1.25;
+            auto takes what breaks off abruptly.
     """
-    told: dict[str, Any] = {} if gaps == "auto" else {"gaps": parse_gaps(gaps)}
+    told = {} if gaps == "auto" else {"gaps": parse_channels("gaps", gaps, parse_gaps)}
     return _mend("inpaint", source, target, common, **told)
 
 
@@ -102,9 +110,11 @@ def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> in
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        noise: RMS of the noise as a share of full scale; auto measures it in the pauses.
+        noise: RMS of the noise as a share of full scale; of single channels as in L:0.01; auto
+            measures it in the pauses.
     """
-    told: dict[str, Any] = {} if noise == "auto" else {"noise": parse_number("noise", noise, 0, 1)}
+    told = {} if noise == "auto" else {"noise": parse_channels(
+        "noise", noise, lambda text: parse_number("noise", text, 0, 1))}
     return _mend("denoise", source, target, common, **told)
 
 

@@ -14,6 +14,7 @@ class Clip(Operator):
         level: c > 0, in the units of the scaled signal.
         tolerance: samples with |y| ≥ (1 − tolerance)·c count as clipped.
         sample_rate: Hz.
+        span: first and last sample between which it clips; by default everywhere.
 
     Source: UnDiff, section 3.2 (declipping).
 
@@ -23,16 +24,24 @@ class Clip(Operator):
 
     projects = True
 
-    def __init__(self, level: float, tolerance: float = 0.005, sample_rate: int = 16000):
+    def __init__(self, level: float, tolerance: float = 0.005, sample_rate: int = 16000,
+                 span: tuple[int, int] | None = None):
         if not level > 0:
             raise ValueError(f"clip level must be positive, not {level}")
         self.level, self.tolerance, self.sample_rate = float(level), tolerance, sample_rate
+        self.span = slice(*span) if span else slice(None)
+
+    def _within(self, y: Tensor) -> Tensor:
+        """Samples of the span. Shape: y `[…, T]` to `[T]`."""
+        within = torch.zeros(y.shape[-1], dtype=torch.bool, device=y.device)
+        within[self.span] = True
+        return within
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(-self.level, self.level)
+        return torch.where(self._within(x), x.clamp(-self.level, self.level), x)
 
     def _clipped(self, y: Tensor) -> Tensor:
-        return y.abs() >= (1 - self.tolerance) * self.level
+        return self._within(y) & (y.abs() >= (1 - self.tolerance) * self.level)
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         """Reliable samples become y's; clipped ones go at least as far out as y."""
@@ -53,7 +62,10 @@ class Clip(Operator):
         third of the time.
         """
         threshold, rate = (1 - self.tolerance) * self.level, min(self.sample_rate, 16000)
-        return by_channel(lambda wave: s_spade(wave, threshold, rate, growth=0.01), y)
+        guess = y.clone()
+        guess[..., self.span] = by_channel(
+            lambda wave: s_spade(wave, threshold, rate, growth=0.01), y[..., self.span])
+        return guess
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)

@@ -9,7 +9,7 @@ first guess is made at the recording's; above the prior's band that guess, else 
 kept: what the prior changed is resampled and added to it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .. import audio
+from ..audio.levels import FRAME_SECONDS, frame_powers
 from ..audio.segments import Aligner, process
 from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
@@ -28,10 +29,13 @@ from ..diffusion.guidance import NoisyObservation
 from ..models import hub
 from ..models.precision import choose
 from ..operators import Mel, Operator
-from .damage import Damage, analyse
+from .analysis import analyse
+from .damage import Damage
 from .tasks import TASKS, Scene, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
+
+Told = Damage | Sequence[Damage] | None
 
 
 def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
@@ -74,16 +78,17 @@ class Restorer:
         self.sample_rate = prior.sample_rate
 
     def __call__(self, wave: np.ndarray, sample_rate: int,
-                 damage: Damage | None = None) -> np.ndarray:
+                 damage: Told = None) -> np.ndarray:
         """Mends a whole recording in memory; estimates the damage if it is not told.
+
+        Args:
+            damage: of all channels, or of each.
 
         Shape: `[T]` or `[C, T]` float to the same, or to `[K, T]` or `[K, C, T]` by a task with K
         `sources`; T is longer where the task raises the rate.
         """
         wave = np.asarray(wave, dtype=np.float32)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
-        if damage is not None and not damage.rms:
-            damage = replace(damage, rms=float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))))
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.sources is not None:
             mended = mended.reshape(self.task.sources, *np.atleast_2d(wave).shape[:1], -1)
@@ -98,6 +103,24 @@ class Restorer:
         """Hz: the recording's own rate, but at least the prior's if the task raises it."""
         lowest = self.sample_rate if self.task.raises_rate else 0
         return max(reader.sample_rate, lowest)
+
+    def _each(self, damage: Told, reader: audio.Recording) -> tuple[Damage, ...]:
+        """The relevant damage of every channel, told or found."""
+        if damage is None:
+            damage = analyse(reader.blocks(), reader.sample_rate)
+        if isinstance(damage, Damage):
+            damage = [damage] * reader.channels
+        if len(damage) != reader.channels:
+            raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
+        return tuple(map(self.relevant, damage))
+
+    def _scales(self, reader: audio.Recording, damages: Sequence[Damage]) -> list[float]:
+        """Factors that bring the channels' speech to the prior's level; 0 for silence."""
+        frame = max(1, round(FRAME_SECONDS * reader.sample_rate))
+        powers = frame_powers(reader.blocks(), frame).mean(1)
+        speech = [np.sqrt(max(p - (d.noise or 0.0) ** 2, 0.01 * p))
+                  for p, d in zip(powers, damages, strict=True)]
+        return [float(self.prior.sigma_data / s) if s > 1e-7 else 0.0 for s in speech]
 
     def relevant(self, damage: Damage) -> Damage:
         """The damage that this task mends, without the rest."""
@@ -116,28 +139,23 @@ class Restorer:
                 "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device),
                 "precision": choose(self.prior, "fp32")}
 
-    def stream(self, reader: audio.Recording, damage: Damage | None = None,
+    def stream(self, reader: audio.Recording, damage: Told = None,
                progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
         """
-        if damage is None:
-            damage = analyse(reader.blocks(), reader.sample_rate)
-        damage = self.relevant(damage)
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
-        speech = np.sqrt(max(damage.rms**2 - (damage.noise or 0.0) ** 2, 0.01 * damage.rms**2))
+        damages = self._each(damage, reader)
+        scales = self._scales(reader, damages)
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
-        def silence(chunk: np.ndarray, start: int) -> np.ndarray:
-            outputs = self.outputs(reader) * (2 if self.draws > 1 else 1)
-            blank = np.zeros((outputs, chunk.shape[1]), np.float32)
-            return audio.resample(blank, rate, out_rate)
-
         def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            scale = self.prior.sigma_data / speech
-            draws = self._mend(chunk, start, damage, scale, rate, out_rate)
+            parts = [self._mend(chunk[c:c + 1], start, damages[c], scales[c], rate, out_rate)
+                     for c in range(channels)]
+            draws = [np.stack(part, 1).reshape(-1, part[0].shape[1])
+                     for part in zip(*parts, strict=True)]
             if sources:  # each draw may have its sources in another order
                 same = Aligner(sources, channels, draws[0].shape[1])
                 draws = [draw[same(draw)] for draw in draws]
@@ -147,29 +165,36 @@ class Restorer:
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
-        return process(reader.blocks(), mend if speech > 1e-7 else silence,
+        return process(reader.blocks(), mend,
                        SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
                        multiple=rate, progress=progress)
 
     def _mend(self, chunk: np.ndarray, start: int, damage: Damage, scale: float, rate: int,
               out_rate: int) -> list[np.ndarray]:
-        """The draws of one segment, each `[outputs, n]` at the output's rate.
+        """The draws of one channel's segment, each `[K, n]` at the output's rate.
 
         Args:
             start: of the segment, in samples of the recording.
-            scale: factor to the prior's level.
+            scale: factor to the prior's level; 0 for silence, which stays.
         """
+        if not scale:
+            blank = np.zeros((self.task.sources or 1, chunk.shape[1]), np.float32)
+            return [audio.resample(blank, rate, out_rate)] * self.draws
         native = self._native(damage, rate, start, chunk.shape[1])
-        guess = chunk if native is None else apply(native.start, chunk)
+        guessed = native is not None and rate != self.sample_rate
+        guess = apply(native.start, chunk) if native is not None and guessed else chunk
         low = audio.resample(guess, rate, self.sample_rate)
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * self.sample_rate // rate
         operator = self._operator(Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
                                         out_rate, self.task.sources or 1))
-        keeps = operator is None or self.task.keeps_band
-        draws = [self._return(draw / scale, guess, low if keeps else None, rate, out_rate)
-                 for draw in self._restore(low * scale, operator, begin, native is not None)]
+        if operator is None and self.task.operator is not None:
+            return [self._return(draw, guess, low, rate, out_rate)
+                    for draw in self._checked(low[None, None])]
+        draws = [self._return(draw / scale, guess, low if self.task.keeps_band else None, rate,
+                              out_rate)
+                 for draw in self._restore(low * scale, operator, begin, guessed)]
         exact = rate == out_rate and not damage.cutoff
         if native is not None and native.projects and not native.noise_std and exact:
             told = torch.from_numpy(chunk)[:, None]
@@ -180,11 +205,12 @@ class Restorer:
         return None if self.task.operator is None else self.task.operator(scene)
 
     def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
-        """What was done to a recording at a rate that is not the prior's, if the task has it so.
+        """What was done to a recording at its own rate and scale, if the task has it so.
 
-        It acts at that rate; the recording is then resampled as its first guess has it.
+        It tells the samples that stay to the bit; at another rate than the prior's also the first
+        guess, which is then resampled.
         """
-        if rate == self.sample_rate or not self.task.native_rate:
+        if not self.task.native_rate:
             return None
         return self._operator(Scene(damage, 1.0, start, length, rate, rate, rate))
 
@@ -227,13 +253,11 @@ class Restorer:
 
     def _restore(self, low: np.ndarray, operator: Operator | None, start: int,
                  guessed: bool) -> np.ndarray:
-        """The draws of one scaled segment, `[draws, K·C, n]`; one if there is nothing to mend.
+        """The draws of one scaled segment, `[draws, K·C, n]`.
 
         Args:
             guessed: the segment is a first guess already.
         """
-        if operator is None and self.task.operator is not None:
-            return self._checked(low[None, None])
         y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
         first = y if guessed else None
         if operator is not None and (guessed or self.task.simulates):

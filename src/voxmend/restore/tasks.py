@@ -27,7 +27,7 @@ class Scene:
     """What an operator is built from.
 
     Attributes:
-        damage: what was found or told, in the recording's own units.
+        damage: of the channel, as found or told, in the recording's own units.
         scale: factor that brings the recording to the prior's level.
         start: first sample of the segment, at the prior's rate.
         length: samples of the segment, at the prior's rate.
@@ -64,6 +64,18 @@ def found_gaps(scene: Scene) -> Gap | None:
     return None if gaps.present.all() else gaps
 
 
+def found_clipping(scene: Scene) -> Operator | None:
+    """The clipping of those stretches that touch the segment."""
+    begin, clips = scene.start / scene.sample_rate, []
+    for part in scene.damage.clipping:
+        first, last = (round(min(max(edge - begin, 0.0) * scene.sample_rate, scene.length))
+                       for edge in (part.start, part.end))
+        if first < last:
+            clips.append(Clip(part.level * scene.scale, part.tolerance, scene.sample_rate,
+                              (first, last)))
+    return compose(*clips)
+
+
 def compose(*operators: Operator | None) -> Operator | None:
     """The composition of those that are not None, the last applied first; None if none is left."""
     result = None
@@ -81,8 +93,7 @@ def found_damage(scene: Scene) -> Operator | None:
     damage = scene.damage
     band = math.sqrt(scene.sample_rate / scene.recorded_rate)  # resampling keeps white noise's PSD
     return compose(found_gaps(scene),
-                   Clip(damage.clip_level * scene.scale, sample_rate=scene.sample_rate)
-                   if damage.clip_level else None,
+                   found_clipping(scene),
                    WhiteNoise(damage.noise * scene.scale * band) if damage.noise else None,
                    lost_bandwidth(scene))
 
@@ -165,7 +176,7 @@ class Task:
 
 
 TASKS = {task.name: task for task in (
-    Task("declip", found_damage, ("clip_level",), sampler=euler, steps=8, sigma_max=0.05,
+    Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
          sigma_min=0.015, start="guess", native_rate=True),
     Task("extend", found_damage, ("cutoff",), sigma_min=0.001, noise_scale=1.06,
          raises_rate=True, native_rate=True),
@@ -174,7 +185,7 @@ TASKS = {task.name: task for task in (
     Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
          steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
-    Task("mend", found_damage, ("clip_level", "cutoff", "gaps", "noise"),
+    Task("mend", found_damage, ("clipping", "cutoff", "gaps", "noise"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", noise_scale=1.08, native_rate=True),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,

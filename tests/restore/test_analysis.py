@@ -9,47 +9,54 @@ import pytest
 from helpers.speech import speech
 from voxmend.benchmarks import restoration
 from voxmend.dsp import degrade
-from voxmend.restore.damage import Damage, analyse
+from voxmend.restore.analysis import analyse
+from voxmend.restore.damage import Damage
 
 
 def pcm(wave):
     return np.round(wave * 32768).astype(np.float32) / 32768
 
 
+def only(wave):
+    """The damage of a recording's only channel."""
+    [damage] = analyse([wave], 16000)
+    return damage
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_found_in_sound_speech(seed):
-    assert not analyse([pcm(speech(seed))], 16000)
+    assert not only(pcm(speech(seed)))
 
 
 @pytest.mark.parametrize("sdr", [3, 10])
 def test_clip_level(sdr):
     wave = speech()
     level = degrade.clip_level_for_sdr(wave, sdr)
-    found = analyse([pcm(degrade.clip(wave, level))], 16000)
-    assert found.clip_level == pytest.approx(level, rel=0.01)
+    found = only(pcm(degrade.clip(wave, level)))
+    assert found.clipping[0].level == pytest.approx(level, rel=0.01)
     assert not found.cutoff and not found.gaps and not found.noise
 
 
 @pytest.mark.parametrize("cutoff", [2000, 4000])
 def test_cutoff(cutoff):
-    found = analyse([pcm(degrade.lowpass(speech(), cutoff, 16000))], 16000)
+    found = only(pcm(degrade.lowpass(speech(), cutoff, 16000)))
     assert found.cutoff == pytest.approx(cutoff, rel=0.05)
-    assert not found.clip_level and not found.gaps
+    assert not found.clipping and not found.gaps
 
 
 def test_gaps():
     damaged, present = degrade.gaps(speech(), 16000, 50, 500)
-    found = analyse([pcm(damaged)], 16000)
+    found = only(pcm(damaged))
     edges = np.flatnonzero(np.diff(np.pad(~present, 1).astype(int))).reshape(-1, 2) / 16000
     matched = sum(any(abs(a - c) < 0.002 and abs(b - d) < 0.002 for c, d in found.gaps)
                   for a, b in edges)
     assert matched >= 0.7 * len(edges) and len(found.gaps) <= len(edges)
-    assert not found.clip_level and not found.cutoff and not found.noise
+    assert not found.clipping and not found.cutoff and not found.noise
 
 
 def test_gaps_are_found_behind_a_lowpass():
     damaged = degrade.lowpass(degrade.gaps(speech(), 16000)[0], 4000, 16000)
-    found = analyse([pcm(damaged)], 16000)
+    found = only(pcm(damaged))
     assert len(found.gaps) >= 3 and found.cutoff == pytest.approx(4000, rel=0.05)
 
 
@@ -57,13 +64,13 @@ def test_words_that_fade_into_digital_silence_are_no_gaps():
     wave = speech()
     phase = np.arange(wave.shape[-1]) / 16000 % 1
     gate = np.clip((phase - 0.2) / 0.04, 0, 1) * np.clip((0.96 - phase) / 0.04, 0, 1)
-    assert not analyse([pcm(wave * gate.astype(np.float32))], 16000).gaps
+    assert not only(pcm(wave * gate.astype(np.float32))).gaps
 
 
 def test_cutoff_under_noise():
     """What was lost before the noise came is still found, and the noise too."""
     dull = degrade.lowpass(speech(), 4000, 16000)
-    found = analyse([pcm(degrade.white_noise(dull, 20, seed=1))], 16000)
+    found = only(pcm(degrade.white_noise(dull, 20, seed=1)))
     assert found.cutoff == pytest.approx(4000, rel=0.1) and found.noise
 
 
@@ -71,9 +78,9 @@ def test_cutoff_under_noise():
 def test_noise(snr):
     wave = speech()
     damaged = degrade.white_noise(wave, snr, seed=1)
-    found = analyse([pcm(damaged)], 16000)
+    found = only(pcm(damaged))
     assert found.noise == pytest.approx(np.std(damaged - wave), rel=0.15)
-    assert not found.clip_level and not found.cutoff and not found.gaps
+    assert not found.clipping and not found.cutoff and not found.gaps
 
 
 def test_composed_damage_in_blocks_and_channels():
@@ -82,15 +89,16 @@ def test_composed_damage_in_blocks_and_channels():
     dull = degrade.lowpass(wave, 4000, 16000)
     damaged = pcm(degrade.gaps(degrade.clip(dull, 0.12), 16000)[0])
     whole = analyse([damaged], 16000)
-    assert whole.clip_level == pytest.approx(0.12, rel=0.01)
-    assert whole.cutoff == pytest.approx(4000, rel=0.05) and len(whole.gaps) >= 5
-    assert len(whole.describe()) == 3
+    for channel in whole:
+        assert channel.clipping[0].level == pytest.approx(0.12, rel=0.01)
+        assert channel.cutoff == pytest.approx(4000, rel=0.05) and len(channel.gaps) >= 5
+        assert len(channel.describe()) == 3
     assert analyse(np.array_split(damaged, 37, axis=1), 16000) == whole
 
 
 def test_silence_and_scraps():
-    assert analyse([np.zeros((1, 16000), np.float32)], 16000) == Damage()
-    assert not analyse([np.full((1, 1), 0.5, np.float32)], 16000)
+    assert only(np.zeros((1, 16000), np.float32)) == Damage()
+    assert not only(np.full((1, 1), 0.5, np.float32))
 
 
 @pytest.mark.data
@@ -99,7 +107,7 @@ def test_real_speech():
     """Each kind on at least 90 % of real clips, false finds on at most 5 % of clean ones."""
     clips = restoration.load_clips(Path(os.environ["VOXMEND_DATA"]) / "val", None)
     found = restoration.detection(clips)
-    for kind, field in (("clip 3 dB", "clip_level"), ("low-pass 4 kHz", "cutoff"),
+    for kind, field in (("clip 3 dB", "clipping"), ("low-pass 4 kHz", "cutoff"),
                         ("low-pass 2 kHz", "cutoff"), ("gaps", "gaps"), ("noise 10 dB", "noise")):
         assert found[kind][field] >= 0.9, kind
     assert max(found["clean"].values()) <= 0.05

@@ -1,0 +1,60 @@
+"""A blind analysis of a recording: every channel by itself, in one pass and constant memory."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from .damage import Damage
+from .detectors.bandwidth import Bandwidth
+from .detectors.base import View, views
+from .detectors.clipping import Clipping
+from .detectors.gaps import Gaps
+from .detectors.noise import Noise
+from .detectors.spectra import Spectra
+
+VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 0.05, 1.1
+
+
+class Channel:
+    """The detectors of one channel, in the order in which they see it and tell what they found."""
+
+    def __init__(self, sample_rate: int):
+        spectra = Spectra(sample_rate)
+        self.detectors = (Gaps(sample_rate), Clipping(sample_rate), spectra, Bandwidth(spectra),
+                          Noise(spectra))
+        self.energy, self.samples = 0.0, 0
+
+    def update(self, view: View) -> None:
+        """Shows a view to every detector."""
+        self.energy += float(np.sum(view.own.astype(np.float64) ** 2))
+        self.samples += len(view.own)
+        for detector in self.detectors:
+            detector.update(view)
+
+    def find(self) -> Damage:
+        """What is wrong with the channel."""
+        damage = Damage(rms=float(np.sqrt(self.energy / max(self.samples, 1))))
+        for detector in self.detectors:
+            damage = detector.find(damage)
+        return damage
+
+
+def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...]:
+    """The damage of every channel of a recording.
+
+    Args:
+        blocks: the recording in consecutive pieces of any length; the result does not depend on
+            how it is cut. Memory does not grow with the length.
+        sample_rate: Hz.
+
+    Shape: blocks `[C, n]`, float, to C damages; none of no blocks.
+    """
+    hop = Spectra(sample_rate).hop
+    channels: list[Channel] = []
+    for wave, *place in views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,
+                              round(BEFORE_SECONDS * sample_rate),
+                              round(AFTER_SECONDS * sample_rate)):
+        channels = channels or [Channel(sample_rate) for _ in wave]
+        for channel, samples in zip(channels, wave, strict=True):
+            channel.update(View(samples, *place))
+    return tuple(channel.find() for channel in channels)

@@ -1,0 +1,50 @@
+"""Stationary background noise: the floor of the spectrum."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..damage import Damage
+from .base import Detector
+from .spectra import LOWEST_POWER, Spectra, quantile
+
+NEGLIGIBLE_DB = 25  # below the speech
+
+
+class Noise(Detector):
+    """Finds `Damage.noise`, unless it lies 25 dB below the speech; looks below `found.cutoff`."""
+
+    def __init__(self, spectra: Spectra):
+        self.spectra = spectra
+
+    def find(self, found: Damage) -> Damage:
+        rms = noise_rms(self.spectra.counts, self.spectra.frequencies, found.cutoff)
+        if rms is None or found.rms**2 > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2:
+            return found
+        return replace(found, noise=rms)
+
+
+def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None) -> float | None:
+    """RMS of the white noise as dense as the band's noise floor in its 40 % quietest bins, or None.
+
+    In each bin the powers p of stationary noise are exponentially distributed, and speech is
+    louder. So the noise's mean power m solves E[p | p < t] = m (1 − c/(eᶜ − 1)) with c = t/m ≈ 2:
+    iterated from the lowest tenth of the frames upwards, until speech is cut off.
+
+    Shape: counts `[F, P]`, frequencies `[F]` in Hz.
+    """
+    band = (frequencies > 150) & (frequencies < 0.95 * (cutoff or frequencies[-1]))
+    counts = counts[band]
+    if counts.sum(-1).max(initial=0) < 8:
+        return None
+    power = 10 ** ((np.arange(counts.shape[1]) + LOWEST_POWER + 0.5) / 10)
+    number, energy = counts.cumsum(-1), (counts * power).cumsum(-1)
+    mean = 10 ** (quantile(counts, 0.1) / 10) / -np.log(0.9) / 2
+    for _ in range(30):
+        column = np.round(10 * np.log10(2 * mean) - LOWEST_POWER).clip(1, len(power))
+        column = column.astype(int)[:, None] - 1
+        ratio = 10 ** ((column[:, 0] + 1 + LOWEST_POWER) / 10) / mean
+        kept = np.take_along_axis(energy, column, -1) / np.maximum(
+            np.take_along_axis(number, column, -1), 1)
+        mean = np.maximum(kept[:, 0] / (1 - ratio / np.expm1(ratio)), 1e-13)
+    return float(np.sqrt(np.quantile(mean, 0.4)))
