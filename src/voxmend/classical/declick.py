@@ -68,27 +68,26 @@ def _bins(error: np.ndarray, size: int) -> np.ndarray:
     return np.pad(error, (0, -len(error) % size)).reshape(-1, size).max(1)
 
 
-def certain_clicks(wave: ArrayLike, sample_rate: int, ratio: float = 10.0,
-                   least: float = 0.0) -> np.ndarray:
-    """Where, in samples, a millisecond stands out of all around it.
+def certain_clicks(wave: ArrayLike, sample_rate: int,
+                   ratio: float = 8.0) -> tuple[np.ndarray, np.ndarray]:
+    """Where, in samples, a millisecond stands out of all around it, and its prediction error.
 
-    Its prediction error exceeds all those of the 15 ms before and the 15 ms after (but for 2 ms),
-    as neither a voice's pulses nor the burst of a plosive does.
+    It exceeds all errors of the 15 ms before and the 15 ms after (but for the nearest 2 ms), as
+    neither a voice's pulses nor the burst of a plosive does.
 
     Args:
         ratio: how often.
-        least: the error that a click must reach.
 
-    Shape: `[T]` to `[N]`, int.
+    Shape: `[T]` to `[N]`, int, and `[N]`.
     """
     wave = np.asarray(wave, np.float64)
     size = max(1, round(BIN * sample_rate))
     if len(wave) < 2 * FAR * size:
-        return np.zeros(0, int)
+        return np.zeros(0, int), np.zeros(0)
     peaks = _bins(prediction_error(wave, sample_rate), size)
     alone = peaks >= maximum_filter1d(peaks, 2 * NEAR - 1)
-    stands = peaks > np.maximum(ratio * _aside(peaks, 100), max(least, 1e-6))
-    return np.flatnonzero(alone & stands) * size
+    found = np.flatnonzero(alone & (peaks > np.maximum(ratio * _aside(peaks, 100), 1e-6)))
+    return found * size, peaks[found]
 
 
 def find_clicks(wave: np.ndarray, sample_rate: int, ratio: float, least: float) -> np.ndarray:
@@ -104,11 +103,11 @@ def find_clicks(wave: np.ndarray, sample_rate: int, ratio: float, least: float) 
     usual = _aside(peaks, 80)
     hits = peaks > np.maximum(ratio * usual, least)
     hits = maximum_filter1d(hits, 5)
-    spoiled = error > np.repeat(np.where(hits, 0.25 * ratio * usual, np.inf), size)[:len(error)]
+    spoiled = error > np.repeat(np.where(hits, 0.5 * ratio * usual, np.inf), size)[:len(error)]
     return binary_dilation(spoiled, iterations=max(1, size // 4))
 
 
-def declick(wave: ArrayLike, sample_rate: int, ratio: float = 6.0, least: float = 0.4,
+def declick(wave: ArrayLike, sample_rate: int, ratio: float = 6.0, least: float = 0.3,
             passes: int = 3) -> np.ndarray:
     """Clicks found by linear prediction and bridged by `ar_interpolate`.
 
@@ -117,7 +116,7 @@ def declick(wave: ArrayLike, sample_rate: int, ratio: float = 6.0, least: float 
 
     Args:
         ratio: of a click's prediction error to what is usual around it.
-        least: the error that a click must reach, as a share of the signal's median-based RMS.
+        least: the error that a click must reach, as a share of the signal's RMS.
         passes: of finding.
 
     Shape: `[T]` to the same, float64.

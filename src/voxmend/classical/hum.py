@@ -47,13 +47,14 @@ class Phasors:
         return np.maximum(power.mean(0), 0) / 2
 
 
-def demodulate(wave: np.ndarray, sample_rate: int, mains: float) -> np.ndarray:
-    """A_k of every frame, Σ w x exp(−2πi k f t) · 2/Σ w, of all harmonics up to `HIGHEST`.
+def demodulate(wave: np.ndarray, sample_rate: int, mains: float,
+               highest: float = HIGHEST) -> np.ndarray:
+    """A_k of every frame, Σ w x exp(−2πi k f t) · 2/Σ w, of all harmonics up to `highest` Hz.
 
     Shape: `[T]` to `[frames, K]`, complex; frame n is centred at n · `HOP` seconds.
     """
     size, hop = (round(seconds * sample_rate) for seconds in (FRAME, HOP))
-    harmonics = np.arange(1, int(min(HIGHEST, 0.45 * sample_rate) / mains) + 1)
+    harmonics = np.arange(1, int(min(highest, 0.45 * sample_rate) / mains) + 1)
     frames = len(wave) // hop + 1
     padded = np.pad(wave, (size // 2, size))
     seen = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:frames]
@@ -89,17 +90,16 @@ def averaged(phasors: np.ndarray, iterations: int = 4) -> tuple[np.ndarray, np.n
     return mean, np.sqrt(spread) / total
 
 
-def find_phasors(wave: ArrayLike, sample_rate: int, mains: float) -> Phasors:
-    """Harmonics near a nominal frequency of the mains, found to within `STRAY`.
-
-    Of the frequencies on a grid, the one at which the weighted phasors add up to most.
+def find_phasors(wave: ArrayLike, sample_rate: int, mains: float,
+                 highest: float = HIGHEST) -> Phasors:
+    """Harmonics, up to `highest` Hz, of mains that are off their nominal frequency by `stray`.
 
     Shape: `[T]`.
     """
     wave = np.asarray(wave, np.float64)
-    phasors = demodulate(wave, sample_rate, mains)
+    phasors = demodulate(wave, sample_rate, mains, highest)
     found = mains + stray(phasors)
-    return Phasors(found, *averaged(demodulate(wave, sample_rate, found)))
+    return Phasors(found, *averaged(demodulate(wave, sample_rate, found, highest)))
 
 
 def stray(phasors: np.ndarray) -> float:

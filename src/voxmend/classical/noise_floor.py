@@ -66,14 +66,31 @@ def tracked_floor(power: np.ndarray, frame_seconds: float = HOP) -> np.ndarray:
     return floors
 
 
-def floor_denoise(wave: ArrayLike, sample_rate: int, white: float = 0.0, smoothing: float = 0.92,
+def _spectrum(wave: np.ndarray, sample_rate: int) -> tuple[STFT, np.ndarray, float]:
+    """The transform, what it makes of a wave, `[frames, bins]`, and seconds between frames."""
+    hop = max(1, round(HOP * sample_rate))
+    stft = STFT(4 * hop, hop)
+    return stft, stft.forward(torch.from_numpy(wave)[None])[0].numpy(), hop / sample_rate
+
+
+def floor_power(wave: np.ndarray, sample_rate: int) -> float:
+    """Power of the noise in the stretch that has most of it, without what is constant.
+
+    Shape: `[T]`, float64.
+    """
+    _, spectrum, seconds = _spectrum(wave, sample_rate)
+    power = np.abs(spectrum) ** 2
+    floors = [noise_floor(power[part]) for part in stretches(power, seconds)]
+    return float(max(floor[1:].mean() for floor in floors))
+
+
+def floor_denoise(wave: ArrayLike, sample_rate: int, smoothing: float = 0.92,
                   floor_db: float = -20.0) -> np.ndarray:
     """Wiener filter for noise of any stationary spectrum, or several in turn.
 
     As `wiener_denoise`, with the noise's power of every bin from `tracked_floor`.
 
     Args:
-        white: RMS of white noise that is to stay.
         smoothing: α.
         floor_db: ξ_min in dB; higher leaves more noise and fewer musical tones.
 
@@ -82,11 +99,9 @@ def floor_denoise(wave: ArrayLike, sample_rate: int, white: float = 0.0, smoothi
     wave = np.asarray(wave, np.float64)
     if wave.ndim != 1:
         raise ValueError(f"the Wiener filter takes a mono signal, not {list(wave.shape)}")
-    hop = round(HOP * sample_rate)
-    stft = STFT(4 * hop, hop)
-    spectrum = stft.forward(torch.from_numpy(wave)[None])[0].numpy()
+    stft, spectrum, seconds = _spectrum(wave, sample_rate)
     power = np.abs(spectrum) ** 2
-    posterior = np.minimum(power / tracked_floor(power, hop / sample_rate), 1e6)
+    posterior = np.minimum(power / tracked_floor(power, seconds), 1e6)
     gains, previous, floor = np.empty_like(power), np.maximum(posterior[0] - 1, 0), 10 ** (
         floor_db / 10)
     for gain, seen in zip(gains, posterior, strict=True):

@@ -40,6 +40,12 @@ class Damage:
         cutoff: Hz above which the spectrum is lost; None if it is not.
         gaps: (start, end) of every gap, in seconds.
         noise: RMS of the stationary background noise, in the file's own units; None if negligible.
+        coloured: RMS of background noise that is not white, or sets in or ends in the recording,
+            in the file's own units; None if negligible.
+        hum: nominal frequency of the mains, 50 or 60 Hz, whose harmonics are heard; else None.
+        clicks: how many stand out for certain.
+        reverberation: T60 in seconds; None where sound dies away at once.
+        speech: whether it sounds like speech; if not, nothing is wrong unless told.
         clipped: share of the samples that are clipped, 0…1.
         rms: of the whole channel.
     """
@@ -48,6 +54,11 @@ class Damage:
     cutoff: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()
     noise: float | None = None
+    coloured: float | None = None
+    hum: float | None = None
+    clicks: int = 0
+    reverberation: float | None = None
+    speech: bool = True
     clipped: float = 0.0
     rms: float = 0.0
 
