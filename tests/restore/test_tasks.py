@@ -144,7 +144,8 @@ def test_an_own_task_may_simulate_its_observation():
     for simulates in (False, True):
         restorer(replace(task, simulates=simulates))(wave, 16000, Damage(rms=0.1))
     recording, observation = seen
-    torch.testing.assert_close(recording[0], recording.std() * torch.from_numpy(wave / wave.std()))
+    torch.testing.assert_close(recording[0] / recording.std(),
+                               torch.from_numpy(wave / wave.std(ddof=1)))
     torch.testing.assert_close(observation, Lowpass(2000.0)(recording))
 
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
@@ -28,7 +28,7 @@ from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
 from ..training.corpus import audio_files
-from .options import ByChannel
+from .options import Told
 
 
 def sidecar(target: Path) -> Path:
@@ -132,7 +132,7 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
 
 
 def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
-         told: Mapping[str, ByChannel]) -> tuple[Damage, ...]:
+         told: Told) -> tuple[Damage, ...]:
     """The damage of every channel: what was told, and what was found of the rest.
 
     Raises: AudioError for what the recording cannot have.
@@ -192,7 +192,7 @@ def choose_subtype(reader: audio.Recording, target: Path,
     return getattr(reader, "subtype", None)
 
 
-def mend_file(source: Path, target: Path, restorer: Restorer, told: Mapping[str, ByChannel],
+def mend_file(source: Path, target: Path, restorer: Restorer, told: Told,
               overwrite: bool,
               plot_file: Path | None = None) -> None:
     """Mends one file; writes the output, its uncertainty when there are draws, and the sidecar."""

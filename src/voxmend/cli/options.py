@@ -203,6 +203,7 @@ def parse_number(name: str, text: str, low: float, high: float) -> float:
 
 
 ByChannel = dict[int | None, Any]  # values of channels by their numbers from 0, None of the others
+Told = dict[str, ByChannel]  # fields of Damage
 
 
 def parse_channels(name: str, text: str, parse: Callable[[str], Any]) -> ByChannel:

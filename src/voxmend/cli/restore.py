@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -14,6 +14,7 @@ from .options import (
     Options,
     Out,
     OutDir,
+    Told,
     check_seed,
     load_restorer,
     parse_channels,
@@ -22,8 +23,8 @@ from .options import (
 )
 
 
-def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
-          **told: Any) -> int:
+def _mend(task: str, source: Path, target: Path, common: Mending, told: Told,
+          method: str = "voxmend") -> int:
     from . import files
 
     if common.plot and source.is_dir():
@@ -47,7 +48,7 @@ def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int
         from . import files
 
         return files.examine(source, TASKS["mend"].finds)
-    return _mend("mend", source, target, common)
+    return _mend("mend", source, target, common, {})
 
 
 def declip(source: In, target: Out, common: Options, level: str = "auto",
@@ -65,9 +66,9 @@ def declip(source: In, target: Out, common: Options, level: str = "auto",
     """
     from ..restore.damage import Clipping
 
-    told = {} if level == "auto" else {"clipping": parse_channels(
+    told: Told = {} if level == "auto" else {"clipping": parse_channels(
         "level", level, lambda text: (Clipping(parse_number("level", text, 0, 1)),))}
-    return _mend("declip", source, target, common, method, **told)
+    return _mend("declip", source, target, common, told, method)
 
 
 def extend(source: In, target: Out, common: Options, cutoff: str = "auto",
@@ -84,9 +85,9 @@ def extend(source: In, target: Out, common: Options, cutoff: str = "auto",
         method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
             schedule, or 200 where it has none.
     """
-    told = {} if cutoff == "auto" else {"cutoff": parse_channels(
+    told: Told = {} if cutoff == "auto" else {"cutoff": parse_channels(
         "cutoff", cutoff, lambda text: parse_number("cutoff", text, 0, 8000))}
-    return _mend("extend", source, target, common, method, **told)
+    return _mend("extend", source, target, common, told, method)
 
 
 def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int:
@@ -98,8 +99,8 @@ def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int
         gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; of single channels as in L:1.2-1.25;
             auto takes what breaks off abruptly.
     """
-    told = {} if gaps == "auto" else {"gaps": parse_channels("gaps", gaps, parse_gaps)}
-    return _mend("inpaint", source, target, common, **told)
+    told: Told = {} if gaps == "auto" else {"gaps": parse_channels("gaps", gaps, parse_gaps)}
+    return _mend("inpaint", source, target, common, told)
 
 
 def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> int:
@@ -113,9 +114,9 @@ def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> in
         noise: RMS of the noise as a share of full scale; of single channels as in L:0.01; auto
             measures it in the pauses.
     """
-    told = {} if noise == "auto" else {"noise": parse_channels(
+    told: Told = {} if noise == "auto" else {"noise": parse_channels(
         "noise", noise, lambda text: parse_number("noise", text, 0, 1))}
-    return _mend("denoise", source, target, common, **told)
+    return _mend("denoise", source, target, common, told)
 
 
 def vocode(source: In, target: Out, common: Options,
@@ -132,7 +133,7 @@ def vocode(source: In, target: Out, common: Options,
             none.
     """
     if source.suffix.lower() != ".npy":
-        return _mend("vocode", source, target, common, method)
+        return _mend("vocode", source, target, common, {}, method)
     if common.plot:
         raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     from . import files

@@ -51,10 +51,10 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
     """
     hop = Spectra(sample_rate).hop
     channels: list[Channel] = []
-    for wave, *place in views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,
-                              round(BEFORE_SECONDS * sample_rate),
-                              round(AFTER_SECONDS * sample_rate)):
+    pieces = views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,
+                   round(BEFORE_SECONDS * sample_rate), round(AFTER_SECONDS * sample_rate))
+    for wave, offset, start, end, last in pieces:
         channels = channels or [Channel(sample_rate) for _ in wave]
         for channel, samples in zip(channels, wave, strict=True):
-            channel.update(View(samples, *place))
+            channel.update(View(samples, offset, start, end, last))
     return tuple(channel.find() for channel in channels)

@@ -9,9 +9,11 @@ first guess is made at the recording's; above the prior's band that guess, else 
 kept: what the prior changed is resampled and added to it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from ..models.precision import choose
 from ..operators import Mel, Operator
 from .analysis import analyse
 from .damage import Damage
+from .scales import SHORTEST_SECONDS, Scale, by_stretch, scales
 from .tasks import TASKS, Scene, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
@@ -114,13 +117,15 @@ class Restorer:
             raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
         return tuple(map(self.relevant, damage))
 
-    def _scales(self, reader: audio.Recording, damages: Sequence[Damage]) -> list[float]:
-        """Factors that bring the channels' speech to the prior's level; 0 for silence."""
+    def _scales(self, reader: audio.Recording,
+                damages: Sequence[Damage]) -> list[tuple[Scale, ...]]:
+        """The stretches of every channel; a task with sources has their order in one alone."""
         frame = max(1, round(FRAME_SECONDS * reader.sample_rate))
-        powers = frame_powers(reader.blocks(), frame).mean(1)
-        speech = [np.sqrt(max(p - (d.noise or 0.0) ** 2, 0.01 * p))
-                  for p, d in zip(powers, damages, strict=True)]
-        return [float(self.prior.sigma_data / s) if s > 1e-7 else 0.0 for s in speech]
+        shortest = SHORTEST_SECONDS if self.task.sources is None else math.inf
+        return [scales(powers, frame / reader.sample_rate, frame, damage.noise or 0.0,
+                       self.prior.sigma_data, shortest)
+                for powers, damage in zip(frame_powers(reader.blocks(), frame), damages,
+                                          strict=True)]
 
     def relevant(self, damage: Damage) -> Damage:
         """The damage that this task mends, without the rest."""
@@ -147,15 +152,17 @@ class Restorer:
         """
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         damages = self._each(damage, reader)
-        scales = self._scales(reader, damages)
+        stretches = self._scales(reader, damages)
+        ratio, unit = Fraction(out_rate, rate), rate // math.gcd(rate, self.sample_rate)
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            parts = [self._mend(chunk[c:c + 1], start, damages[c], scales[c], rate, out_rate)
+            parts = [by_stretch(chunk[c:c + 1], start, stretches[c],
+                                partial(self._mend, damages[c], rate, out_rate), rate, ratio, unit)
                      for c in range(channels)]
-            draws = [np.stack(part, 1).reshape(-1, part[0].shape[1])
-                     for part in zip(*parts, strict=True)]
+            both = np.stack(parts, 2)
+            draws = list(both.reshape(len(both), -1, both.shape[-1]))
             if sources:  # each draw may have its sources in another order
                 same = Aligner(sources, channels, draws[0].shape[1])
                 draws = [draw[same(draw)] for draw in draws]
@@ -165,21 +172,22 @@ class Restorer:
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
-        return process(reader.blocks(), mend,
-                       SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
+        return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, ratio,
                        multiple=rate, progress=progress)
 
-    def _mend(self, chunk: np.ndarray, start: int, damage: Damage, scale: float, rate: int,
-              out_rate: int) -> list[np.ndarray]:
-        """The draws of one channel's segment, each `[K, n]` at the output's rate.
+    def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
+              scale: float) -> np.ndarray:
+        """The draws of one channel's segment, at the output's rate.
 
         Args:
             start: of the segment, in samples of the recording.
             scale: factor to the prior's level; 0 for silence, which stays.
+
+        Shape: chunk `[1, m]` to `[draws, K, n]`.
         """
         if not scale:
             blank = np.zeros((self.task.sources or 1, chunk.shape[1]), np.float32)
-            return [audio.resample(blank, rate, out_rate)] * self.draws
+            return np.stack([audio.resample(blank, rate, out_rate)] * self.draws)
         native = self._native(damage, rate, start, chunk.shape[1])
         guessed = native is not None and rate != self.sample_rate
         guess = apply(native.start, chunk) if native is not None and guessed else chunk
@@ -190,8 +198,8 @@ class Restorer:
         operator = self._operator(Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
                                         out_rate, self.task.sources or 1))
         if operator is None and self.task.operator is not None:
-            return [self._return(draw, guess, low, rate, out_rate)
-                    for draw in self._checked(low[None, None])]
+            same = self._return(self._checked(low[None, None])[0], guess, low, rate, out_rate)
+            return np.stack([same] * self.draws)
         draws = [self._return(draw / scale, guess, low if self.task.keeps_band else None, rate,
                               out_rate)
                  for draw in self._restore(low * scale, operator, begin, guessed)]
@@ -199,7 +207,7 @@ class Restorer:
         if native is not None and native.projects and not native.noise_std and exact:
             told = torch.from_numpy(chunk)[:, None]
             draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
-        return draws
+        return np.stack(draws)
 
     def _operator(self, scene: Scene) -> Operator | None:
         return None if self.task.operator is None else self.task.operator(scene)

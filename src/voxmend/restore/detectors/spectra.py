@@ -39,8 +39,8 @@ class Spectra(Detector):
         piece = slice(first, last)
         frames, silent, clipped = (sliding_window_view(array[piece], size)[::self.hop] for array in
                                    (view.wave, view.silent, view.clipped))
-        intact = ~silent.any(-1)
-        clean = ~clipped.any(-1)[intact]
+        intact = ~np.any(silent, -1)
+        clean = ~np.any(clipped, -1)[intact]
         power = np.abs(np.fft.rfft(frames[intact].astype(np.float32) * self.window)) ** 2
         power = power[:, :len(self.frequencies)]
         column = (10 * np.log10(power + 1e-20) - LOWEST_POWER).clip(0, POWERS - 1).astype(np.int64)

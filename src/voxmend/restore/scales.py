@@ -1,0 +1,123 @@
+"""The scale at which a prior hears a channel: one number, or one for each stretch of its own level.
+
+Speech varies by itself, and a prior has heard that; what it has not heard is a second half recorded
+from afar. So the scale changes only where the level does by more than speech itself, and between
+such steps it is one number, by which operators are scaled exactly.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from ..audio.levels import running_levels
+
+STEP_DB = 12.0  # stretches whose mean levels differ by less are one
+SHORTEST_SECONDS = 2.0
+SHARE, LIMIT = 80, 16.0  # frames count as no more than 16 times the 80th percentile of power
+MARGIN_SECONDS, FADE_SECONDS = 0.5, 0.032  # what a stretch sees of its neighbours; cross-fade
+AUDIBLE = 2.0  # speech is known where the power is twice the noise's
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A stretch of a channel, and the factor that brings its speech to the prior's level.
+
+    Attributes:
+        first, last: samples.
+        factor: 0 for silence.
+    """
+
+    first: int
+    last: int
+    factor: float
+
+
+def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, target: float,
+           shortest: float = SHORTEST_SECONDS) -> tuple[Scale, ...]:
+    """The stretches of a channel, in order; the last has no end.
+
+    The level of a stretch is √(p − σ²), p its mean power, in which frames count as no more than
+    16 times the 80th percentile, so that a bang or a cough says little, and σ the noise's RMS.
+
+    Args:
+        powers: mean squares of frames, as of `audio.levels.frame_powers`.
+        frame_seconds, frame: their length, in seconds and in samples.
+        noise: RMS of the noise among the speech.
+        target: the prior's level.
+        shortest: stretch, in seconds.
+
+    Shape: powers `[frames]`.
+    """
+    heard = running_levels(powers[None], frame_seconds)[0] ** 2
+    audible = heard > AUDIBLE * noise**2
+    if not audible.any():
+        audible[:] = True
+    level = 10 * np.log10(np.maximum(heard - noise**2, 1e-20))
+    level = np.interp(np.arange(len(level)), np.flatnonzero(audible), level[audible])
+    edges = [0, *_steps(level, int(min(shortest / frame_seconds, len(level)))), len(powers)]
+    found = []
+    for first, last in pairwise(edges):
+        part = powers[first:last]
+        power = np.minimum(part, LIMIT * np.percentile(part, SHARE)).mean() or part.mean()
+        speech = np.sqrt(max(power - noise**2, 0.01 * power))
+        end = last * frame if last < len(powers) else np.iinfo(np.int64).max
+        found.append(Scale(first * frame, int(end), target / speech if speech > 1e-7 else 0.0))
+    return tuple(found)
+
+
+def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
+               function: Callable[[np.ndarray, int, float], np.ndarray], sample_rate: int,
+               ratio: Fraction, unit: int) -> np.ndarray:
+    """What a function makes of each stretch in a segment of a channel, cross-faded at the steps.
+
+    Args:
+        start: of the segment in the channel, in samples.
+        function: `(chunk, start, factor) -> out`.
+        ratio: output rate / input rate.
+        unit: what every start must be a multiple of, in samples.
+
+    Shape: chunk `[1, n]` and function `[1, m]` to `[..., ⌊m·ratio + ½⌋]`.
+    """
+    length, fade = chunk.shape[1], FADE_SECONDS * sample_rate
+    margin = round(MARGIN_SECONDS * sample_rate)
+    out = np.zeros(0, np.float32)
+    for stretch in stretches:
+        first, last = stretch.first - start, stretch.last - start
+        if last <= 0 or first >= length:
+            continue
+        left, right = max(0, first - margin) // unit * unit, min(length, last + margin)
+        piece = function(chunk[:, left:right], start + left, stretch.factor)
+        begin = int(left * ratio)
+        if not out.size:
+            out = np.zeros((*piece.shape[:-1], int(length * ratio + Fraction(1, 2))), np.float32)
+        place = out[..., begin:begin + piece.shape[-1]]
+        piece = piece[..., :place.shape[-1]]
+        passed = (begin + np.arange(place.shape[-1])) / float(ratio) - first
+        weight = np.clip(passed / fade + 0.5, 0, 1) if first > 0 else np.ones(1)
+        weight = weight.astype(np.float32)
+        place[:] = np.where(weight < 1, place + weight * (piece - place), piece)
+    return out
+
+
+def _steps(level: np.ndarray, shortest: int) -> list[int]:
+    """Where a level is best cut into two constants, and each of them again, if they differ enough.
+
+    Shape: `[n]`, dB.
+    """
+    size = len(level)
+    if size < 2 * shortest:
+        return []
+    total = level.cumsum()
+    cuts = np.arange(shortest, size - shortest + 1)
+    before = total[cuts - 1] / cuts
+    after = (total[-1] - total[cuts - 1]) / (size - cuts)
+    between = cuts * (size - cuts) * (before - after) ** 2
+    best = int(np.argmax(between))
+    if abs(before[best] - after[best]) < STEP_DB:
+        return []
+    cut = int(cuts[best])
+    return [*_steps(level[:cut], shortest), cut,
+            *(cut + step for step in _steps(level[cut:], shortest))]
