@@ -122,34 +122,33 @@ def stray(phasors: np.ndarray) -> float:
     return float(grid[np.argmax(score)])
 
 
-def synthesise(phasors: Phasors, length: int, sample_rate: int) -> np.ndarray:
-    """Σ_k Re A_k(t) exp(2πi k f t), A_k interpolated between the frames. Shape: `[length]`."""
-    time = np.arange(length) / sample_rate
-    frames = np.arange(len(phasors.values)) * HOP
-    wave = np.zeros(length)
-    turn = np.exp(2j * np.pi * phasors.mains * time)
+def synthesise(phasors: Phasors, length: int, sample_rate: int,
+               certain: float = 4.0) -> np.ndarray:
+    """Σ_k Re g_k A_k(t) exp(2πi k f t), with A_k interpolated between the frames.
+
+    g = 1 − σ²/|A|², the Wiener gain of what is known of a harmonic with a standard error of σ.
+
+    Args:
+        certain: how many standard errors a harmonic must exceed, else it is left out.
+
+    Shape: `[length]`.
+    """
+    gain = np.maximum(1 - phasors.deviations**2 / (np.abs(phasors.values) ** 2 + 1e-30), 0)
+    values = phasors.values * gain * (phasors.certainty >= certain)
+    time, frames = np.arange(length) / sample_rate, np.arange(len(values)) * HOP
+    wave, turn = np.zeros(length), np.exp(2j * np.pi * phasors.mains * time)
     carrier = np.ones_like(turn)
-    for value in phasors.values.T:
+    for value in values.T:
         carrier = carrier * turn
         if value.any():
             wave += (np.interp(time, frames, value) * carrier).real
     return wave
 
 
-def dehum(wave: ArrayLike, sample_rate: int, mains: float, certain: float = 4.0) -> np.ndarray:
-    """A signal less the harmonics of the mains.
-
-    Each is taken as far as it is certain, (1 − σ²/|A|²) A.
-
-    Args:
-        mains: nominal, Hz.
-        certain: how many standard errors a harmonic must exceed.
+def dehum(wave: ArrayLike, sample_rate: int, mains: float) -> np.ndarray:
+    """A signal less the harmonics of the mains, of which the nominal frequency is known, Hz.
 
     Shape: `[T]` to the same, float64.
     """
     wave = np.asarray(wave, np.float64)
-    found = find_phasors(wave, sample_rate, mains)
-    sure = found.certainty >= certain
-    gain = np.maximum(1 - found.deviations**2 / np.maximum(np.abs(found.values) ** 2, 1e-30), 0)
-    return wave - synthesise(Phasors(found.mains, found.values * gain * sure, found.deviations),
-                             len(wave), sample_rate)
+    return wave - synthesise(find_phasors(wave, sample_rate, mains), len(wave), sample_rate)

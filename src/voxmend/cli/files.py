@@ -131,7 +131,7 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
                                f"recording of RMS {rms:.2g}, speech included")
 
 
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
+def find(reader: audio.Recording, reports: tuple[str, ...],
          told: Told) -> tuple[Damage, ...]:
     """The damage of every channel: what was told, and what was found of the rest.
 
@@ -149,7 +149,7 @@ def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
             seconds = reader.frames / reader.sample_rate
             mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
-        kept = {name: getattr(found, name) for name in restorer_finds}
+        kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
 
@@ -198,7 +198,7 @@ def mend_file(source: Path, target: Path, restorer: Restorer, told: Told,
     """Mends one file; writes the output, its uncertainty when there are draws, and the sidecar."""
     begun = time.monotonic()
     reader = audio.Reader(source)
-    damages = find(reader, restorer.task.finds, told)
+    damages = find(reader, restorer.task.reports, told)
     if restorer.task.finds:
         report(source, damages, reader.sample_rate)
     found = any(damages) or not restorer.task.finds or reader.sample_rate < restorer.sample_rate

@@ -47,7 +47,7 @@ def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int
         from ..restore.tasks import TASKS
         from . import files
 
-        return files.examine(source, TASKS["mend"].finds)
+        return files.examine(source, TASKS["mend"].reports)
     return _mend("mend", source, target, common, {})
 
 

@@ -33,6 +33,7 @@ from ..models.precision import choose
 from ..operators import Mel, Operator
 from .analysis import analyse
 from .damage import Damage
+from .interference import without_interference
 from .scales import SHORTEST_SECONDS, Scale, by_stretch, scales
 from .tasks import TASKS, Scene, Task
 
@@ -158,9 +159,16 @@ class Restorer:
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            parts = [by_stretch(chunk[c:c + 1], start, stretches[c],
-                                partial(self._mend, damages[c], rate, out_rate), rate, ratio, unit)
-                     for c in range(channels)]
+            parts = []
+            for wave, damage, scales in zip(chunk[:, None], damages, stretches, strict=True):
+                if not damage.clipping:  # else its samples would leave their level
+                    wave = without_interference(wave, rate, damage)
+                part = by_stretch(wave, start, scales, partial(self._mend, damage, rate, out_rate),
+                                  rate, ratio, unit)
+                if damage.clipping and damage.interferes:
+                    part = np.stack([without_interference(draw, out_rate, damage)
+                                     for draw in part])
+                parts.append(part)
             both = np.stack(parts, 2)
             draws = list(both.reshape(len(both), -1, both.shape[-1]))
             if sources:  # each draw may have its sources in another order

@@ -141,6 +141,7 @@ class Task:
         native_rate: a recording at another rate than the prior's is mended first, by the operator's
             `start`, at its own rate, since resampling moves clipped samples off their level and
             makes the edges of gaps ring. Its operator is then built at both rates.
+        names: the fields of `Damage` that it cannot mend, but names the verb that can.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
     neither they nor a simulated observation a first guess at the recording's rate.
@@ -163,6 +164,12 @@ class Task:
     sources: int | None = None
     simulates: bool = False
     native_rate: bool = False
+    names: tuple[str, ...] = ()
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """The fields of `Damage` of which a user is told."""
+        return (*self.finds, *self.names, "speech")
 
     def __post_init__(self) -> None:
         if self.sources is not None and self.sources < 1:
@@ -182,12 +189,13 @@ TASKS = {task.name: task for task in (
          raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
          sigma_min=0.03, start="guess", native_rate=True),
-    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
-         steps=1,  # the posterior mean in one call
+    Task("denoise", found_damage, ("noise", "coloured", "hum"),
+         NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
-    Task("mend", found_damage, ("clipping", "cutoff", "gaps", "noise"),
+    Task("mend", found_damage,
+         ("clipping", "cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08, native_rate=True),
+         start="guess", noise_scale=1.08, native_rate=True, names=("reverberation",)),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,

@@ -23,7 +23,7 @@ class ColouredNoise(Detector):
         if len(view.own) < SHORTEST * self.sample_rate:
             return
         self.samples += len(view.own)
-        self.power += len(view.own) * floor_power(view.own.astype(np.float64), self.sample_rate)
+        self.power += len(view.own) * floor_power(view.own - view.hum, self.sample_rate)
 
     def find(self, found: Damage) -> Damage:
         rest = self.power / max(self.samples, 1) - 1.5 * (found.noise or 0.0) ** 2

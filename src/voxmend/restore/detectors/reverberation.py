@@ -9,15 +9,16 @@ from .base import Detector, View
 from .short_time import HOP, bands, frame_powers
 
 EDGES = (300.0, 600.0, 1200.0, 2400.0, 4800.0)  # Hz
-FALL_DB, HEAD_DB, LOUD_DB = 14.0, 3.0, 25.0  # a decay's depth, what of its begin is left out, start
+FALL_DB, HEAD_DB = 10.0, 3.0  # a decay's depth, and what of its begin is left out
+LOUD_DB, FLOOR_DB = 25.0, 5.0  # below the loudest, where decays begin; above the softest, their end
 LONGEST, COLUMNS = 3.0, 300  # s of the histogram
-SHORTEST, FEWEST = 0.28, 6  # s of a reverberation, decays that tell it
+SHORTEST, FEWEST = 0.3, 6  # s of a reverberation, decays that tell it
 
 
 class Reverberation(Detector):
-    """Finds `Damage.reverberation`, the median T60 of all decays by 14 dB, from 0.28 s on.
+    """Finds `Damage.reverberation`, the median T60 of all decays by 10 dB, from 0.3 s on.
 
-    Speech itself falls within 0.2 s at the rate of 60 dB, wherever there is no room.
+    Speech itself falls within 0.25 s at the rate of 60 dB, wherever there is no room.
     """
 
     def __init__(self, sample_rate: int):
@@ -41,21 +42,25 @@ class Reverberation(Detector):
 
 
 def decays(level: np.ndarray) -> list[tuple[int, float]]:
-    """First frame and T60, in seconds, of every fall of a band's level by 14 dB.
+    """First frame and T60, in seconds, of every fall of a band's level by 10 dB.
 
     T60 = −60 dB/slope of the line through what is 3 dB below its begin; falls that begin 25 dB
-    under the 95th percentile are not heard.
+    under the 95th percentile are not heard, and what is not 5 dB above the 10th is the floor.
 
     Shape: `[frames]`, dB.
     """
     if len(level) < 2:
         return []
     ends = np.flatnonzero(np.append(np.diff(level) >= 0.5, True))
-    heard, found = np.percentile(level, 95) - LOUD_DB, []
+    floor, loud = np.percentile(level, [10, 95])
+    found = []
     for first, last in zip(np.append(0, ends[:-1] + 1), ends, strict=True):
         fall = level[first:last + 1]
+        fall = fall[:np.argmax(np.append(fall, -np.inf) < floor + FLOOR_DB)]
+        if len(fall) < 4:
+            continue
         below = np.flatnonzero(fall <= fall[0] - HEAD_DB)
-        if fall[0] > heard and fall[0] - fall[-1] > FALL_DB and len(below) >= 3:
+        if fall[0] > loud - LOUD_DB and fall[0] - fall[-1] > FALL_DB and len(below) >= 3:
             slope = np.polyfit(below * HOP, fall[below], 1)[0]
             if slope < 0:
                 found.append((int(first), -60 / slope))

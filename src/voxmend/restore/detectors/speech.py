@@ -11,7 +11,7 @@ from .short_time import bands, frame_powers
 EDGES = (200.0, 600.0, 1200.0, 2400.0, 4800.0)  # Hz
 LAG = 3  # frames, 48 ms: neighbours that share no sample
 ACTIVE_DB = 30  # below the loudest frames; what is softer tells nothing
-ALIKE, STEADY_DB = 0.965, 6.0  # of music and of noise
+ALIKE, STEADY_DB = 0.975, 6.0  # of music and of noise
 FEWEST = 20  # pairs of frames that tell something
 LOWEST, LEVELS, LIKENESSES = -140, 200, 400  # dB of the first of the levels, 1 dB each
 
@@ -20,7 +20,7 @@ class Speech(Detector):
     """Clears `Damage.speech` of what is a tone, a chord, steady music, or noise alone.
 
     Notes keep their spectrum: the cosine of the magnitudes of two frames 48 ms apart has a median
-    above 0.965, while speech, in a room or in noise of its own level, too, stays below 0.95.
+    above 0.975, while speech, in a room or in noise of its own level, too, stays below 0.96.
     Noise keeps its level: in no band of an octave do the 10th and the 95th percentile of the power
     differ by 6 dB.
     """
