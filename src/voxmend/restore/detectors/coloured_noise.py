@@ -13,7 +13,7 @@ SHORTEST = 1.0  # s of a view of which a floor tells something
 
 
 class ColouredNoise(Detector):
-    """Finds `Damage.coloured` beside the white `found.noise`, unless there is less of it."""
+    """Finds `Damage.coloured` where the floor holds more than the white `found.noise`, instead."""
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
@@ -26,6 +26,8 @@ class ColouredNoise(Detector):
         self.power += len(view.own) * floor_power(view.own - view.hum, self.sample_rate)
 
     def find(self, found: Damage) -> Damage:
-        rest = self.power / max(self.samples, 1) - 1.5 * (found.noise or 0.0) ** 2
-        least = max(found.rms**2 * 10 ** (-NEGLIGIBLE_DB / 10), 1e-12)
-        return replace(found, coloured=float(np.sqrt(rest))) if rest > least else found
+        power = self.power / max(self.samples, 1)
+        white = (found.noise or 0.0) ** 2
+        if power - 1.5 * white < max(found.rms**2 * 10 ** (-NEGLIGIBLE_DB / 10), 1e-12):
+            return found
+        return replace(found, coloured=float(np.sqrt(power)), noise=None)
