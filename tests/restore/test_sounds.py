@@ -20,6 +20,14 @@ RATE = 16000
 SOUNDS = ("coloured", "hum", "clicks", "reverberation")
 
 
+def words(seed=0):
+    """A voice in words of a quarter of a second."""
+    phase = np.arange(6 * RATE) / RATE % 0.5
+    gate = np.clip(phase / 0.01, 0, 1) * np.clip((0.26 - phase) / 0.01, 0, 1)
+    room_noise = 1e-4 * np.random.default_rng(seed).standard_normal(len(phase))
+    return (speech(seed)[0] * gate + room_noise).astype(np.float32)
+
+
 def only(wave):
     [damage] = analyse([np.asarray(wave, np.float32)[None]], RATE)
     return damage
@@ -64,7 +72,7 @@ OTHERS = {"hum": hum, "coloured": brown, "clicks": clicks}
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("snr", [5, 10])
 def test_each_is_found_as_what_it_is_and_goes(kind, snr):
-    wave = speech()[0]
+    wave = words()
     noisy = mixed(wave, OTHERS[kind](len(wave)), snr).astype(np.float32)
     assert found(noisy) == {kind}
     mended = without_interference(noisy[None], RATE, only(noisy))
@@ -76,12 +84,11 @@ def test_one_channel_is_mended_and_the_other_stays():
     wave[0] = mixed(wave[0], hum(wave.shape[1], 60.0), 5)
     left, right = analyse([wave], RATE)
     assert left.hum == 60 and not right
-    assert without_interference(wave[1:], RATE, right) is not None
     np.testing.assert_array_equal(without_interference(wave[1:], RATE, right), wave[1:])
 
 
 def test_hum_that_nobody_hears_is_none():
-    wave = speech()[0]
+    wave = words()
     low = np.sin(2 * np.pi * 50 * np.arange(len(wave)) / RATE)
     assert not found(mixed(wave, low, 25))
     assert found(mixed(wave, low, 10)) == {"hum"}
@@ -89,12 +96,10 @@ def test_hum_that_nobody_hears_is_none():
 
 @pytest.mark.parametrize("seconds", [0.5, 0.8])
 def test_a_room_is_told_with_the_verb_that_helps(seconds):
-    time = np.arange(6 * RATE) / RATE
-    words = speech()[0] * (time % 0.5 < 0.25)
-    damage = only(room(words, seconds))
+    damage = only(room(words(), seconds))
     assert damage.reverberation == pytest.approx(seconds, rel=0.4)
     assert "dereverb" in " ".join(damage.describe())
-    assert not only(words).reverberation
+    assert not only(words()).reverberation
 
 
 def not_speech():
@@ -118,7 +123,7 @@ def test_what_is_not_speech_is_left_alone(name):
 
 
 @pytest.mark.parametrize("damaged", [
-    lambda x: x, lambda x: degrade.clip(x, degrade.clip_level_for_sdr(x, 1.0)),
+    lambda x: x, lambda x: degrade.clip(x, degrade.clip_level_for_sdr(x, 3.0)),
     lambda x: degrade.white_noise(x, 0.0, 1), lambda x: room(x, 0.8),
     lambda x: degrade.lowpass(x, 3000, RATE), lambda x: mixed(x, hum(len(x)), 0)])
 def test_damaged_speech_is_speech(damaged):

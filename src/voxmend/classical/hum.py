@@ -37,7 +37,7 @@ class Phasors:
     @property
     def certainty(self) -> np.ndarray:
         """|A_k| over its standard error, the mean of its square over time, rooted. `[K]`."""
-        power = (np.abs(self.values) ** 2).mean(0) / (self.deviations**2).mean(0)
+        power = (np.abs(self.values) ** 2).mean(0) / ((self.deviations**2).mean(0) + 1e-30)
         return np.sqrt(power)
 
     @property
@@ -105,19 +105,21 @@ def find_phasors(wave: ArrayLike, sample_rate: int, mains: float,
 def stray(phasors: np.ndarray) -> float:
     """How far, in Hz, the mains are off the frequency at which phasors were demodulated.
 
-    The f that makes Σ_k Re c_k(τ) exp(−2πi k f τ) largest, where c_k is the correlation of A_k with
-    itself τ later, in which loud moments count no more than soft ones.
+    The f that makes Σ_k g_k Re c_k(τ) exp(−2πi k f τ) largest, where c_k is the correlation of A_k
+    with itself τ later, in which loud moments count no more than soft ones, and g_k² the |A_k| of
+    the soft ones, so that what leaks from a harmonic to its neighbours counts little.
 
     Shape: `[frames, K]`.
     """
-    weight = 1 / np.sqrt(gaussian_filter1d(np.abs(phasors) ** 2, FRAME / HOP / 2, 0) + 1e-20)
-    phasors = phasors * weight
+    size = np.sqrt(gaussian_filter1d(np.abs(phasors) ** 2, FRAME / HOP / 2, 0)) + 1e-10
+    strength = np.sqrt(np.quantile(size, 0.2, axis=0))
+    phasors = phasors / size
     harmonics = np.arange(1, phasors.shape[1] + 1)
     grid = np.arange(-STRAY, STRAY, 0.001)
     score = np.zeros(len(grid))
     for seconds in LAGS:
         lag = min(round(seconds / HOP), len(phasors) // 2)
-        alike = (phasors[lag:] * phasors[:len(phasors) - lag].conj()).mean(0)
+        alike = (phasors[lag:] * phasors[:len(phasors) - lag].conj()).mean(0) * strength
         score += (np.exp(-2j * np.pi * lag * HOP * np.outer(grid, harmonics)) @ alike).real
     return float(grid[np.argmax(score)])
 

@@ -56,12 +56,13 @@ def decays(level: np.ndarray) -> list[tuple[int, float]]:
     found = []
     for first, last in zip(np.append(0, ends[:-1] + 1), ends, strict=True):
         fall = level[first:last + 1]
-        fall = fall[:np.argmax(np.append(fall, -np.inf) < floor + FLOOR_DB)]
-        if len(fall) < 4:
+        if fall[0] < loud - LOUD_DB or fall[0] - fall[-1] < FALL_DB:
             continue
-        below = np.flatnonzero(fall <= fall[0] - HEAD_DB)
-        if fall[0] > loud - LOUD_DB and fall[0] - fall[-1] > FALL_DB and len(below) >= 3:
-            slope = np.polyfit(below * HOP, fall[below], 1)[0]
-            if slope < 0:
-                found.append((int(first), -60 / slope))
+        heard = fall[:np.argmax(np.append(fall, -np.inf) < floor + FLOOR_DB)]
+        if len(heard) < 4:  # gone at once
+            found.append((int(first), 0.0))
+        elif heard[0] - heard[-1] > FALL_DB:
+            below = np.flatnonzero(heard <= heard[0] - HEAD_DB)
+            slope = np.polyfit(below * HOP, heard[below], 1)[0] if len(below) > 1 else -np.inf
+            found.append((int(first), -60 / slope if slope < 0 else LONGEST))
     return found
