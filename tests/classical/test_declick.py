@@ -66,7 +66,7 @@ def test_certain_clicks_are_where_they_were_made(rate):
 def test_speech_has_no_certain_clicks(seed):
     wave = speech(seed)[0]
     wave[20000:20400] = 0  # a gap's edges are none either
-    places, errors = certain_clicks(wave, RATE)
+    _, errors = certain_clicks(wave, RATE)
     assert not np.count_nonzero(errors > 0.5 * wave.std())
 
 

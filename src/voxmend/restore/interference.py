@@ -13,11 +13,11 @@ def without_interference(wave: np.ndarray, sample_rate: int, damage: Damage) -> 
 
     In this order, since clicks would bend what is told of hum, and hum what is told of noise.
 
-    Shape: `[1, n]` to the same, float32.
+    Shape: `[1, n]` to the same, float32; the same array if it has none.
     """
     if not damage.interferes:
         return wave
-    [channel] = wave
+    channel = wave[0]
     if damage.clicks:
         channel = declick(channel, sample_rate)
     if damage.hum:

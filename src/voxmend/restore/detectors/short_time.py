@@ -1,5 +1,7 @@
 """Short-time spectra of a view, for detectors that follow a sound through time."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -27,7 +29,6 @@ def bands(power: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
     Shape: `[frames, bins]` to `[frames, ≤ len(edges) − 1]`.
     """
     places = [round(edge * FRAME) for edge in edges]
-    pairs = [pair for pair in zip(places[:-1], places[1:], strict=True)
-             if pair[1] <= power.shape[1]]
+    pairs = [pair for pair in pairwise(places) if pair[1] <= power.shape[1]]
     sums = [power[:, first:last].sum(1) for first, last in pairs]
     return 10 * np.log10(np.stack(sums, 1) + 1e-20) if sums else np.zeros((len(power), 0))

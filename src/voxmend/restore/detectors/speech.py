@@ -31,12 +31,12 @@ class Speech(Detector):
         self.levels = np.zeros((len(EDGES) - 1, LEVELS), np.int64)
 
     def update(self, view: View) -> None:
-        power = frame_powers(view.wave[view.inner.start:view.inner.stop], self.sample_rate)
+        power = frame_powers(view.own - view.hum, self.sample_rate)
         if len(power) <= LAG:
             return
         paired = power[1:] + power[:-1]
-        for counts, level in zip(self.levels, bands(paired, EDGES).T, strict=False):
-            counts += np.bincount(column(level), minlength=LEVELS)
+        for band, level in enumerate(bands(paired, EDGES).T):
+            self.levels[band] += np.bincount(column(level), minlength=LEVELS)
         spectrum = np.sqrt(power[:, 2:round(8000 * 0.032)])
         spectrum /= np.linalg.norm(spectrum, axis=1, keepdims=True) + 1e-20
         alike = (spectrum[LAG:] * spectrum[:-LAG]).sum(1)
