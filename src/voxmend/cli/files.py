@@ -145,6 +145,8 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
     for channel, found in enumerate(analyse(reader.blocks(), reader.sample_rate)):
         known = {name: values.get(channel, values.get(None)) for name, values in told.items()}
         mine: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        if "noise" in mine:
+            mine["coloured"] = None
         if "clipping" in mine:
             seconds = reader.frames / reader.sample_rate
             mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])

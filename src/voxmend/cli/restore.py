@@ -36,7 +36,7 @@ def _mend(task: str, source: Path, target: Path, common: Mending, told: Told,
 
 
 def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int:
-    """Find clipping, lost bandwidth, gaps, noise; restore all.
+    """Find clipping, lost bandwidth, gaps, noise, hum, clicks; restore all.
 
     Args:
         source: A recording, or a folder of recordings.
@@ -104,14 +104,15 @@ def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int
 
 
 def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> int:
-    """Denoise: remove white or stationary noise.
+    """Denoise: remove stationary noise of any colour, and hum of the mains.
 
-    Above 8 kHz nothing is kept. For noise of other kinds see voxmend enhance.
+    Of recordings in white noise nothing above 8 kHz is kept. For noise of other kinds see voxmend
+    enhance.
 
     Args:
         source: A recording, or a folder of recordings.
         target: Where the result goes.
-        noise: RMS of the noise as a share of full scale; of single channels as in L:0.01; auto
+        noise: RMS of white noise as a share of full scale; of single channels as in L:0.01; auto
             measures it in the pauses.
     """
     told: Told = {} if noise == "auto" else {"noise": parse_channels(
