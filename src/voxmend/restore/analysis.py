@@ -18,7 +18,7 @@ from .detectors.reverberation import Reverberation
 from .detectors.spectra import Spectra
 from .detectors.speech import Speech
 
-VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 0.05, 1.1
+VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 1.1, 3.1
 
 
 class Channel:

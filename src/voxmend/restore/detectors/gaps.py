@@ -1,5 +1,6 @@
-"""Gaps: runs of zeros whose edges are cut off rather than faded."""
+"""Gaps: stretches of nothing whose edges are cut off rather than faded, and repeated packets."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,34 +9,96 @@ from ..damage import Damage
 from .base import Detector, View, runs
 
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
+SHORTEST, SHORTEST_NOISE = 0.0025, 0.01  # seconds of a constant, and of comfort noise
+LONGEST = 3.0  # seconds; what is longer is a pause
+PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 
 
 class Gaps(Detector):
-    """Finds `Damage.gaps` and marks `View.silent`."""
+    """Finds `Damage.gaps` and marks `View.silent`.
+
+    A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
+    kind is a packet that equals the one before it.
+    """
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.gaps: list[tuple[float, float, bool]] = []
 
     def update(self, view: View) -> None:
-        peak, rate = np.abs(view.wave), self.sample_rate
-        rms = np.sqrt(np.mean(peak**2))
+        rms = float(np.sqrt(np.mean(np.square(view.wave, dtype=np.float64))))
+        if rms <= SILENCE:
+            view.silent[:] = True
+            return
+        for first, last in self._constant(view.wave, rms):
+            self._judge_constant(view, first, last, rms)
+        quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
+        for first, last in runs(quiet, round(SHORTEST_NOISE * self.sample_rate)):
+            if self._is_filled(view.wave, first, last, rms):
+                view.silent[first:last] = True
+                self._add(view, first, last, True)
+        for first, last in self._repeated(view.wave, rms):
+            self._add(view, first, last, True)
+
+    def _constant(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
+        """Runs of one value near zero or, after a low-pass, of nearly nothing."""
+        flat = np.abs(np.diff(wave, prepend=np.inf, append=np.inf)) <= SILENCE
+        for first, last in runs(flat, round(SHORTEST * self.sample_rate)):
+            if abs(wave[first]) <= 0.3 * rms:
+                yield first - 1, last
+        for first, last in runs(np.abs(wave) <= max(SILENCE, 1e-3 * rms), self.sample_rate // 100):
+            yield first, last
+
+    def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float) -> bool:
+        """Whether quiet samples are steady to their edges, and end where the sound is at once loud."""
+        near, rate = self.sample_rate // 1000, self.sample_rate
+        power = np.mean(wave[first:last] ** 2)
+        for side, inside in ((wave[:first][::-1], wave[first:first + near]),
+                             (wave[last:], wave[last - near:last])):
+            if not edge_is_cut(np.abs(side), 0.2 * rms, rate, 0.001):
+                return False
+            if np.mean(inside**2) > 3 * power or np.mean(side[:2 * near] ** 2) < 200 * power:
+                return False
+        return True
+
+    def _judge_constant(self, view: View, first: int, last: int, rms: float) -> None:
+        rate = self.sample_rate
+        peak = np.abs(view.wave - np.median(view.wave[first:last]))
         step = np.min(peak, initial=1.0, where=peak > 0)
         audible = max(0.05 * rms, 4 * min(step, 0.01))
-        for first, last in runs(peak <= max(SILENCE, 1e-3 * rms), rate // 200):
-            exact = np.mean(peak[first:last] <= SILENCE) > 0.8
-            if not exact and last - first < rate // 100:
+        exact = np.mean(peak[first:last] <= SILENCE) > 0.8
+        left, right = peak[:first][::-1], peak[last:]
+        at_edge = not (len(left) and len(right))
+        cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
+        short = last - first < rate // 200
+        sure = all(cut)
+        if at_edge:  # a recording may well begin in a word: the edge must be of full loudness
+            sure = exact and any(edge_is_cut(side, 0.3 * rms, rate) for side in (left, right))
+        if (exact and not short) or sure:
+            view.silent[first:last] = True
+        hard = exact and not short and not at_edge and any(
+            edge_is_cut(side, 2 * step, rate) for side in (left, right))
+        if sure or hard:
+            self._add(view, first, last, bool(sure))
+
+    def _repeated(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
+        """Packets that equal the one before, among others that do not."""
+        for seconds in PACKETS:
+            size = round(seconds * self.sample_rate)
+            same = np.zeros(len(wave), bool)
+            same[size:] = wave[size:] == wave[:-size]
+            if same.mean() > 0.3:  # a periodic sound
                 continue
-            left, right = peak[:first][::-1], peak[last:]
-            cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
-            sure = all(cut) or (exact and cut[0])
-            if exact or sure:
-                view.silent[first:last] = True
-            hard = exact and any(edge_is_cut(side, 4 * step, rate) for side in (left, right))
-            inside = len(left) and len(right) and last - first <= rate
-            begin = first + view.offset
-            if inside and (sure or hard) and view.start <= begin < view.end:
-                self.gaps.append((begin / rate, (last + view.offset) / rate, bool(sure)))
+            for first, last in runs(same, size - 1):
+                if last - first < 4 * size and np.std(wave[first:last]) > 0.1 * rms:
+                    yield first, last
+
+    def _add(self, view: View, first: int, last: int, sure: bool) -> None:
+        begin = int(first + view.offset)
+        if view.start <= begin < view.end and last - first <= LONGEST * self.sample_rate:
+            gap = begin / self.sample_rate, int(last + view.offset) / self.sample_rate
+            if all(gap[1] <= a or gap[0] >= b for a, b, _ in self.gaps[-50:]):
+                self.gaps.append((*gap, sure))
 
     def find(self, found: Damage) -> Damage:
         """The gaps in order; less certain ones count only beside a certain one."""
@@ -44,22 +107,26 @@ class Gaps(Detector):
         return replace(found, gaps=gaps)
 
 
-def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int) -> bool:
+def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int, within: float = 0.008) -> bool:
     """Whether a signal begins abruptly after a silence, rather than fading in.
 
-    Within 8 ms it must become audible, and from there its first 2 ms must be within 10 dB of its
-    first 20 ms. The 8 ms allow for the ringing of a low-pass that came after the cut.
+    The RMS of its first 20 ms must be audible, a sample of 15 % of that must come within 8 ms, and
+    the 2 ms from there must be within 8 dB of it. The 8 ms allow for the ringing of a low-pass that
+    came after the cut.
 
     Args:
         side: magnitudes that follow the silence (or, reversed, precede it), the nearest first.
-        audible: magnitude that counts as signal.
+        audible: RMS that counts as signal.
         sample_rate: Hz.
+        within: seconds in which it must begin.
 
     Shape: `[T]`.
     """
-    active = np.flatnonzero(side[:sample_rate // 125] >= audible)
+    power = float(np.mean(side[:sample_rate // 50] ** 2)) if len(side) else 0.0
+    if power <= audible**2:
+        return False
+    active = np.flatnonzero(side[:max(1, round(within * sample_rate))] >= 0.15 * power**0.5)
     if len(active) == 0:
         return False
-    side = side[active[0]:]
-    near = np.mean(side[:sample_rate // 500] ** 2)
-    return bool(near > 0.1 * np.mean(side[:sample_rate // 50] ** 2))
+    near = np.mean(side[active[0]:][:sample_rate // 500] ** 2)
+    return bool(near > 0.15 * power)
