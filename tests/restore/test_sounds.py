@@ -110,7 +110,9 @@ def not_speech():
             "saw": 0.3 * (2 * (220 * time % 1) - 1), "chord": notes,
             "plucked": notes * np.exp(-4 * (time % 0.5)),
             "tone with gaps": tone * (time % 0.5 > 0.05), "dial": tone * (time % 0.5 < 0.25),
-            "noise": 0.1 * np.random.default_rng(0).standard_normal(len(time)),
+            "vibrato": 0.3 * np.sin(2 * np.pi * 440 * time + 3 * np.sin(2 * np.pi * 5 * time)),
+            "sweep": 0.3 * np.sin(2 * np.pi * (100 + 400 * time) * time),
+            "hum": 0.1 * hum(len(time)), "noise": 0.1 * np.random.default_rng(0).standard_normal(len(time)),
             "brown noise": 0.1 * brown(len(time)) / brown(len(time)).std()}
 
 
