@@ -25,7 +25,7 @@ def words(seed=0):
     phase = np.arange(6 * RATE) / RATE % 0.5
     gate = np.clip(phase / 0.01, 0, 1) * np.clip((0.26 - phase) / 0.01, 0, 1)
     room_noise = 1e-4 * np.random.default_rng(seed).standard_normal(len(phase))
-    return (speech(seed)[0] * gate + room_noise).astype(np.float32)[:4 * RATE]
+    return (speech(seed)[0] * gate + room_noise).astype(np.float32)[:3 * RATE]
 
 
 def only(wave):
@@ -54,7 +54,7 @@ def brown(length):
 
 def clicks(length):
     rng, wave = np.random.default_rng(0), np.zeros(length)
-    wave[rng.integers(1000, length - 1000, 60)] = rng.choice([-1, 1], 60)
+    wave[rng.integers(1000, length - 1000, 30)] = rng.choice([-1, 1], 30)
     return wave
 
 
@@ -112,7 +112,8 @@ def not_speech():
             "tone with gaps": tone * (time % 0.5 > 0.05), "dial": tone * (time % 0.5 < 0.25),
             "vibrato": 0.3 * np.sin(2 * np.pi * 440 * time + 3 * np.sin(2 * np.pi * 5 * time)),
             "sweep": 0.3 * np.sin(2 * np.pi * (100 + 400 * time) * time),
-            "hum": 0.1 * hum(len(time)), "noise": 0.1 * np.random.default_rng(0).standard_normal(len(time)),
+            "hum": 0.1 * hum(len(time)),
+            "noise": 0.1 * np.random.default_rng(0).standard_normal(len(time)),
             "brown noise": 0.1 * brown(len(time)) / brown(len(time)).std()}
 
 

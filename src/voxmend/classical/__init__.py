@@ -11,6 +11,6 @@ from .noise_floor import floor_denoise
 from .spade import a_spade, s_spade
 from .wiener import wiener_denoise
 
-__all__ = ["a_spade", "ar_declip", "ar_interpolate", "cubic_declip", "cubic_interpolate", "declick",
-           "dehum", "floor_denoise", "griffin_lim", "log_mmse_denoise", "mel_griffin_lim", "s_spade",
-           "spectral_mirror", "wiener_denoise"]
+__all__ = ["a_spade", "ar_declip", "ar_interpolate", "cubic_declip", "cubic_interpolate",
+           "declick", "dehum", "floor_denoise", "griffin_lim", "log_mmse_denoise",
+           "mel_griffin_lim", "s_spade", "spectral_mirror", "wiener_denoise"]
