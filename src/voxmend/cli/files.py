@@ -36,7 +36,7 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
     """Mends one file; writes the output and, when there are draws, its uncertainty."""
     reader = audio.Reader(source, how.salvage)
     outs = writers(reader, targets, restorer.output_rate(reader), restorer.outputs(reader))
-    damages = find(reader, restorer.task.finds, told)
+    damages = find(reader, restorer.task.reports, told)
     if restorer.task.finds:
         report(source, damages, reader.sample_rate)
     found = any(damages) or not restorer.task.finds or reader.sample_rate < restorer.sample_rate

@@ -28,7 +28,7 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
                                f"recording of RMS {rms:.2g}, speech included")
 
 
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
+def find(reader: audio.Recording, reports: tuple[str, ...],
          told: Told) -> tuple[Damage, ...]:
     """The damage of every channel: what was told, and what was found of the rest.
 
@@ -42,11 +42,13 @@ def find(reader: audio.Recording, restorer_finds: tuple[str, ...],
     for channel, found in enumerate(analyse(reader.blocks(), reader.sample_rate)):
         known = {name: values.get(channel, values.get(None)) for name, values in told.items()}
         mine: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        if "noise" in mine:
+            mine["coloured"] = None
         if "clipping" in mine:
             seconds = reader.frames / reader.sample_rate
             mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
-        kept = {name: getattr(found, name) for name in restorer_finds}
+        kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
 

@@ -75,7 +75,7 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
         if len(found) > 1:
             found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
-            reports.examine(path, TASKS["mend"].finds, salvage)), several=len(found) > 1)
+            reports.examine(path, TASKS["mend"].reports, salvage)), several=len(found) > 1)
         return max([failed, *status])
 
 
@@ -144,13 +144,14 @@ def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
 
 
 def denoise(paths: Paths, common: Options, noise: str = "auto") -> int:
-    """Denoise: remove white or stationary noise.
+    """Denoise: remove stationary noise of any colour, and hum of the mains.
 
-    Above 8 kHz nothing is kept. For noise of other kinds see voxmend enhance.
+    Of recordings in white noise nothing above 8 kHz is kept. For noise of other kinds see voxmend
+    enhance.
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.
-        noise: RMS of the noise as a share of full scale; of single channels as in L:0.01; auto
+        noise: RMS of white noise as a share of full scale; of single channels as in L:0.01; auto
             measures it in the pauses.
     """
     told: Told = {} if noise == "auto" else {"noise": parse_channels(

@@ -1,16 +1,22 @@
 """A blind analysis of a recording: every channel by itself, in one pass and constant memory."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from .damage import Damage
 from .detectors.bandwidth import Bandwidth
 from .detectors.base import View, views
+from .detectors.clicks import Clicks
 from .detectors.clipping import Clipping
+from .detectors.coloured_noise import ColouredNoise
 from .detectors.gaps import Gaps
+from .detectors.hum import Hum
 from .detectors.noise import Noise
+from .detectors.reverberation import Reverberation
 from .detectors.spectra import Spectra
+from .detectors.speech import Speech
 
 VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 1.1, 3.1
 
@@ -21,7 +27,8 @@ class Channel:
     def __init__(self, sample_rate: int):
         spectra = Spectra(sample_rate)
         self.detectors = (Gaps(sample_rate), Clipping(sample_rate), spectra, Bandwidth(spectra),
-                          Noise(spectra))
+                          Noise(spectra), Hum(sample_rate), ColouredNoise(sample_rate),
+                          Clicks(sample_rate), Reverberation(sample_rate), Speech(sample_rate))
         self.energy, self.samples = 0.0, 0
 
     def update(self, view: View) -> None:
@@ -32,11 +39,11 @@ class Channel:
             detector.update(view)
 
     def find(self) -> Damage:
-        """What is wrong with the channel."""
-        damage = Damage(rms=float(np.sqrt(self.energy / max(self.samples, 1))))
+        """What is wrong with the channel; nothing if it does not sound like speech."""
+        blank = damage = Damage(rms=float(np.sqrt(self.energy / max(self.samples, 1))))
         for detector in self.detectors:
             damage = detector.find(damage)
-        return damage
+        return damage if damage.speech else replace(blank, speech=False)
 
 
 def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...]:

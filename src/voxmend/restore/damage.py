@@ -43,6 +43,12 @@ class Damage:
         low_cutoff: Hz below which it is lost, too.
         gaps: (start, end) of every gap, in seconds.
         noise: RMS of the stationary background noise, in the file's own units; None if negligible.
+        coloured: RMS of background noise that is not white, or sets in or ends in the recording,
+            in the file's own units; None if negligible.
+        hum: nominal frequency of the mains, 50 or 60 Hz, whose harmonics are heard; else None.
+        clicks: how many stand out for certain.
+        reverberation: T60 in seconds; None where sound dies away at once.
+        speech: whether it sounds like speech; if not, nothing is wrong unless told.
         clipped: share of the samples that are clipped, 0…1.
         rms: of the whole channel.
     """
@@ -52,14 +58,25 @@ class Damage:
     low_cutoff: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()
     noise: float | None = None
+    coloured: float | None = None
+    hum: float | None = None
+    clicks: int = 0
+    reverberation: float | None = None
+    speech: bool = True
     clipped: float = 0.0
     rms: float = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise)
+        return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise
+                    or self.interferes)
+
+    @property
+    def interferes(self) -> bool:
+        """Whether there are clicks, hum or noise that is not white."""
+        return bool(self.clicks or self.hum or self.coloured)
 
     def describe(self) -> list[str]:
-        """One readable line per find; an empty list when nothing was found."""
+        """One readable line per find, with the verb for what `mend` cannot do; none if nothing."""
         lines = []
         if self.clipping:
             levels = ", ".join(dict.fromkeys(f"{part.level:.2g}" for part in self.clipping))
@@ -77,10 +94,25 @@ class Damage:
             if long:
                 lines[-1] += f" ({long} of more than {BRIDGEABLE:g} s, left as they are)"
         if self.noise:
-            speech = np.sqrt(max(self.rms**2 - self.noise**2, 1e-20))
-            lines.append(f"noise at {decibel(self.noise):.0f} dBFS, "
-                         f"{decibel(speech / self.noise):.0f} dB below the speech")
+            lines.append(f"noise at {self._beside_speech(self.noise)}")
+        if self.coloured:
+            lines.append(f"noise that is not white at {self._beside_speech(self.coloured)} "
+                         "(voxmend enhance takes more of it away)")
+        if self.hum:
+            lines.append(f"hum of {self.hum:.0f} Hz")
+        if self.clicks:
+            lines.append(f"{self.clicks} clicks or more")
+        if self.reverberation:
+            lines.append(f"reverberation of {self.reverberation:.1f} s (voxmend dereverb takes it "
+                         "away)")
+        if not self.speech and not self:
+            lines.append("does not sound like speech: left alone (tell what is wrong to mend it "
+                         "anyway)")
         return lines
+
+    def _beside_speech(self, noise: float) -> str:
+        speech = np.sqrt(max(self.rms**2 - noise**2, 1e-20))
+        return f"{decibel(noise):.0f} dBFS, {decibel(speech / noise):.0f} dB below the speech"
 
 
 def decibel(amplitude: ArrayLike) -> Any:

@@ -34,6 +34,7 @@ from ..models.precision import choose
 from ..operators import Mel, Operator
 from .analysis import analyse
 from .damage import Damage
+from .interference import without_interference
 from .scales import SHORTEST_SECONDS, Scale, by_stretch, scales
 from .tasks import TASKS, Scene, Task
 
@@ -157,13 +158,11 @@ class Restorer:
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         damages = self._each(damage, reader)
         stretches = self._scales(reader, damages)
-        ratio, unit = Fraction(out_rate, rate), rate // math.gcd(rate, self.sample_rate)
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            parts = [by_stretch(chunk[c:c + 1], start, stretches[c],
-                                partial(self._mend, damages[c], rate, out_rate), rate, ratio, unit)
+            parts = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
                      for c in range(channels)]
             both = np.stack(parts, 2)
             draws = list(both.reshape(len(both), -1, both.shape[-1]))
@@ -176,8 +175,25 @@ class Restorer:
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
-        return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, ratio,
-                       multiple=rate, progress=progress, spread=spread)
+        return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
+                       Fraction(out_rate, rate), multiple=rate, progress=progress, spread=spread)
+
+    def _channel(self, chunk: np.ndarray, start: int, damage: Damage, stretches: Sequence[Scale],
+                 rate: int, out_rate: int) -> np.ndarray:
+        """The draws of one channel's segment, without what interferes.
+
+        That goes before anything else, but after clipping is mended: else clipped samples would
+        leave their level.
+
+        Shape: chunk `[1, m]` to `[draws, K, n]`.
+        """
+        wave = chunk if damage.clipping else without_interference(chunk, rate, damage)
+        draws = by_stretch(wave, start, stretches, partial(self._mend, damage, rate, out_rate),
+                           rate, Fraction(out_rate, rate),
+                           rate // math.gcd(rate, self.sample_rate))
+        if not damage.clipping:
+            return draws
+        return np.stack([without_interference(draw, out_rate, damage) for draw in draws])
 
     def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
               scale: float) -> np.ndarray:

@@ -146,6 +146,7 @@ class Task:
             makes the edges of gaps ring. Its operator is then built at both rates.
         told: fields that change where the prior corrects first guesses (`GuessDenoiser`) and the
             operator has evidence of samples that are lost; None: such a prior is guided, too.
+        names: the fields of `Damage` that it cannot mend, but names the verb that can.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
     neither they nor a simulated observation a first guess at the recording's rate.
@@ -169,6 +170,12 @@ class Task:
     simulates: bool = False
     native_rate: bool = False
     told: dict[str, Any] | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """The fields of `Damage` of which a user is told."""
+        return (*self.finds, *self.names, "speech")
 
     def __post_init__(self) -> None:
         if self.sources is not None and self.sources < 1:
@@ -192,12 +199,14 @@ TASKS = {task.name: task for task in (
          raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
          sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED),
-    Task("denoise", found_damage, ("noise",), NoisyObservation(otherwise=Imputation()),
-         steps=1,  # the posterior mean in one call
+    Task("denoise", found_damage, ("noise", "coloured", "hum"),
+         NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
-    Task("mend", found_damage, ("clipping", "cutoff", "low_cutoff", "gaps", "noise"),
+    Task("mend", found_damage,
+         ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED),
+         start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED,
+         names=("reverberation",)),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True, told=CORRECTED),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,

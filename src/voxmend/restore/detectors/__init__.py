@@ -10,8 +10,9 @@ must remember in constant memory, and at the end adds what it found to the chann
 
 `analysis.Channel` makes one of each for every channel and calls them in its order, in `update` and
 in `find`: so a detector may read what those before it have marked in the view (`view.silent` by
-`Gaps`, `view.clipped` by `Clipping`) and what they have found (`found.cutoff`). `spectra.Spectra`
-finds nothing itself; it is the statistic of short-time spectra that several detectors read.
+`Gaps`, `view.clipped` by `Clipping`, `view.hum` by `Hum`) and what they have found
+(`found.cutoff`). `spectra.Spectra` finds nothing itself; it is the statistic of short-time spectra
+that several detectors read.
 
 To add one: a field in `damage.Damage` with its line in `describe`, the detector in a file here, its
 place in `analysis.Channel`, and in `Task.finds` of those tasks that can mend it.

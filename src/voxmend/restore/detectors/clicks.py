@@ -1,0 +1,36 @@
+"""Clicks and pops: milliseconds that stand out of all around them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...classical.declick import certain_clicks
+from ..damage import Damage, decibel
+from .base import Detector, View
+
+LEAST = 0.5  # of the recording's RMS, the prediction error of a click
+FEWEST, PER_MINUTE = 3, 4  # clicks of a recording that has some
+LOWEST, COLUMNS = -120, 160  # dB of the first column of the histogram, and how many, 1 dB each
+
+
+class Clicks(Detector):
+    """Finds `Damage.clicks`, their number; fewer than 3, or 4 a minute, are none."""
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate = sample_rate
+        self.errors, self.samples = np.zeros(COLUMNS, np.int64), 0
+
+    def update(self, view: View) -> None:
+        self.samples += len(view.own)
+        places, errors = certain_clicks(view.wave, self.sample_rate)
+        own = (places >= view.inner.start) & (places < view.inner.stop)
+        column = (decibel(errors[own]) - LOWEST).clip(0, COLUMNS - 1).astype(int)
+        self.errors += np.bincount(column, minlength=COLUMNS)
+
+    def find(self, found: Damage) -> Damage:
+        least = max(int(decibel(LEAST * found.rms) - LOWEST), 0)
+        number = int(self.errors[least:].sum())
+        minutes = self.samples / self.sample_rate / 60
+        if number < max(FEWEST, PER_MINUTE * minutes):
+            return found
+        return replace(found, clicks=number)
