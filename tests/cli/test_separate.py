@@ -397,7 +397,10 @@ def test_odd_but_lawful_input_passes(verb, wave, bundled, wav, tmp_path, capsys)
     out = tmp_path / "out.wav" / ("speaker1.wav" if verb == "separate" else "")
     found = soundfile.read(out)[0]
     assert len(found) == wave.shape[1] and np.isfinite(found).all()
-    assert found.any() == (wave.shape[1] == 2)
+    if verb == "separate":
+        assert found.any() == (wave.shape[1] == 2)
+    else:  # too short to tell speech from noise, or silence: as it is
+        np.testing.assert_allclose(found, wave[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("verb, name", [("enhance", "out.noise.wav"), ("separate", "speaker2.wav")])
