@@ -144,7 +144,7 @@ def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
 
 
 def denoise(paths: Paths, common: Options, noise: str = "auto") -> int:
-    """Denoise: remove stationary noise of any colour, and hum
+    """Denoise: remove stationary noise of any colour, and hum.
 
     Of recordings in white noise nothing above 8 kHz is kept. For noise of other kinds see voxmend
     enhance.
