@@ -12,6 +12,7 @@ import hashlib
 import multiprocessing
 import os
 import queue
+import re
 import resource
 import sys
 import tempfile
@@ -85,7 +86,8 @@ def fault(trial: Trial, done: command.Outcome, before: dict[str, str],
     strange = [line for line in done.errors if not line.startswith("voxmend: ")]
     if strange:
         return ("usage in many lines" if any("╭" in line for line in strange)
-                else f"a line of others on stderr: {strange[0][:60]}")
+                else "a line of others on stderr: "
+                + re.sub(r"(0x)?[0-9a-f]*\d[0-9a-f]*", "#", strange[0])[:50])
     if done.code == 2 and len(done.errors) != 1 and not trial.each:
         return f"{len(done.errors)} lines on stderr"
     new = [name for name in after if name not in before]
@@ -110,7 +112,9 @@ def attempt(trial: Trial, folder: Path) -> End:
         try:
             done = command.run(*words)
             wrong = fault(trial, done, before, contents(folder))
-            if not wrong and any(Path(scratch).iterdir()):
+            left = [path.name for path in Path(scratch).iterdir()
+                    if not path.name.startswith("torchinductor")]  # torch's cache, of its import
+            if left and not wrong:
                 wrong = "left over in the temporary folder"
         finally:
             tempfile.tempdir = kept

@@ -11,6 +11,7 @@ Seeds are fixed; nothing but the command line is called. A few minutes on one co
 import argparse
 import fnmatch
 import json
+import re
 import sys
 import tempfile
 import time
@@ -34,7 +35,8 @@ RULES = f"""Rules of the verdict, in this order:
 
 - TRACEBACK: an exception left the command.
 - refused: exit code 2 and one line on stderr, where the input could have been worked on.
-- wrong: what a row of files checks does not hold, or another length, or more lines than one.
+- wrong: what a row of files checks does not hold, or another length, or more lines than one, or a
+  line that names neither a file nor an option.
 - harmed: SI-SDR falls by more than {HARM} dB in any channel or voice (of lost bands, the
   log-spectral distance rises by more than {LSD}); or the speech ends {LEVEL:g} dB farther from its
   level than it began; or it comes out more than {NEIGHBOUR:g} dB worse than the same input without
@@ -87,11 +89,7 @@ def heard(bench: Bench, verb: str, source: Path, sound: Sound) -> np.ndarray:
     """What a verb makes of a file, at its rate: `[K, C, T]`. Raises what `Bench` raises."""
     out = source.with_suffix(".out" if verb == "separate" else ".out.wav")
     name, *options = verb.split()
-    inputs = [source]
-    if sound.enhanced is not None:
-        inputs.append(source.with_suffix(".enhanced.wav"))
-        written(inputs[-1], sound.enhanced, sound.rate)
-    bench.works(name, *inputs, out, *options)
+    bench.works(name, source, out, *options)
     found = []
     for path in sorted(out.glob("*.wav")) if verb == "separate" else [out]:
         wave, rate = soundfile.read(path, always_2d=True)
@@ -143,8 +141,6 @@ def verdict(sound: Sound, given: np.ndarray, made: np.ndarray,
         if not s.any():
             continue
         before, after = distance(x, s, sound), distance(y, s, sound)
-        if sound.enhanced is not None:
-            before = distance(sound.enhanced[channel], s, sound)
         text = ""
         part = slice(None) if sound.judged is None else sound.judged
         if len(clean) == 1 and off(y[part], s[part]) > off(x[part], s[part]) + LEVEL:
@@ -180,7 +176,7 @@ def run_row(row: Row, bench: Bench) -> tuple[float | None, float | None, str]:
 def found(said: list[str]) -> str:
     """What the command said, in short: what it found, else its error."""
     finds = [line.partition(": ")[2] for line in said if line.startswith("in")
-             and " s in " not in line]
+             and not re.search(r": [\d.]+ s in [\d.]+ s$", line)]
     errors = [line.removeprefix("voxmend: ") for line in said if line.startswith("voxmend: ")]
     text = "; ".join(finds[:1] + errors[:1]) or "–"
     text = text.replace("nothing to mend found, it is passed on unchanged", "nothing")

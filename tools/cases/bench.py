@@ -48,6 +48,8 @@ class Bench:
         """Runs a command that should work; raises Refused or Wrong."""
         done = self.voxmend(*args, stdin=stdin)
         if done.refused:
+            if str(self.folder) not in done.errors[0] and "--" not in done.errors[0]:
+                raise Wrong("a message that names no file")
             raise Refused
         if done.code:
             raise Wrong(f"{len(done.errors)} lines on stderr")

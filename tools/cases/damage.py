@@ -179,10 +179,13 @@ def clicks(length: int, count: int, seed: int = 0) -> np.ndarray:
 
 
 def reverberant(wave: np.ndarray, t60: float, seed: int = 0) -> np.ndarray:
-    """Speech in a room that decays by 60 dB in t60 s; the direct path comes first."""
+    """Speech in a room: the direct path, and from 3 ms on a tail 3 dB below it.
+
+    The tail decays by 60 dB in t60 s, and is white.
+    """
     time = np.arange(round(t60 * RATE)) / RATE
-    room = noise(len(time), seed) * 10 ** (-3 * time / t60)
-    room *= 0.7 / np.linalg.norm(room)
+    room = noise(len(time), seed) * 10 ** (-3 * time / t60) * (time > 0.003)
+    room *= 10 ** (-3 / 20) / np.linalg.norm(room)
     room[0] = 1
     return signal.fftconvolve(wave, room)[:len(wave)]
 

@@ -131,7 +131,7 @@ RUNNING = {"--steps": ("1", "2", "0", "-1", "x", "1.5", "")}
 PRIOR = {"--prior": ("speech16k", "nothing", "@text.wav", "@none", "enhancer16k", "")}
 MENDING = {**COMMON, **RUNNING, **PRIOR, "--draws": ("1", "2", "0", "-3", "x"),
            "--plot": ("@out/p.png", "@out/p.jpg", "@nowhere/p.png", ""), "--salvage": None,
-           "--headroom": None}
+           "--headroom": ("0", "6", "-1", "99", "x")}
 NUMBERS = ("auto", "0.3", "0", "-1", "nan", "inf", "1e9", "x", "", "L:0.5", "9:0.5", "1e-30")
 METHODS = ("voxmend", "diffsep", "segan", "nonsense", "frame-separator", "conv-tasnet")
 VERBS: dict[str, tuple[str, dict[str, tuple[str, ...] | None]]] = {

@@ -27,7 +27,6 @@ class Sound:
         judged: samples that the figures are of; all by default.
         undisturbed: the input without what must not matter (a bang, a quiet neighbour), `[C, T]`.
         band: the lost band is judged, by log-spectral distance in place of SI-SDR.
-        enhanced: the second input of `refine`, `[C, T]`.
     """
 
     damaged: np.ndarray
@@ -36,7 +35,6 @@ class Sound:
     judged: slice | np.ndarray | None = None
     undisturbed: np.ndarray | None = None
     band: bool = False
-    enhanced: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,6 @@ def voices(clips: Clips, kind: str, db: float) -> Sound:
     return Sound(quiet.sum(0) + event, quiet, judged=bang.judged, undisturbed=quiet.sum(0))
 
 
-def refined(sound: Sound) -> Sound:
-    """The same sound with what an enhancer might have made of it."""
-    assert sound.clean is not None
-    clean, rest = sound.clean, 0.35 * (sound.damaged - sound.clean)
-    return Sound(sound.damaged, clean, judged=sound.judged, enhanced=clean + rest)
-
-
 def levels() -> Iterator[Row]:
     """A1: one scale for all channels and the whole file."""
     for verb in ("enhance", "denoise", "mend"):
@@ -134,8 +125,8 @@ def levels() -> Iterator[Row]:
     for text, make in (("one channel 20 dB quieter", partial(quiet_channel, 20)),
                        ("second half 24 dB quieter", partial(quiet_half, 24)),
                        ("a cough, 14 times as loud", partial(beside, ratio=14, seconds=0.5))):
-        yield Row("A1", f"enhanced by 9 dB, {text}", "refine",
-                  lambda clips, make=make: refined(make(clips)))
+        yield Row("A1", f"noise 12 to 17 dB below, {text}", "enhance --method voxmend+refine",
+                  make)
 
 
 def clipped(x: np.ndarray, level: float) -> np.ndarray:
@@ -166,15 +157,21 @@ def channels() -> Iterator[Row]:
         yield Row("A2", f"clipped at 0.3, then {name}", "mend", partial(hidden, *event))
     for first, second in ((0.6, 0.3), (0.3, 0.6), (0.5, 0.2)):
         yield Row("A2", f"clipped at {first} first, at {second} later", "mend",
-                  lambda c, first=first, second=second: Sound(
-                      np.concatenate([clipped(c[1][:2 * RATE], first),
-                                      clipped(c[1][2 * RATE:], second)])[None], c[1][None]))
+                  partial(two_levels, first, second))
     for gain in (1e-4, 20, 40, 1000):
         yield Row("A3", f"clean speech × {gain:g}, float", "mend",
                   lambda c, gain=gain: Sound(gain * c[3][None], None))
     for gain in (1e-3, 20, 40):
         yield Row("A3", f"clipped at 0.3, then × {gain:g}, float", "mend",
                   lambda c, gain=gain: Sound(gain * clipped(c[1], 0.3)[None], gain * c[1][None]))
+
+
+def two_levels(first: float, second: float, clips: Clips) -> Sound:
+    """Clipped at one level and later at another; the half of the lower one is judged."""
+    halves = [0.9 * half / np.abs(half).max() for half in np.split(clips[1], 2)]
+    cut = [clipped(half, level) for half, level in zip(halves, (first, second), strict=True)]
+    lower = slice(0, 2 * RATE) if first < second else slice(2 * RATE, 4 * RATE)
+    return Sound(np.concatenate(cut)[None], np.concatenate(halves)[None], judged=lower)
 
 
 def hidden(peak: float, size: int, clips: Clips) -> Sound:
@@ -190,14 +187,14 @@ def hidden(peak: float, size: int, clips: Clips) -> Sound:
 
 def clipping() -> Iterator[Row]:
     """B5: clipping that something came after; limited speech is none."""
-    def row(text: str, change: Callable[[np.ndarray], np.ndarray]) -> Row:
-        return Row("B5", text, "mend", lambda c: Sound(change(c[1])[None], c[1][None]))
+    def row(text: str, change: Callable[[np.ndarray], np.ndarray], offset: float = 0) -> Row:
+        return Row("B5", text, "mend", lambda c: Sound(change(c[1])[None], c[1][None] + offset))
 
     for level in (0.2, 0.3, 0.5):
         yield row(f"clipped at ±{level}", partial(clipped, level=level))
         yield row(f"clipped at {level} on one side", lambda x, lv=level: np.minimum(x, lv))
         yield row(f"clipped at ±{level}, offset 0.1",
-                  lambda x, lv=level: np.clip(x + 0.1, -lv, lv))
+                  lambda x, lv=level: np.clip(x + 0.1, -lv, lv), offset=0.1)
     for level in (0.2, 0.3, 0.4):
         for codec, name, rate in (("libmp3lame", "mp3", 64000), ("libopus", "Opus", 32000)):
             yield row(f"clipped at {level}, then {name} of {rate // 1000} kbit/s",
@@ -238,11 +235,18 @@ def gaps() -> Iterator[Row]:
     for name, where in (("start", [first]), ("end", [last]), ("start and end", [first, last])):
         yield row(f"a gap of 100 ms at the very {name}", partial(lost, where=where))
     for seconds in (0.5, 1.3, 2.0):
-        yield row(f"a gap of {seconds} s", lambda x, s=seconds: lost(
-            x, [slice(RATE, RATE + round(s * RATE))]))
+        yield Row("B6", f"a gap of {seconds} s, judged around it", "mend",
+                  partial(long_gap, seconds))
     for ms in (5, 10, 40):
         yield Row("B6", f"good: noise-gated speech, fades of {ms} ms", "mend",
                   lambda c, ms=ms: Sound(damage.gated(c[2], ms)[None], None))
+
+
+def long_gap(seconds: float, clips: Clips) -> Sound:
+    """A gap that nothing can fill as it was: what is around it must stay."""
+    x, gap = clips[2], slice(RATE, RATE + round(seconds * RATE))
+    around = np.r_[:gap.start, gap.stop:len(x)]
+    return Sound(lost(x, [gap])[None], x[None], judged=around)
 
 
 def bands() -> Iterator[Row]:
