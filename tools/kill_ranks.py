@@ -26,7 +26,7 @@ from voxmend.models.pickled import read_checkpoint
 from voxmend.training.loop import train
 from voxmend.training.recipes import PriorRecipe
 
-STEPS = 1000
+STEPS = 400
 
 
 def work(folder: Path) -> None:

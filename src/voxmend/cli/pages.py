@@ -81,7 +81,7 @@ class Page:
         head = [self.about, f"Start with: {self.start}"]
         if len(" ".join(head)) <= 80:
             head = [" ".join(head)]
-        return "\n".join([f"usage: {self.prog} {self.usage}", *head, "", *rows, "", self.more])
+        return "\n".join([f"usage: {self.prog} {self.usage}", *head, "", *rows, self.more])
 
 
 def join_lines(verb: Verb) -> None:
