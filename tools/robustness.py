@@ -24,13 +24,13 @@ import soundfile
 from tqdm import tqdm
 
 from cases import damage, files, runs, signals
-from cases.bench import Bench, Check, Crashed, Refused, Wrong, si_sdr
+from cases.bench import SAME, Bench, Check, Crashed, Refused, Wrong, si_sdr
 from cases.signals import Clips, Row, Sound
 from figures import replace_between
 from voxmend import __version__
 from voxmend.metrics.lsd import lsd
 
-HARM, NEIGHBOUR, LEVEL, LSD = 0.2, 1.0, 3.0, 0.02  # dB, dB, dB, log10 units
+HARM, NEIGHBOUR, LEVEL, LSD = 0.2, 1.0, 6.0, 0.02  # dB, dB, dB, log10 units
 RULES = f"""Rules of the verdict, in this order:
 
 - TRACEBACK: an exception left the command.
@@ -40,7 +40,8 @@ RULES = f"""Rules of the verdict, in this order:
 - harmed: SI-SDR falls by more than {HARM} dB in any channel or voice (of lost bands, the
   log-spectral distance rises by more than {LSD}); or the speech ends {LEVEL:g} dB farther from its
   level than it began; or it comes out more than {NEIGHBOUR:g} dB worse than the same input without
-  the bang, the cough or the quiet neighbour. Good material is harmed by any other sample.
+  the bang, the cough or the quiet neighbour. Good material, and a channel that was intact, are
+  harmed by any other sample.
 - better: SI-SDR rises by more than {HARM} dB (the distance falls by more than {LSD}).
 - unharmed: neither; of good material, the same samples. Of damage: it was missed, or nothing
   could be done.
@@ -145,6 +146,8 @@ def verdict(sound: Sound, given: np.ndarray, made: np.ndarray,
         part = slice(None) if sound.judged is None else sound.judged
         if len(clean) == 1 and off(y[part], s[part]) > off(x[part], s[part]) + LEVEL:
             text = f"harmed: level {off(y[part], s[part]):.1f} dB away"
+        if np.array_equal(x, s) and not np.array_equal(y, s):
+            text = "harmed: an intact channel changed"
         if undisturbed is not None:
             calm = distance(in_order(undisturbed, clean, sound)[k, channel], s, sound)
             if after < calm - NEIGHBOUR:
@@ -210,7 +213,7 @@ def number(value: float | None, band: bool = False) -> str:
     """A figure of the table."""
     if value is None:
         return "–"
-    return "∞" if value >= 100 else f"{value:.2f}" if band else f"{value:.1f}"
+    return f"≥ {SAME}" if value >= SAME else f"{value:.2f}" if band else f"{value:.1f}"
 
 
 def summary(results: list[Result]) -> str:
