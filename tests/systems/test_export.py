@@ -111,7 +111,14 @@ class Uneven(torch.nn.Module):
         return x * (torch.arange(x.shape[-1]) < (16000 if torch.compiler.is_exporting() else 1e9))
 
 
+class Spectral(torch.nn.Module):
+    def forward(self, x):
+        spectrum = torch.stft(x[:, 0], 64, 16, window=torch.ones(64), return_complex=True)
+        return torch.fft.ifft(spectrum, dim=1)
+
+
 @pytest.mark.parametrize("network, message", [
+    (Spectral(), "mine: cannot be written as ONNX, since it has complex numbers in fft_ifft"),
     (Undecided(), "mine: cannot be written as ONNX"),
     (Uneven(), "mine: its ONNX differs by 1 of the largest value")])
 def test_what_comes_out_otherwise_is_refused(network, message, tmp_path):

@@ -171,10 +171,10 @@ def _quiet() -> Iterator[None]:
 def _translate(name: str, function: Function, path: Path) -> None:
     real = _Real(function.module).eval()
     example = function.example(TRACED)
-    real(*example)  # fills what networks cache, which tracing must not
     axes = tuple({i: axis for i, axis in enumerate(shape) if isinstance(axis, str)}
                  for shape in function.inputs.values())
     try:
+        real(*example)  # fills what networks cache, which tracing must not
         with _quiet():
             program = torch.onnx.export(real, example, input_names=[*function.inputs],
                                         output_names=[function.output], dynamic_shapes=(axes,),
