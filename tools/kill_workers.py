@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,18 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 def workers(driver: int) -> list[int]:
     """The processes of a driver that share its work."""
-    listed = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
-    return [int(number) for number in listed
-            if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+    with suppress(OSError):  # it has ended
+        listed = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+        return [int(number) for number in listed
+                if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+    return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # removed in between
+        return ""
 
 
 def alive(number: int) -> bool:
@@ -76,8 +86,12 @@ class Folder:
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def await_work(self, driver: subprocess.Popen) -> None:
-        """Returns when something is in work, or when the driver has ended."""
-        while driver.poll() is None and not list(self.out.glob(".voxmend-*")):
+        """Returns when a worker has something in work, or when the driver has ended."""
+        while driver.poll() is None:
+            names = {f"process {number} " for number in (driver.pid, *workers(driver.pid))}
+            locks = [_text(path) for path in self.out.glob(".voxmend-*/lock")]
+            if workers(driver.pid) and any(lock.startswith(tuple(names)) for lock in locks):
+                return
             time.sleep(0.02)
 
     def check(self) -> int:
@@ -118,7 +132,7 @@ def torment(folder: Folder, kills: int, dice: random.Random) -> None:
     while killed.total() < kills:
         if dice.random() < 0.8:
             folder.await_work(driver)
-            time.sleep(dice.uniform(0, min(10.0, folder.seconds)))
+            time.sleep(dice.uniform(0, min(8.0, folder.seconds)))
         else:
             time.sleep(dice.uniform(0, folder.seconds))
         victim = kill(driver, dice)
