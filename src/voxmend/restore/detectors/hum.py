@@ -49,7 +49,7 @@ class Hum(Detector):
 def a_weights(hertz: np.ndarray) -> np.ndarray:
     """Factors on powers that say how loud they are to the ear; 1 at 1 kHz (IEC 61672).
 
-    >>> 10 * np.log10(a_weights(np.array([50.0, 100.0, 1000.0]))).round() + 0
+    >>> (10 * np.log10(a_weights(np.array([50.0, 100.0, 1000.0])))).round() + 0
     array([-30., -19.,   0.])
     """
     f = hertz**2
