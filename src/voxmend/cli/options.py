@@ -165,7 +165,15 @@ class Measuring(Report):
 
 
 @dataclass(frozen=True)
-class Comparing(Measuring):
+class Judging(Measuring):
+    """Options of the verbs that can ask more judges."""
+
+    judges: bool = False
+    """Ask, too, whether words and voice are the same, and print other papers' SI-SDR and LSD."""
+
+
+@dataclass(frozen=True)
+class Comparing(Judging):
     """Options of the verbs that compare DiffSeps with a prior."""
 
     weights: Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")] = ()
