@@ -267,7 +267,8 @@ def markdown(result: dict) -> str:
     """The tables of a result."""
     models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
     named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
-    lines = [f"{result['clips']} clips of {result['seconds']} s, {named}, seed {result['seed']}, "
+    whole = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
+    lines = [f"{result['clips']} {whole}, {named}, seed {result['seed']}, "
              f"{result['device']}, {result.get('precision', 'fp32')}: {result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows, spread=result.get("spread", False))]

@@ -22,6 +22,7 @@ from .pages import Page
 
 Task = Literal["all", "declip", "extend", "inpaint", "denoise", "vocode", "mend"]
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
+PublicSet = Literal["voicebank-demand", "dns-2020", "vctk-16k", "libri2mix"]
 UNDIFF_TABLES = get_args(UnDiffTable)
 ENCODERS = ("ecapa64", "ecapa128", "ecapa", "xvector", "ecapa+xvector")
 Plain = Annotated[Report, arg(name="")]
@@ -183,6 +184,29 @@ def bench_refine(data: Folder, noise: Folder, common: Judged,
     return 0
 
 
+def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
+                   rivals: bool = False, refine: bool = False) -> int:
+    """Public test sets as papers measure them.
+
+    Whole recordings, with the published figures of other systems below.
+
+    Args:
+        name: The test set: enhancement (voicebank-demand, dns-2020), bandwidth extension from 8 and
+            from 4 kHz (vctk-16k), or separation (libri2mix).
+        data: Folder of the corpus, as it is unpacked.
+        rivals: Of enhancement, a row for every other tool that is installed.
+        refine: Of enhancement, refine what every enhancer makes in a row of its own.
+    """
+    from ..benchmarks import protocols
+
+    common.check()
+    result = protocols.run(name, data, common.clips, common.seed, common.pick_device(),
+                           save=common.saver(protocols.markdown), precision=common.precision,
+                           judges=common.judges, compared=rivals, refined=refine)
+    print(protocols.markdown(result))
+    return 0
+
+
 def bench_undiff(data: Folder, common: Annotated[Cropping, arg(name="")],
                  priors: tuple[str, ...] = ("speech16k",), separator: str = "conv_tasnet",
                  tables: tuple[UnDiffTable, ...] = UNDIFF_TABLES, steps: int = 20,
@@ -259,8 +283,8 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
 
 
 VERBS = {verb.__name__.removeprefix("bench_"): verb for verb in (
-    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_undiff, bench_speakers,
-    bench_embeddings)}
+    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_protocol, bench_undiff,
+    bench_speakers, bench_embeddings)}
 PAGE = Page(
     "voxmend bench", "[-h] TASK|VERB ...",
     "Benchmark restoration, separation, enhancement, encoders.",
