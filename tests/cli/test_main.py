@@ -36,10 +36,11 @@ def test_verbs_write_output_and_sidecar(verb, damaged, prior, tmp_path, capsys):
     code, text = run(capsys, verb, damaged, out, *quick(prior))
     assert code == 0, text.err
     assert soundfile.info(out).frames == soundfile.info(damaged).frames
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert entry["task"] == verb and entry["steps"] == 2 and entry["seed"] == 0
     assert len(entry["weights_sha256"]) == 16
-    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav", "out.wav.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"damaged.wav", "out.wav",
+                                                    "out.wav.voxmend.json"}
 
 
 def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
@@ -61,15 +62,15 @@ def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):
 
 def test_told_damage_is_used(wav, prior, tmp_path, capsys):
     run(capsys, "inpaint", wav(), tmp_path / "a.wav", "--gaps", "0.5-0.6,1-1.05", *quick(prior))
-    found = json.loads((tmp_path / "a.wav.json").read_text())["damage"]
+    found = json.loads((tmp_path / "a.wav.voxmend.json").read_text())["damage"]
     assert found["gaps"] == [[0.5, 0.6], [1.0, 1.05]]
     run(capsys, "extend", wav("second.wav"), tmp_path / "b.wav", "--cutoff", 3000, *quick(prior))
-    assert json.loads((tmp_path / "b.wav.json").read_text())["damage"]["cutoff"] == 3000
+    assert json.loads((tmp_path / "b.wav.voxmend.json").read_text())["damage"]["cutoff"] == 3000
 
 
 def test_the_sidecar_tells_the_guidance(wav, prior, tmp_path, capsys):
     run(capsys, "denoise", wav(), tmp_path / "a.wav", "--noise", 0.01, *quick(prior))
-    guidance = json.loads((tmp_path / "a.wav.json").read_text())["guidance"]
+    guidance = json.loads((tmp_path / "a.wav.voxmend.json").read_text())["guidance"]
     assert guidance == "NoisyObservation(otherwise=Imputation())"
 
 
@@ -299,7 +300,7 @@ def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_
     code, text = run(capsys, verb, source, out, "--prior", epsilon_prior, "--method", method,
                      "--device", "cpu", *told)
     assert code == 0, text.err
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert entry["guidance"] == repr(tasks[verb].guidance)
     assert (entry["start"], entry["steps"]) == ("noise", 5)  # the prior's own
     wave = audio.load(source, 16000)

@@ -39,10 +39,10 @@ def test_refine_writes_speech_and_sidecar(files, tmp_path, capsys, prior):
     assert (info.samplerate, info.subtype, wave.shape) == (44100, "PCM_24", (44100, 2))
     enhanced = soundfile.read(tmp_path / "enhanced.wav")[0]
     assert np.abs(wave - enhanced).max() > 1e-3
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
-    assert {k: entry[k] for k in ("task", "method", "steps", "seed", "input", "enhanced")} == {
-        "task": "refine", "method": "voxmend", "steps": 2, "seed": 0, "input": "noisy.wav",
-        "enhanced": "enhanced.wav"}
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
+    assert {k: entry[k] for k in ("task", "method", "steps", "seed")} == {
+        "task": "refine", "method": "voxmend", "steps": 2, "seed": 0}
+    assert [entry["name"] for entry in entry["inputs"]] == ["noisy.wav", "enhanced.wav"]
     assert entry["weights_sha256"] == hub.file_hash(prior) and entry["delay_samples"] == 0
 
 
@@ -63,7 +63,7 @@ def test_methods_seeds_and_steps_differ(files, tmp_path, capsys):
     for name in ("voxmend", "diffiner", "diffiner+", "diffiner-release", "diffiner+-release"):
         assert run(capsys, *command, "--method", name, "--overwrite")[0] == 0
         outs[name] = soundfile.read(tmp_path / "out.wav")[0]
-        assert json.loads((tmp_path / "out.wav.json").read_text())["method"] == name
+        assert json.loads((tmp_path / "out.wav.voxmend.json").read_text())["method"] == name
     for name, option in (("seed", ["--seed", 1]), ("steps", ["--steps", 3]), ("again", [])):
         assert run(capsys, *command, *option, "--overwrite")[0] == 0
         outs[name] = soundfile.read(tmp_path / "out.wav")[0]
@@ -88,7 +88,7 @@ def test_folders_belong_together_by_name(files, tmp_path, capsys, prior):
     code, text = run(capsys, *command)
     assert code == 2 and "enhanced/a.wav: no such file" in text.err and text.err.count("\n") == 1
     found = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
-    assert found == {"deep/b.wav", "deep/b.wav.json"}
+    assert found == {"deep/b.wav", "deep/b.wav.voxmend.json"}
     assert "1 of 2 files are finished already" in run(capsys, *command)[1].out
     command[2] = tmp_path / "enhanced.wav"
     code, text = run(capsys, *command)

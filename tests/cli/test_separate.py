@@ -11,6 +11,7 @@ import torch
 from scipy.signal import lfilter
 
 from helpers.commands import bad_inputs, run
+from helpers.pools import Here, samples, use_here
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.audio.levels import Levels
@@ -73,18 +74,18 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
     code, text = run(capsys, "enhance", source, tmp_path / "out.wav", "--keep-noise", *DIFFSEP)
     assert code == 0, text.err
     assert {p.name for p in tmp_path.iterdir()} == {"in.wav", "out.wav", "out.noise.wav",
-                                                   "out.wav.json"}
+                                                   "out.wav.voxmend.json"}
     speech, noise, whole = (soundfile.read(tmp_path / n)[0]
                             for n in ("out.wav", "out.noise.wav", "in.wav"))
     assert speech.shape == whole.shape and speech.any() and noise.any()
     np.testing.assert_allclose(speech + noise, whole, atol=1e-6)
     info = soundfile.info(tmp_path / "out.wav")
     assert (info.samplerate, info.subtype) == (44100, "FLOAT")
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert (entry["task"], entry["method"], entry["sampler"]) == ("enhance", "diffsep",
                                                                   "predictor_corrector")
     assert (entry["steps"], entry["seed"], entry["weights"]) == (2, 0, "diffsep_enhancement")
-    assert len(entry["weights_sha256"]) == 16 and entry["input"] == "in.wav"
+    assert len(entry["weights_sha256"]) == 16 and entry["inputs"][0]["name"] == "in.wav"
 
 
 @pytest.mark.parametrize("verb", ["enhance", "dereverb"])
@@ -101,12 +102,12 @@ def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsy
     noise = NoiseStream(3)(y)
     expected = prior(y + 2 * noise, 2.0, y)[0].numpy() * level / 0.1
     np.testing.assert_allclose(audio.load(out, 16000), expected, atol=1e-5)
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert (entry["task"], entry["method"], entry["weights"]) == (verb, "voxmend", "enhancer16k")
     assert (entry["precision"], entry["seed"]) == ("fp32", 3)
     assert run(capsys, verb, tmp_path / "in.wav", out, "--device", "cpu", "--seed", 3,
                "--overwrite", "--precision", "bf16")[0] == 0
-    assert json.loads((tmp_path / "out.wav.json").read_text())["precision"] == "bf16"
+    assert json.loads((tmp_path / "out.wav.voxmend.json").read_text())["precision"] == "bf16"
     error = audio.load(out, 16000) - expected
     assert 0 < np.sum(error**2) < 1e-3 * np.sum(expected**2)
 
@@ -123,7 +124,7 @@ def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):
     network = hub.load_network(path, hub.read_card(path))
     expected = lfilter([1], [1, -0.95], network(noisy[None])[0].numpy()) / scale
     np.testing.assert_allclose(audio.load(tmp_path / "out.wav", 16000), expected, atol=1e-5)
-    entry = json.loads((tmp_path / "out.wav.json").read_text())
+    entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
     assert (entry["task"], entry["method"], entry["weights"]) == ("enhance", "segan", "segan")
     assert "refiner" not in entry
 
@@ -149,8 +150,28 @@ def test_refining_at_once_is_refining_afterwards(method, options, weights, prior
     np.testing.assert_allclose(both, np.concatenate(list(refiner.stream(pair)), axis=1), atol=1e-6)
     assert np.abs(both - one).max() > 1e-3
     np.testing.assert_allclose(both + rest, noisy, atol=1e-6)
-    entry = json.loads((tmp_path / "both.wav.json").read_text())
+    entry = json.loads((tmp_path / "both.wav.voxmend.json").read_text())
     assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
+
+
+@pytest.mark.parametrize("refines", [False, True])
+def test_a_long_file_by_workers_is_as_by_one(refines, weights, prior, monkeypatch, wav, tmp_path,
+                                             capsys):
+    for file in weights.iterdir():
+        shutil.copy(file, tmp_path)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(prior.with_suffix(suffix), tmp_path / f"speech16k{suffix}")
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    use_here(monkeypatch)
+    source = wav("in.wav", np.tile(voice(6.5, 8000, 2), 4), 8000)
+    for name, workers in (("one.wav", 1), ("two.wav", 2)):
+        code, text = run(capsys, "enhance", source, tmp_path / name, "--method",
+                         "voxmend+refine" if refines else "voxmend", "--keep-noise", "--device",
+                         "cpu", "--workers", workers)
+        assert code == 0, text.err
+    for end in (".wav", ".noise.wav"):
+        assert samples(tmp_path / f"one{end}") == samples(tmp_path / f"two{end}")
+    assert len(Here.last.messages) == 3 + 3 * refines  # of 10 s that share 2 s, or 1 s
 
 
 @pytest.mark.parametrize("method", ["frame-separator", "diffsep", "conv-tasnet"])
@@ -162,8 +183,9 @@ def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
     for name in ("speaker1.wav", "speaker2.wav"):
         wave, rate = soundfile.read(tmp_path / "v" / name)
         assert wave.shape == (44100, 2) and rate == 22050 and wave.any()
-        entry = json.loads((tmp_path / "v" / f"{name}.json").read_text())
-        assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.voxmend.json").read_text())
+    assert (entry["task"], entry["method"], entry["voices_heard"]) == ("separate", method, 2)
+    assert [output["name"] for output in entry["outputs"]] == ["speaker1.wav", "speaker2.wav"]
 
 
 def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
@@ -171,8 +193,9 @@ def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
     command = ("separate", source, tmp_path / "v", "--device", "cpu", "--enrol")
     code, text = run(capsys, *command, person)
     assert code == 0, text.err
-    assert {p.name for p in (tmp_path / "v").iterdir()} == {"speaker1.wav", "speaker1.wav.json"}
-    entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
+    assert {p.name for p in (tmp_path / "v").iterdir()} == {"speaker1.wav",
+                                                            "speaker1.wav.voxmend.json"}
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.voxmend.json").read_text())
     assert (entry["encoder"], entry["enrol_encoder"]) == ("ecapa", "ecapa+xvector")
     assert (entry["enrol"], entry["voices_heard"]) == ("me.wav", 1)
     for wrong, said in ((wav("short.wav", voice(0.2)), "short.wav: 0.20 s is too short"),
@@ -185,7 +208,7 @@ def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
 def test_the_default_is_the_frame_separator(bundled, wav, tmp_path, capsys):
     source = wav("in.wav", voice(0.5))
     assert run(capsys, "separate", source, tmp_path / "v", "--device", "cpu")[0] == 0
-    entry = json.loads((tmp_path / "v" / "speaker1.wav.json").read_text())
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.voxmend.json").read_text())
     assert (entry["method"], entry["weights"]) == ("frame-separator", "frame_separator")
     assert entry["polarities"] == 2 and "seed" not in entry
     loaded = separator.load("separate", device="cpu")
@@ -207,7 +230,7 @@ def test_sampler_steps_and_seed(bundled, wav, tmp_path, capsys):
     assert np.array_equal(outputs["a"], outputs["again"])
     assert all(np.abs(outputs["a"] - outputs[name]).max() > 1e-4
                for name in ("seed", "steps", "heun"))
-    entry = json.loads((tmp_path / "heun.wav.json").read_text())
+    entry = json.loads((tmp_path / "heun.wav.voxmend.json").read_text())
     assert (entry["sampler"], entry["steps"]) == ("heun", 2)
     loaded = separator.load("enhance", "diffsep", steps=2, device="cpu")
     np.testing.assert_allclose(loaded(audio.load(source, 16000), 16000)[0], outputs["a"], atol=1e-6)
@@ -225,7 +248,7 @@ def test_weights_say_how_to_sample_them(weights, monkeypatch, wav, tmp_path, cap
                           (["--sampler", "euler"], ("euler", diffsep.STEPS, 1))):
         assert run(capsys, "enhance", source, tmp_path / "out.wav", "--method", "diffsep", *options,
                    "--device", "cpu", "--overwrite")[0] == 0
-        entry = json.loads((tmp_path / "out.wav.json").read_text())
+        entry = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
         assert (entry["sampler"], entry["steps"], entry["polarities"]) == used
 
 
@@ -247,12 +270,13 @@ def test_folders_keep_their_structure_and_skip_what_is_finished(bundled, wav, tm
         assert code == 2 and "bad.wav" in text.err and text.err.count("\n") == 1
         found = {str(p.relative_to(tmp_path / verb)) for p in (tmp_path / verb).rglob("*.*")
                  if p.is_file()}
-        assert found == {*outputs, *(f"{name}.json" for name in outputs)}
+        assert found == {*outputs, *(f"{name}.voxmend.json" for name in outputs
+                                     if "speaker2" not in name)}
         before = {name: (tmp_path / verb / name).stat().st_mtime_ns for name in outputs}
         text = run(capsys, *command)[1]
         assert "2 of 3 files are finished already" in text.out
         assert before == {n: (tmp_path / verb / n).stat().st_mtime_ns for n in outputs}
-        (tmp_path / verb / f"{outputs[-1]}.json").unlink()
+        next((tmp_path / verb / "deep").rglob("*.voxmend.json")).unlink()
         text = run(capsys, *command, "--overwrite")[1]
         assert "finished" not in text.out
         assert all(before[n] < (tmp_path / verb / n).stat().st_mtime_ns for n in outputs)
@@ -264,7 +288,7 @@ def test_voices_of_two_files_do_not_go_to_one_folder(bundled, wav, tmp_path, cap
         wav(name, voice(0.3))
     code, text = run(capsys, "separate", tmp_path / "in", tmp_path / "out", "--method", "diffsep",
                      *QUICK)
-    assert code == 2 and "a.flac: goes to " in text.err and "as does a.wav" in text.err
+    assert code == 2 and "a.wav: goes to " in text.err and "a.flac; give" in text.err
     assert not (tmp_path / "out").exists()
 
 
@@ -278,8 +302,8 @@ def test_a_single_voice_is_said_to_be_one(voices, heard, said, bundled, wav, tmp
         [gain * mixture for gain in voices], dim=1))
     code, text = run(capsys, "separate", wav(), tmp_path / "v", "--method", "diffsep", *QUICK)
     assert code == 0 and said in text.err and text.err.count("\n") == bool(said)
-    for name in ("speaker1.wav.json", "speaker2.wav.json"):
-        assert json.loads((tmp_path / "v" / name).read_text())["voices_heard"] == heard
+    entry = json.loads((tmp_path / "v" / "speaker1.wav.voxmend.json").read_text())
+    assert entry["voices_heard"] == heard
 
 
 REFUSED = [

@@ -98,4 +98,4 @@ def test_sidecars_say_it(prior, wav, tmp_path, capsys):
         code, text = run(capsys, "denoise", source, out, "--prior", prior, "--noise", 0.01,
                          "--device", "cpu", "--precision", name)
         assert code == 0, text.err
-        assert json.loads((tmp_path / f"{name}.wav.json").read_text())["precision"] == name
+        assert json.loads((tmp_path / f"{name}.wav.voxmend.json").read_text())["precision"] == name

@@ -10,6 +10,7 @@ cross-faded.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import permutations
@@ -48,9 +49,21 @@ def crossfade(overlap: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(np.pi * ramp)).astype(np.float32)
 
 
-def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], np.ndarray],
+Function = Callable[[np.ndarray, int], np.ndarray]
+# Applies a function to segments, each with its start, in their order: `(function, segments) -> out`
+Spread = Callable[[Function, Iterable[tuple[int, np.ndarray]]], Iterator[np.ndarray]]
+
+
+def in_turn(function: Function, parts: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+    """What a function makes of segments, one after another."""
+    for start, chunk in parts:
+        yield function(chunk, start)
+
+
+def process(blocks: Iterable[np.ndarray], function: Function,
             segment: int, overlap: int, ratio: int | Fraction = 1, multiple: int = 1,
-            progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+            progress: Callable[[int], None] | None = None,
+            spread: Spread = in_turn) -> Iterator[np.ndarray]:
     """Apply a function to a signal of any length in overlapping, cross-faded segments.
 
     Segments start every `segment − overlap` samples; memory is that of a few segments. A signal
@@ -64,6 +77,7 @@ def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], 
         ratio: output rate / input rate.
         multiple: what every start must be a multiple of, in samples.
         progress: told the number of samples processed, after every segment.
+        spread: applies the function, in other processes for instance.
 
     Shape:
         - blocks: `[C, n]`, function: `[C, n]` to `[C_out, ⌊n·ratio + ½⌋]`
@@ -78,10 +92,15 @@ def process(blocks: Iterable[np.ndarray], function: Callable[[np.ndarray, int], 
         raise ValueError(f"overlap of {overlap} samples for segments of {segment}: "
                          "at most half of it")
     weight = crossfade(int(overlap * ratio))
-    held = None
-    for start, chunk in segments(blocks, segment, overlap):
-        samples = chunk.shape[1]
-        out = function(chunk, start)
+    held, given = None, deque[tuple[int, int]]()
+
+    def noted() -> Iterator[tuple[int, np.ndarray]]:
+        for start, chunk in segments(blocks, segment, overlap):
+            given.append((start, chunk.shape[1]))
+            yield start, chunk
+
+    for whole in spread(function, noted()):
+        out, (start, samples) = whole, given.popleft()
         if out.shape[1] != math.floor(samples * ratio + Fraction(1, 2)):
             raise ValueError(f"{samples} samples became {out.shape[1]}, expected {ratio} times")
         if held is not None:

@@ -1,20 +1,22 @@
 """The verbs that take recordings apart: voices, and speech from noise."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from tyro.conf import Positional, arg
 
 from .options import (
+    Calling,
+    Common,
     Count,
     Drawing,
     File,
-    In,
     Method,
     Once,
-    Out,
-    OutDir,
+    Paths,
     Plain,
     load_restorer,
     load_separator,
@@ -24,12 +26,18 @@ if TYPE_CHECKING:
     from ..restore.restorer import Restorer
     from ..systems.conversation import Conversation
     from ..systems.separator import Separator
+    from .jobs import Work
 
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
+Refining = Literal["voxmend", "diffiner", "diffiner+", "diffiner-release", "diffiner+-release"]
 Trained = Literal["frame-separator", "diffsep", "conv-tasnet"]  # to separate
 
 
-def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None,
+PathsOfFolders = Annotated[tuple[str, ...], Positional,
+                           arg(name="paths", metavar="IN ... OUTDIR", help_behavior_hint="")]
+
+
+def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
              method: Trained | Method = "frame-separator",
              weights: File = None, sampler: Sampler | None = None, enrol: File = None) -> int:
     """Source separation: take the voices of a mixture apart.
@@ -39,8 +47,8 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
     By default noise goes to neither voice.
 
     Args:
-        source: A recording, or a folder of recordings.
-        outdir: Folder for speaker1.wav, speaker2.wav, ...; for a folder, for one such for each.
+        paths: A recording, or several or folders of them, and the folder for speaker1.wav,
+            speaker2.wav, ...; for several, for one such for each. - is stdin.
         speakers: How many voices there are; by default as many as the weights separate, or 2.
         method: A network trained to separate: a ConvNeXt over STFT frames with attention
             (frame-separator), DiffSep (diffsep) or Conv-TasNet (conv-tasnet). Or the prior, which
@@ -55,16 +63,11 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
         enrol: A recording of somebody, best of 4 s or more: only the voice that is most alike is
             written, as speaker1.wav. Of a trained network.
     """
-    from . import files
+    from . import folders, jobs, running, sidecars
 
-    separator: Restorer | Conversation
     if method in get_args(Trained):
-        separator = _converse(load_separator("separate", method, weights, sampler, common), enrol,
-                              common.device)
-        if speakers not in (None, separator.sources):
-            raise ValueError(f"--speakers {speakers}: these weights separate {separator.sources}; "
-                             "--method voxmend takes 2 to 4")
-        speakers = 1 if enrol else separator.sources
+        speakers = _count_voices(method, weights, speakers)
+        speakers = 1 if enrol else speakers
     else:
         speakers = speakers or 2
         if not 2 <= speakers <= 4:
@@ -72,12 +75,39 @@ def separate(source: In, outdir: OutDir, common: Drawing, speakers: Count = None
         if weights or sampler or enrol:
             raise ValueError(f"--method {method}: takes a --prior; leave out --weights, --sampler "
                              "and --enrol, which belong to networks trained to separate")
+    plan = folders.make_plan(paths, lambda out: folders.voices(out, speakers), into_folder=True)
+    settings = sidecars.settings(common, speakers=speakers, method=method, weights=weights,
+                                 sampler=sampler, enrol=enrol)
+    load = partial(load_divider, common, speakers, method, weights, sampler, enrol)
+    verb = jobs.Verb("separate", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
+
+
+def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
+    """How many voices weights separate; raises ValueError if another number is told."""
+    from ..models import hub
+    from ..systems.separator import find_weights
+
+    card = hub.read_card(find_weights("separate", method, weights))
+    sources: int = card.get("process", card).get("sources", 2)
+    if told not in (None, sources):
+        raise ValueError(f"--speakers {told}: these weights separate {sources}; "
+                         "--method voxmend takes 2 to 4")
+    return sources
+
+
+def load_divider(common: Common, speakers: int, method: str, weights: Path | None,
+                 sampler: Sampler | None, enrol: Path | None) -> "Work":
+    """What takes voices apart."""
+    from . import files, jobs
+
+    separator: Restorer | Conversation
+    if method in get_args(Trained):
+        separator = _converse(load_separator("separate", method, weights, sampler, common), enrol,
+                              common.device)
+    else:
         separator = load_restorer("separate", common, method, speakers=speakers)
-    items: Iterable[tuple[Path, Path]] = [(source, outdir)]
-    if source.is_dir():
-        items = files.unfinished(source, outdir, common.overwrite, speakers)
-    return files.each(source, items, lambda file, folder: files.separate_file(
-        file, folder, separator, speakers, common.overwrite))
+    return jobs.Work(lambda inputs, outputs, _: files.separate_file(inputs[0], outputs, separator))
 
 
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
@@ -99,7 +129,7 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
     return Conversation(separator, encoder.embed, reference, ears.embed, told)
 
 
-def enhance(source: In, target: Out, common: Plain,
+def enhance(paths: Paths, common: Plain,
             method: Literal["voxmend", "diffsep", "segan", "voxmend+refine", "diffsep+refine",
                             "segan+refine"] = "voxmend",
             weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
@@ -110,8 +140,7 @@ def enhance(source: In, target: Out, common: Plain,
     numbers.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes; a folder if the input is one.
+        paths: What is read and where it goes, as in voxmend mend.
         method: A prior that is told the recording (voxmend), in one call; DiffSep (diffsep) or
             SEGAN (segan). With +refine what it makes is refined, as voxmend refine does.
         weights: A bundled name or a .safetensors; by default the method's bundled ones.
@@ -120,45 +149,56 @@ def enhance(source: In, target: Out, common: Plain,
             sampled as in their paper, with two network calls in each of 30 steps.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
-    from ..systems.diffiner import Refiner
-    from . import files
-
-    enhancer, _, refines = method.partition("+")
-    separator = load_separator("enhance", enhancer, weights, sampler, common)
-    refiner = None
-    if refines:
-        refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite, refiner))
+    return _enhance("enhance", paths, common, method, weights, sampler, keep_noise)
 
 
-def dereverb(source: In, target: Out, common: Once, weights: File = None,
-             keep_noise: bool = False) -> int:
+def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool = False) -> int:
     """Dereverberation: remove a room's echo, and noise.
 
     What stays is the direct path, as by a microphone at the mouth. It is what enhance does by the
     same network. Above 8 kHz nothing is kept.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes; a folder if the input is one.
+        paths: What is read and where it goes, as in voxmend mend.
         weights: A prior that listens: a bundled name or a .safetensors.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
-    from . import files
-
-    separator = load_separator("dereverb", "voxmend", weights, None, common)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.enhance_file(file, out, separator, keep_noise,
-                                                           common.overwrite))
+    return _enhance("dereverb", paths, common, "voxmend", weights, None, keep_noise)
 
 
-def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
-           enhanced: Annotated[Path, Positional, arg(metavar="ENHANCED")], target: Out,
-           common: Drawing,
-           method: Literal["voxmend", "diffiner", "diffiner+", "diffiner-release",
-                           "diffiner+-release"] = "voxmend") -> int:
+def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: Path | None,
+             sampler: Sampler | None, keep_noise: bool) -> int:
+    from . import folders, jobs, running, sidecars
+
+    plan = folders.make_plan(
+        paths, lambda out: [out, *([folders.removed(out)] if keep_noise else [])])
+    settings = sidecars.settings(common, method=method, weights=weights, sampler=sampler,
+                                 keep_noise=keep_noise)
+    load = partial(load_enhancer, task, common, method, weights, sampler)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
+
+
+def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
+                  sampler: Sampler | None) -> "Work":
+    """What takes noise away, and with `+refine` refines what is left."""
+    from ..systems.diffiner import Refiner
+    from . import files, jobs
+
+    enhancer, _, refines = method.partition("+")
+    separator = load_separator(task, enhancer, weights, sampler, common)
+    refiner = None
+    if refines:
+        refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
+    return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
+        inputs[0], outputs, separator, refiner, streaming),
+        (separator.stream, *([refiner.stream] if refiner else [])))
+
+
+def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
+           enhanced: Annotated[Path, Positional, arg(metavar="ENHANCED")],
+           target: Annotated[str, Positional, arg(metavar="OUT")], common: Drawing,
+           method: Refining = "voxmend") -> int:
     """Refine any enhancer's output by a prior (Diffiner).
 
     What the enhancer took away tells how much noise there is at every time and frequency. Above
@@ -166,26 +206,37 @@ def refine(noisy: Annotated[Path, Positional, arg(metavar="NOISY")],
     it; OUT has the rate, channels and length of NOISY.
 
     Args:
-        noisy: A recording, or a folder of recordings.
+        noisy: A recording, or a folder of recordings; - is stdin.
         enhanced: What became of it; for a folder, one with files of the same names.
-        target: Where the result goes; a folder if the input is one.
+        target: Where the result goes; a folder if the input is one; - is stdout.
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
+    from . import folders, jobs, running, sidecars
+
+    source = Path(noisy)
+    if source.is_dir() != enhanced.is_dir() and source.exists():
+        raise ValueError(f"{enhanced}: name two recordings or two folders")
+    plan = folders.make_plan([noisy, target])
+    plan.jobs = [replace(job, inputs=(
+        job.inputs[0],
+        enhanced / job.inputs[0].relative_to(source) if source.is_dir() else enhanced))
+        for job in plan.jobs]
+    settings, load = sidecars.settings(common, method=method), partial(load_refiner, common, method)
+    verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
+
+
+def load_refiner(common: Common, method: Refining) -> "Work":
+    """What refines pairs of recordings."""
     from ..systems.diffiner import Refiner
-    from . import files
+    from . import files, jobs
 
     common.check()
-    if noisy.is_dir() != enhanced.is_dir() and noisy.exists():
-        raise ValueError(f"{enhanced}: name two recordings or two folders")
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
-                       common.precision)
-
-    def work(file: Path, out: Path) -> None:
-        other = enhanced / file.relative_to(noisy) if noisy.is_dir() else enhanced
-        files.refine_file(file, other, out, refiner, common.overwrite)
-
-    return files.each(noisy, files.pairs(noisy, target, common.overwrite), work)
+                      common.precision)
+    return jobs.Work(lambda inputs, outputs, streaming: files.refine_file(
+        inputs[0], inputs[1], outputs, refiner, streaming), (refiner.stream,))
 
 
 VERBS = {verb.__name__: verb for verb in (enhance, dereverb, refine, separate)}

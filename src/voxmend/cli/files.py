@@ -1,165 +1,32 @@
-"""Recordings mended file by file: what the commands share.
+"""One recording in, its outputs out: what each verb does with a file.
 
-Each output gets a JSON sidecar, `OUT.json`, that says how it was made; it is written last, so a
-file with a sidecar is finished.
+All take where their outputs go, and return what a sidecar says of them and the seconds of audio.
 """
 
-import json
 import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from .. import __version__, audio
+from .. import audio
 from ..audio.pair import Pair, side_by_side
-from ..restore.damage import Damage, analyse
+from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.separator import HEARD_DB, Separator
-from ..training.corpus import audio_files
+from .jobs import Streaming, alone
+from .reports import find, report
 
-
-def sidecar(target: Path) -> Path:
-    """Where the JSON of an output stands: its name with `.json` added."""
-    return target.with_name(target.name + ".json")
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder for outputs, and those above it; raises AudioError where there is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise audio.AudioError(f"{folder}: a file; name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def uncertainty(target: Path) -> Path:
-    """Where the standard deviation of several draws stands."""
-    return target.with_name(f"{target.stem}.uncertainty{target.suffix}")
-
-
-def removed(target: Path) -> Path:
-    """Where the noise that enhancement took away stands."""
-    return target.with_name(f"{target.stem}.noise{target.suffix}")
-
-
-def voices(folder: Path, speakers: int) -> list[Path]:
-    """Where the separated voices stand."""
-    return [folder / f"speaker{k + 1}.wav" for k in range(speakers)]
-
-
-def pairs(source: Path, target: Path, overwrite: bool) -> Iterator[tuple[Path, Path]]:
-    """Inputs with their outputs: one pair, or every file of a folder that is not finished yet.
-
-    Outputs of a folder get their own folders.
-    """
-    if source.is_dir():
-        yield from unfinished(source, target, overwrite)
-        return
-    audio.check_free(target, overwrite)
-    yield source, target
-
-
-def unfinished(source: Path, target: Path, overwrite: bool,
-               speakers: int = 0) -> Iterator[tuple[Path, Path]]:
-    """The files of a folder that are not finished yet, with their outputs in another.
-
-    With `speakers` an output is a folder, for `voices`, called as its input but for the suffix;
-    raises AudioError if two inputs would get the same.
-    """
-    if source.resolve() in target.resolve().parents:
-        raise audio.AudioError(f"{target}: lies in {source} and would be read itself the next time;"
-                               " name a folder elsewhere")
-    found = audio_files(source)
-    outs = [target / f.relative_to(source) for f in found]
-    if speakers:
-        outs = [out.with_suffix("") for out in outs]
-        taken = dict(zip(outs, found, strict=True))
-        for file, out in zip(found, outs, strict=True):
-            if taken[out] != file:
-                raise audio.AudioError(f"{file}: goes to {out}, as does {taken[out].name}; give it "
-                                       "another name")
-    make_folder(target)
-    todo = [(file, out) for file, out in zip(found, outs, strict=True)
-            if overwrite or not sidecar(voices(out, speakers)[-1] if speakers else out).exists()]
-    if len(todo) < len(found):
-        print(f"{len(found) - len(todo)} of {len(found)} files are finished already")
-    for file, out in todo:
-        make_folder(out.parent)
-        yield file, out
-
-
-def each(source: Path, items: Iterable[tuple], work: Callable) -> int:
-    """Runs `work(*item)` on all items; if `source` is a folder, a bad one does not stop the rest.
-
-    Returns the exit code: 0, or 2 when some file of a folder failed.
-    """
-    failed = 0
-    for item in items:
-        try:
-            work(*item)
-        except (audio.AudioError, OSError) as error:
-            if not source.is_dir():
-                raise
-            failed += 1
-            print(f"voxmend: {error}", file=sys.stderr)
-    return 2 if failed else 0
-
-
-def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
-    """Raises AudioError for damage that a recording of this RMS cannot have."""
-    seconds = reader.frames / reader.sample_rate
-    late = [start for start, _ in told.gaps if start >= seconds]
-    if late:
-        raise audio.AudioError(f"{reader.path}: a gap at {late[0]:g} s lies beyond its end at "
-                               f"{seconds:.2f} s")
-    if told.cutoff and not 150 <= told.cutoff <= reader.sample_rate / 2:
-        raise audio.AudioError(f"{reader.path}: a cut-off of {told.cutoff:g} Hz does not fit a rate"
-                               f" of {reader.sample_rate} Hz; give one from 150 Hz to half of it")
-    if told.noise and 0 < rms <= told.noise:
-        raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
-                               f"recording of RMS {rms:.2g}, speech included")
-
-
-def find(reader: audio.Recording, restorer_finds: tuple[str, ...], told: dict) -> Damage:
-    """The damage of a recording: what was told, and what was found of the rest."""
-    damage = analyse(reader.blocks(), reader.sample_rate)
-    check_told(reader, damage.rms, Damage(**told))
-    damage = replace(damage, **told)
-    for name in ("clip_level", "cutoff", "gaps", "noise"):
-        if name not in restorer_finds:
-            nothing: dict[str, Any] = {name: () if name == "gaps" else None}
-            damage = replace(damage, **nothing)
-    return damage
-
-
-def report(name: str | Path, damage: Damage, rate: int) -> None:
-    """Prints what was found, one line per damage."""
-    lines = damage.describe()
-    if damage.rms == 0:
-        lines = ["silence"]
-    if rate < 16000:
-        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
-                     "16 kHz)")
-    print(f"{name}: " + ("; ".join(lines) or "nothing to mend found, it is passed on unchanged"))
-
-
-def examine(source: Path, finds: tuple[str, ...]) -> int:
-    """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
-    def work(file: Path) -> None:
-        reader = audio.Reader(file)
-        report(file, find(reader, finds, {}), reader.sample_rate)
-
-    found = audio_files(source) if source.is_dir() else [source]
-    return each(source, [(file,) for file in found], work)
+Made = tuple[dict[str, Any], float]
 
 
 def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str | None:
@@ -169,34 +36,30 @@ def choose_subtype(reader: audio.Recording, target: Path, damage: Damage) -> str
     return getattr(reader, "subtype", None)
 
 
-def mend_file(source: Path, target: Path, restorer: Restorer, told: dict, overwrite: bool,
-              plot_file: Path | None = None) -> None:
-    """Mends one file; writes the output, its uncertainty when there are draws, and the sidecar."""
-    begun = time.monotonic()
+def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: dict,
+              streaming: Streaming = alone, plot_file: Path | None = None) -> Made:
+    """Mends one file; writes the output and, when there are draws, its uncertainty."""
     reader = audio.Reader(source)
     damage = find(reader, restorer.task.finds, told)
     if restorer.task.finds:
         report(source, damage, reader.sample_rate)
     found = damage or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
-    if found or restorer.draws > 1 or source.suffix.lower() != target.suffix.lower():
-        restore_file(reader, damage, restorer, target, overwrite)
+    if found or restorer.draws > 1 or source.suffix.lower() != targets[0].suffix.lower():
+        restore_file(reader, damage, restorer, targets, streaming)
     else:  # nothing to mend: no codec needs to see it again
-        with audio.atomic_path(target, overwrite) as partial:
-            shutil.copyfile(source, partial)
-    finish(target, {**restorer.entry, "damage": asdict(damage)}, begun,
-           reader.frames / reader.sample_rate, source)
+        shutil.copyfile(source, targets[0])
     if plot_file:
-        draw(source, target, plot_file)
+        draw(source, targets[0], plot_file)
+    return {**restorer.entry, "damage": asdict(damage)}, reader.frames / reader.sample_rate
 
 
-def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer, target: Path,
-                 overwrite: bool) -> None:
+def restore_file(reader: audio.Reader, damage: Damage, restorer: Restorer,
+                 targets: Sequence[Path], streaming: Streaming = alone) -> None:
     """Writes a recording as restored and, when there are several draws, its uncertainty."""
-    subtype = choose_subtype(reader, target, damage)
-    targets = [target, uncertainty(target)][:restorer.draws]
+    subtype = choose_subtype(reader, targets[0], damage)
     with progress_bar(reader, restorer.task.name) as progress:
-        write(restorer.stream(reader, damage, progress), targets, restorer.output_rate(reader),
-              restorer.outputs(reader), subtype, overwrite)
+        write(streaming(restorer.stream, reader, damage, progress=progress), targets,
+              restorer.output_rate(reader), restorer.outputs(reader), subtype)
 
 
 @contextmanager
@@ -210,15 +73,15 @@ def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], No
         yield tell
 
 
-def write(blocks: Iterable[np.ndarray], targets: list[Path], rate: int, channels: int,
-          subtype: str | None, overwrite: bool) -> np.ndarray:
+def write(blocks: Iterable[np.ndarray], targets: Sequence[Path], rate: int, channels: int,
+          subtype: str | None) -> np.ndarray:
     """Writes blocks `[P·C, n]` of P signals, the first to the first target and so on.
 
     Signals beyond the targets are left out. Returns the energy of each file, `[targets]`.
     """
     energies = np.zeros(len(targets))
     with ExitStack() as stack:
-        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype, overwrite))
+        writers = [stack.enter_context(audio.Writer(target, rate, channels, subtype))
                    for target in targets]
         for block in blocks:
             parts = block.reshape(-1, channels, block.shape[1])
@@ -234,8 +97,8 @@ def warn_clamped(target: Path, count: int) -> None:
     """Says on stderr that samples did not fit into a file."""
     hint = "" if target.suffix.lower() == ".wav" else "; write a .wav to keep them"
     if count:
-        print(f"voxmend: {target}: {count} samples went beyond full scale and were limited{hint}",
-              file=sys.stderr)
+        print(f"voxmend: {target.name}: {count} samples went beyond full scale and were limited"
+              f"{hint}", file=sys.stderr)
 
 
 def draw(source: Path, target: Path, plot_file: Path) -> None:
@@ -251,29 +114,8 @@ def draw(source: Path, target: Path, plot_file: Path) -> None:
     plots.before_after(before, after, rate_before, rate_after, plot_file, source.name)
 
 
-def finish(target: Path, entry: dict, begun: float, duration: float,
-           source: Path | None = None) -> None:
-    """Writes the sidecar of an output and says that it is done.
-
-    Args:
-        entry: how it was made.
-        begun: when, by `time.monotonic`.
-        duration: of the recording, in seconds.
-    """
-    seconds = time.monotonic() - begun
-    entry = {**entry, "input": source and source.name, "version": __version__,
-             "seconds": round(seconds, 2), "real_time_factor": round(seconds / duration, 3)}
-    with audio.atomic_path(sidecar(target), overwrite=True) as partial:
-        partial.write_text(json.dumps(entry, indent=2) + "\n")
-    print(f"{target}: {duration:.1f} s in {seconds:.1f} s")
-
-
-def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool) -> None:
+def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer) -> Made:
     """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
-    targets = [target, uncertainty(target)][:restorer.draws]
-    for path in targets:
-        audio.check_free(path, overwrite)
-    begun = time.monotonic()
     if not source.is_file():
         raise audio.AudioError(f"{source}: no such file: check the name")
     try:
@@ -291,32 +133,24 @@ def vocode_file(source: Path, target: Path, restorer: Restorer, overwrite: bool)
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
     for path, row in zip(targets, wave, strict=True):
-        warn_clamped(path, audio.save(path, row[None], restorer.sample_rate, overwrite=overwrite))
-    finish(target, restorer.entry, begun, wave.shape[1] / restorer.sample_rate, source)
+        warn_clamped(path, audio.save(path, row[None], restorer.sample_rate))
+    return restorer.entry, wave.shape[1] / restorer.sample_rate
 
 
-def separate_file(source: Path, outdir: Path, separator: Restorer | Conversation, speakers: int,
-                  overwrite: bool) -> None:
-    """Writes `voices(outdir, speakers)`, each with the input's rate and channels."""
-    begun = time.monotonic()
-    reader = audio.Reader(source)
+def separate_file(source: Path, targets: Sequence[Path],
+                  separator: Restorer | Conversation) -> Made:
+    """Writes the voices of a recording, each with its rate and channels."""
+    reader, speakers = audio.Reader(source), len(targets)
     if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
-    targets = voices(outdir, speakers)
     with progress_bar(reader, "separate") as progress:
-        # reads it once, so that of a broken one not even a folder is made
-        blocks = separator.stream(reader, progress=progress)
-        make_folder(outdir)
-        for target in targets:
-            audio.check_free(target, overwrite)
-        energies = write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype,
-                         overwrite)
+        energies = write(separator.stream(reader, progress=progress), targets, reader.sample_rate,
+                         reader.channels, reader.subtype)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
     if len(heard) < speakers:
         print(f"voxmend: {source}: {say_heard(heard, speakers)}", file=sys.stderr)
-    for target in targets:
-        finish(target, {**separator.entry, "voices_heard": len(heard)}, begun,
-               reader.frames / reader.sample_rate, source)
+    entry = {**separator.entry, "voices_heard": len(heard)}
+    return entry, reader.frames / reader.sample_rate
 
 
 def say_heard(heard: np.ndarray, speakers: int) -> str:
@@ -328,29 +162,25 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
             f"{HEARD_DB} dB below")
 
 
-def enhance_file(source: Path, target: Path, separator: Separator, keep_noise: bool,
-                 overwrite: bool, refiner: Refiner | None = None) -> None:
+def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
+                 refiner: Refiner | None = None, streaming: Streaming = alone) -> Made:
     """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
 
     The rest is what was `removed`; they add up to the recording.
     """
-    begun = time.monotonic()
-    reader = audio.Reader(source)
-    targets = [target, removed(target)][:1 + keep_noise]
-    for path in targets:
-        audio.check_free(path, overwrite)
-    entry = separator.entry
-    with progress_bar(reader, entry["task"]) as progress, tempfile.TemporaryDirectory() as folder:
-        blocks = separator.stream(reader, progress)
+    reader, entry = audio.Reader(source), separator.entry
+    with (progress_bar(reader, entry["task"]) as progress,
+          TemporaryDirectory(dir=targets[0].parent) as folder):
+        blocks = streaming(separator.stream, reader, progress=progress)
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
-            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav")
-        write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype, overwrite)
-    finish(target, entry, begun, reader.frames / reader.sample_rate, source)
+            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav", streaming)
+        write(blocks, targets, reader.sample_rate, reader.channels, reader.subtype)
+    return entry, reader.frames / reader.sample_rate
 
 
 def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner,
-            kept: Path) -> Iterator[np.ndarray]:
+            kept: Path, streaming: Streaming = alone) -> Iterator[np.ndarray]:
     """What an enhancer makes of a recording, refined, and what that leaves of the recording.
 
     Args:
@@ -359,39 +189,29 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
     Shape: blocks `[≥ C, n]` to `[2C, n]`.
     """
-    write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT", overwrite=False)
+    write(blocks, [kept], reader.sample_rate, reader.channels, "FLOAT")
     pair = Pair(reader, audio.Reader(kept), aligned=True)
-    for both in side_by_side(refiner.stream(pair), reader.blocks()):
+    for both in side_by_side(streaming(refiner.stream, pair), reader.blocks()):
         speech, noisy = np.split(both, 2)
         yield np.concatenate([speech, noisy - speech])
 
 
-def refine_file(noisy: Path, enhanced: Path, target: Path, refiner: Refiner,
-                overwrite: bool) -> None:
+def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: Refiner,
+                streaming: Streaming = alone) -> Made:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
-    audio.check_free(target, overwrite)
-    begun = time.monotonic()
     reader, other = audio.Reader(noisy), audio.Reader(enhanced)
     pair = Pair(reader, other)
     if pair.delay:
         print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
               f"{noisy.name} is")
     with progress_bar(reader, "refine") as progress:
-        write(refiner.stream(pair, progress), [target], reader.sample_rate, reader.channels,
-              reader.subtype, overwrite)
-    entry = {**refiner.entry, "enhanced": enhanced.name, "delay_samples": pair.delay}
-    finish(target, entry, begun, reader.frames / reader.sample_rate, noisy)
+        write(streaming(refiner.stream, pair, progress=progress), targets, reader.sample_rate,
+              reader.channels, reader.subtype)
+    return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate
 
 
-def generate_files(outdir: Path, count: int, seconds: float, restorer: Restorer,
-                   overwrite: bool) -> None:
-    """Writes `outdir/0001.wav`, …, each from a seed of its own."""
-    targets = [outdir / f"{i + 1:04d}.wav" for i in range(count)]
-    make_folder(outdir)
-    for target in targets:
-        audio.check_free(target, overwrite)
-    for number, target in enumerate(targets):
-        begun = time.monotonic()
-        wave = restorer.generate(seconds, number)
-        audio.save(target, wave, restorer.sample_rate, overwrite=overwrite)
-        finish(target, restorer.entry, begun, seconds)
+def generate_file(target: Path, seconds: float, restorer: Restorer) -> Made:
+    """Writes what the prior says alone, from the seed that belongs to a name: `0001.wav`, ...."""
+    wave = restorer.generate(seconds, int(target.stem) - 1)
+    audio.save(target, wave, restorer.sample_rate)
+    return restorer.entry, seconds

@@ -10,7 +10,7 @@ import tyro
 
 from .. import __version__
 from . import bench, enhance, restore, speakers, train
-from .pages import HELP, Page, join_lines, wrapped
+from .pages import HELP, Page, join_lines, paths_first, wrapped
 
 HOME = Page(
     "voxmend", "[-h] [--version] VERB ...", "Speech restoration by diffusion models.",
@@ -37,6 +37,8 @@ def _run(args: list[str]) -> int:
         return page.show()
     for verb in page.verbs.values():
         join_lines(verb)
+    if args[:1] and args[0] in page.verbs:
+        args = [args[0], *paths_first(page.verbs[args[0]], args[1:])]
     with wrapped() if set(HELP) & set(args) else nullcontext():
         return tyro.extras.subcommand_cli_from_dict(
             page.verbs, prog=page.prog, args=args, description=page.about,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..systems.separator import Separator
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -30,6 +31,12 @@ def check_seed(seed: int) -> None:
     """Raises ValueError for a seed that no generator of random numbers takes."""
     if seed < 0:
         raise ValueError(f"--seed {seed}: give 0 or more")
+
+
+def check_workers(workers: Workers) -> None:
+    """Raises ValueError for no workers."""
+    if workers != "auto":
+        check_least(1, workers=workers)
 
 
 def check_plot(path: Path | None, overwrite: bool) -> None:
@@ -56,10 +63,13 @@ class Calling:
     """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
     overwrite: bool = False
     """Replace outputs that exist already."""
+    workers: Workers = 1
+    """Processes that share files, and the parts of a long one; auto: one for each core."""
 
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
+        check_workers(self.workers)
 
 
 @dataclass(frozen=True)
@@ -193,8 +203,8 @@ Once = Annotated[Calling, arg(name="")]
 Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
-In = Annotated[Path, Positional, arg(metavar="IN")]
-Out = Annotated[Path, Positional, arg(metavar="OUT")]
+Paths = Annotated[tuple[str, ...], Positional,
+                  arg(name="paths", metavar="IN ... OUT", help_behavior_hint="")]
 Method = Literal["voxmend", "undiff", "undiff-release"]
 OutDir = Annotated[Path, Positional, arg(metavar="OUTDIR")]
 

@@ -7,10 +7,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from inspect import getdoc
-from itertools import zip_longest
-from typing import TextIO
+from dataclasses import dataclass, is_dataclass
+from inspect import getdoc, signature
+from itertools import islice, zip_longest
+from typing import TextIO, get_type_hints
 
 Verb = Callable[..., int]
 HELP = ("-h", "--help")
@@ -87,6 +87,33 @@ class Page:
 def join_lines(verb: Verb) -> None:
     """Makes one line of every argument of a docstring; tyro else breaks it where it is broken."""
     verb.__doc__ = re.sub(r"\n {8}", " ", getdoc(verb) or "")
+
+
+def _switches(verb: Verb) -> set[str]:
+    """The options of a verb that take no value, as they are typed."""
+    found = set(HELP)
+    for name, kind in get_type_hints(verb).items():
+        fields = get_type_hints(kind).items() if is_dataclass(kind) else [(name, kind)]
+        found |= {f"--{field.replace('_', '-')}" for field, of in fields if of is bool}
+    return found
+
+
+def paths_first(verb: Verb, args: list[str]) -> list[str]:
+    """Arguments with those that belong to no option first: `a --seed 1 b` as `a b --seed 1`.
+
+    tyro takes a verb's paths, of any number, only where they stand together.
+    """
+    if "paths" not in signature(verb).parameters:
+        return args
+    switches, paths, options, rest = _switches(verb), [], [], iter(args)
+    for arg in rest:
+        if arg == "-" or not arg.startswith("-"):
+            paths.append(arg)
+            continue
+        options.append(arg)
+        if arg not in switches and "=" not in arg:
+            options += [*islice(rest, 1)]
+    return [*paths, *options]
 
 
 class _Paper(io.StringIO):

@@ -1,134 +1,162 @@
 """The verbs that restore a recording, draw one, and damage one."""
 
-import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from .options import (
+    Common,
     Drawing,
-    In,
     Mending,
     Method,
     Options,
-    Out,
     OutDir,
+    Paths,
+    Workers,
     check_seed,
+    check_workers,
     load_restorer,
     parse_gaps,
     parse_number,
 )
 
+if TYPE_CHECKING:
+    from .jobs import Work
 
-def _mend(task: str, source: Path, target: Path, common: Mending, method: str = "voxmend",
-          **told: Any) -> int:
-    from . import files
 
-    if common.plot and source.is_dir():
-        raise ValueError("--plot draws one file: name a file as IN, not a folder")
+def load_mender(task: str, common: Mending, method: str, told: dict) -> "Work":
+    """What mends recordings, and by `vocode` makes them of mel-spectrograms as well."""
+    from . import files, jobs
+
     restorer = load_restorer(task, common, method)
-    return files.each(source, files.pairs(source, target, common.overwrite),
-                      lambda file, out: files.mend_file(file, out, restorer, told,
-                                                        common.overwrite, common.plot))
+
+    def mend_one(inputs: Sequence[Path], outputs: Sequence[Path],
+                 streaming: jobs.Streaming) -> files.Made:
+        if inputs[0].suffix.lower() == ".npy" and task == "vocode":
+            return files.vocode_file(inputs[0], outputs, restorer)
+        return files.mend_file(inputs[0], outputs, restorer, told, streaming, common.plot)
+
+    return jobs.Work(mend_one, (restorer.stream,))
 
 
-def mend(source: In, target: Out, common: Options, dry_run: bool = False) -> int:
+def _mend(task: str, paths: Sequence[str], common: Mending, method: str = "voxmend",
+          **told: Any) -> int:
+    from ..training.corpus import SUFFIXES
+    from . import folders, jobs, running, sidecars
+
+    takes = (*SUFFIXES, ".npy") if task == "vocode" else SUFFIXES
+    plan = folders.make_plan(
+        paths, lambda out: [out, *([folders.uncertainty(out)] if common.draws > 1 else [])], takes)
+    if common.plot and plan.several:
+        raise ValueError("--plot draws one file: name a file as IN and one as OUT")
+    settings = sidecars.settings(common, method=method, **told)
+    load = partial(load_mender, task, common, method, told)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
+
+
+def _examine(paths: Sequence[str]) -> int:
+    from ..restore.tasks import TASKS
+    from . import folders, reports
+
+    status = []
+    with ExitStack() as stack:
+        found = folders.keep_stdin(folders.without_target(paths), stack)
+        if len(found) > 1:
+            found = list(folders.find(found))
+        failed = folders.each([(path,) for path in found], lambda path: status.append(
+            reports.examine(path, TASKS["mend"].finds)), several=len(found) > 1)
+        return max([failed, *status])
+
+
+def mend(paths: Paths, common: Options, dry_run: bool = False) -> int:
     """Find clipping, lost bandwidth, gaps, noise; restore all.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes; a folder if the input is one.
-        dry_run: Only say what is wrong; nothing is written.
+        paths: A recording, or several or folders of them, and where the result goes: a folder, if
+            not a single recording is read. - is stdin, or stdout.
+        dry_run: Only say what is wrong; nothing is written, and OUT may be left out.
     """
     if dry_run:
-        from ..restore.tasks import TASKS
-        from . import files
-
-        return files.examine(source, TASKS["mend"].finds)
-    return _mend("mend", source, target, common)
+        return _examine(paths)
+    return _mend("mend", paths, common)
 
 
-def declip(source: In, target: Out, common: Options, level: str = "auto",
+def declip(paths: Paths, common: Options, level: str = "auto",
            method: Method = "voxmend") -> int:
     """Declip: restore the peaks that clipping cut off.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes; a wav is written in float, since peaks may pass full scale.
+        paths: What is read and where it goes, as in voxmend mend; a wav is written in
+            float, since peaks may pass full scale.
         level: Where samples are cut off, as a share of full scale, 0..1; auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
     """
     told = {} if level == "auto" else {"clip_level": parse_number("level", level, 0, 1)}
-    return _mend("declip", source, target, common, method, **told)
+    return _mend("declip", paths, common, method, **told)
 
 
-def extend(source: In, target: Out, common: Options, cutoff: str = "auto",
+def extend(paths: Paths, common: Options, cutoff: str = "auto",
            method: Literal["voxmend", "undiff"] = "voxmend") -> int:
     """Bandwidth extension (audio super-resolution), up to 8 kHz.
 
     Recordings below 16 kHz come out at 16 kHz.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes.
+        paths: What is read and where it goes, as in voxmend mend.
         cutoff: Frequency in Hz above which everything is lost; auto finds it.
         method: voxmend, or undiff: imputation as in its paper, by every step of the prior's
             schedule, or 200 where it has none.
     """
     told = {} if cutoff == "auto" else {"cutoff": parse_number("cutoff", cutoff, 0, 8000)}
-    return _mend("extend", source, target, common, method, **told)
+    return _mend("extend", paths, common, method, **told)
 
 
-def inpaint(source: In, target: Out, common: Options, gaps: str = "auto") -> int:
+def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
     """Inpainting: fill gaps, as of packet loss and dropouts.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes.
+        paths: What is read and where it goes, as in voxmend mend.
         gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; auto takes abrupt runs of zeros.
     """
     told: dict[str, Any] = {} if gaps == "auto" else {"gaps": parse_gaps(gaps)}
-    return _mend("inpaint", source, target, common, **told)
+    return _mend("inpaint", paths, common, **told)
 
 
-def denoise(source: In, target: Out, common: Options, noise: str = "auto") -> int:
+def denoise(paths: Paths, common: Options, noise: str = "auto") -> int:
     """Denoise: remove white or stationary noise.
 
     Above 8 kHz nothing is kept. For noise of other kinds see voxmend enhance.
 
     Args:
-        source: A recording, or a folder of recordings.
-        target: Where the result goes.
+        paths: What is read and where it goes, as in voxmend mend.
         noise: RMS of the noise as a share of full scale; auto measures it in the pauses.
     """
     told: dict[str, Any] = {} if noise == "auto" else {"noise": parse_number("noise", noise, 0, 1)}
-    return _mend("denoise", source, target, common, **told)
+    return _mend("denoise", paths, common, **told)
 
 
-def vocode(source: In, target: Out, common: Options,
+def vocode(paths: Paths, common: Options,
            method: Method = "voxmend") -> int:
     """Vocoder: make speech from a mel-spectrogram.
 
     The output has 16 kHz.
 
     Args:
-        source: A recording, or its mel-spectrogram: .npy, [80, frames], linear, hop 256 at 16 kHz.
-        target: Where the result goes.
+        paths: What is read and where it goes, as in voxmend mend; a mel-spectrogram as well: .npy,
+            [80, frames], linear, hop 256 at 16 kHz.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
     """
-    if source.suffix.lower() != ".npy":
-        return _mend("vocode", source, target, common, method)
-    if common.plot:
-        raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
-    from . import files
-
-    files.vocode_file(source, target, load_restorer("vocode", common, method), common.overwrite)
-    return 0
+    return _mend("vocode", paths, common, method)
 
 
 def generate(outdir: OutDir, common: Drawing,
@@ -144,51 +172,92 @@ def generate(outdir: OutDir, common: Drawing,
         method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule, or 200
             where it has none.
     """
-    from . import files
+    from . import folders, jobs, running, sidecars
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
-    files.generate_files(outdir, n, seconds, load_restorer("generate", common, method),
-                         common.overwrite)
-    return 0
+    plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
+                        several=True)
+    settings = sidecars.settings(common, method=method, seconds=seconds)
+    load = partial(load_generator, common, method, seconds)
+    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers)
+    return running.run(verb, plan)
 
 
-def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], source: In,
-            target: Out, sdr: float = 3.0, cutoff: float = 4000.0, milliseconds: float = 50.0,
-            every: float = 500.0, snr: float = 10.0, bits: int = 6, seed: int = 0,
-            overwrite: bool = False) -> int:
+def load_generator(common: Common, method: str, seconds: float) -> "Work":
+    """What draws speech from the prior alone."""
+    from . import files, jobs
+
+    restorer = load_restorer("generate", common, method)
+    return jobs.Work(lambda inputs, outputs, _: files.generate_file(outputs[0], seconds, restorer))
+
+
+@dataclass(frozen=True)
+class Damaging:
+    """Options of `degrade`."""
+
+    sdr: float = 3.0
+    """For clip: signal-to-distortion ratio, dB."""
+    cutoff: float = 4000.0
+    """For lowpass: frequency above which everything is lost, Hz."""
+    milliseconds: float = 50.0
+    """For gaps: length of each."""
+    every: float = 500.0
+    """For gaps: milliseconds from one to the next."""
+    snr: float = 10.0
+    """For noise: signal-to-noise ratio, dB."""
+    bits: int = 6
+    """For quantise: bits of a sample."""
+    seed: int = 0
+    """For noise: another seed, other noise."""
+    overwrite: bool = False
+    """Replace an output that exists already."""
+    workers: Workers = 1
+    """Processes that share files; auto: one for each core."""
+
+
+def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
+            common: Annotated[Damaging, arg(name="")]) -> int:
     """Damage clean speech: clip, lowpass, gaps, noise, quantise.
 
     Args:
         kind: The damage; each has options of its own.
-        source: A clean recording.
-        target: Where the damaged one goes.
-        sdr: For clip: signal-to-distortion ratio, dB.
-        cutoff: For lowpass: frequency above which everything is lost, Hz.
-        milliseconds: For gaps: length of each.
-        every: For gaps: milliseconds from one to the next.
-        snr: For noise: signal-to-noise ratio, dB.
-        bits: For quantise: bits of a sample.
-        seed: For noise: another seed, other noise.
-        overwrite: Replace an output that exists already.
+        paths: What is read and where it goes, as in voxmend mend.
     """
+    from . import folders, jobs, running, sidecars
+
+    check_seed(common.seed)
+    check_workers(common.workers)
+    settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
+    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers)
+    return running.run(verb, folders.make_plan(paths))
+
+
+def load_damager(kind: str, options: Damaging) -> "Work":
+    """What damages recordings."""
     import numpy as np
 
     from .. import audio
     from ..dsp import degrade as damage
+    from . import files, jobs
 
-    check_seed(seed)
-    reader = audio.Reader(source)
-    wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
-    make = {"clip": lambda: damage.clip(wave, damage.clip_level_for_sdr(wave, sdr)),
-            "lowpass": lambda: damage.lowpass(wave, cutoff, rate),
-            "gaps": lambda: damage.gaps(wave, rate, milliseconds, every)[0],
-            "noise": lambda: damage.white_noise(wave, snr, seed),
-            "quantise": lambda: damage.quantise(wave, bits)}
-    if audio.save(target, make[kind](), rate, reader.subtype, overwrite):
-        print(f"voxmend: {target}: some samples went beyond full scale and were limited",
-              file=sys.stderr)
-    return 0
+    make = {"clip": lambda wave, rate: damage.clip(
+                wave, damage.clip_level_for_sdr(wave, options.sdr)),
+            "lowpass": lambda wave, rate: damage.lowpass(wave, options.cutoff, rate),
+            "gaps": lambda wave, rate: damage.gaps(wave, rate, options.milliseconds,
+                                                   options.every)[0],
+            "noise": lambda wave, rate: damage.white_noise(wave, options.snr, options.seed),
+            "quantise": lambda wave, rate: damage.quantise(wave, options.bits)}
+
+    def damage_one(inputs: Sequence[Path], outputs: Sequence[Path],
+                   streaming: jobs.Streaming) -> files.Made:
+        reader = audio.Reader(inputs[0])
+        wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
+        files.warn_clamped(outputs[0], audio.save(outputs[0], make[kind](wave, rate), rate,
+                                                  reader.subtype))
+        return {"task": "degrade", "kind": kind}, reader.frames / rate
+
+    return jobs.Work(damage_one)
 
 
 VERBS = {verb.__name__: verb for verb in (mend, declip, extend, inpaint, denoise, vocode, generate)}

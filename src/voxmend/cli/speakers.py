@@ -197,14 +197,14 @@ def compare(originals: Embeddings, drawn: Annotated[Path, Positional, arg(metava
     from .. import audio
     from ..speakers import embeddings, page
     from ..speakers import voices as speakers
-    from . import files
+    from . import folders
 
     check_seed(seed)
     sets = {path: embeddings.load(path) for path in (originals, drawn, *held_out)}
     for path in (drawn, *held_out):
         embeddings.check_same_encoder(sets[originals], sets[path], (originals, path))
     others = embeddings.join([sets[path] for path in held_out]) if held_out else None
-    files.make_folder(out)
+    folders.make_folder(out)
     for name in ("index.html", "report.json"):
         audio.check_free(out / name, overwrite)
     curve = speakers.load(model).card["loss_curve"] if model else None

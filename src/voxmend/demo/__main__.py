@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import audio
 from ..cli import main as cli
-from ..cli.files import sidecar
+from ..cli.sidecars import sidecar
 from ..metrics.lsd import lsd
 from ..metrics.si_snr import si_snr
 

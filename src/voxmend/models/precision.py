@@ -47,18 +47,25 @@ def _speed_up(device: torch.device, seconds: float) -> float:
     return best[0] / best[1]
 
 
+found: dict[str, bool] = {}  # what `pays_bf16` measured, by kind of device
+told: dict[str, bool] = {}  # the same of another process, whose samples are to be the same
+
+
 @cache
 def pays_bf16(kind: str) -> bool:
     """Whether a kind of device, "cpu" or "cuda", is worth it: by what it has, and a measurement.
 
     Takes half a second, once in a process.
     """
+    if kind in told:
+        return told[kind]
     if kind == "cpu":
         able = torch.backends.mkldnn.is_available() and (
             torch.ops.mkldnn._is_mkldnn_bf16_supported())
     else:
         able = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return able and speed_up(torch.device(kind)) > WORTH
+    found[kind] = able and speed_up(torch.device(kind)) > WORTH
+    return found[kind]
 
 
 def resolve(wanted: str, network: nn.Module, kind: str) -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .. import audio
-from ..audio.segments import Aligner, process
+from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
@@ -117,7 +117,8 @@ class Restorer:
                 "precision": choose(self.prior, "fp32")}
 
     def stream(self, reader: audio.Recording, damage: Damage | None = None,
-               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+               progress: Callable[[int], None] | None = None,
+               spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
@@ -149,7 +150,7 @@ class Restorer:
 
         return process(reader.blocks(), mend if speech > 1e-7 else silence,
                        SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate, Fraction(out_rate, rate),
-                       multiple=rate, progress=progress)
+                       multiple=rate, progress=progress, spread=spread)
 
     def _mend(self, chunk: np.ndarray, start: int, damage: Damage, scale: float, rate: int,
               out_rate: int) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.pair import Pair
-from ..audio.segments import process
+from ..audio.segments import Spread, in_turn, process
 from ..diffusion.samplers import Callback, Denoise, Noise
 from ..models import hub
 from ..models.precision import choose
@@ -198,7 +198,8 @@ class Refiner:
         return np.concatenate(list(self.stream(pair)), axis=1).reshape(noisy.shape)
 
     def stream(self, pair: Pair,
-               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+               progress: Callable[[int], None] | None = None,
+               spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Refined blocks `[C, n]`."""
         rate, own = pair.sample_rate, self.prior.sample_rate
         unit = rate * (self.prior.bins.hop // math.gcd(own, self.prior.bins.hop))
@@ -216,7 +217,7 @@ class Refiner:
             return enhanced
 
         return process(pair.blocks(), refine, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
-                       multiple=unit, progress=progress)
+                       multiple=unit, progress=progress, spread=spread)
 
     @torch.no_grad()
     def _refine(self, noisy: np.ndarray, enhanced: np.ndarray, start: int) -> np.ndarray:

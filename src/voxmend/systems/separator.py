@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .. import audio
 from ..audio.levels import Levels
-from ..audio.segments import Aligner, process, segments
+from ..audio.segments import Aligner, Spread, in_turn, process, segments
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub
@@ -99,7 +99,8 @@ class Separator:
         return sources.reshape(self.sources, *wave.shape)
 
     def stream(self, reader: audio.Recording,
-               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+               progress: Callable[[int], None] | None = None,
+               spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the sources in turn, each with the recording's rate and channels.
 
         Of an enhancer: speech, and what the recording holds beside it.
@@ -120,7 +121,7 @@ class Separator:
             return sources[align(sources)]
 
         return process(reader.blocks(), separate, segment, overlap, multiple=rate,
-                       progress=progress)
+                       progress=progress, spread=spread)
 
     def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
         """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it.

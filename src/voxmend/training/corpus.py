@@ -20,10 +20,14 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Every audio file under a folder, sorted; raises AudioError when there is none."""
+    """Every audio file under a folder, sorted; raises AudioError when there is none.
+
+    Hidden ones are none: macOS keeps what it knows of `a.wav` in `._a.wav`.
+    """
     if not Path(folder).is_dir():
         raise audio.AudioError(f"{folder}: no such folder")
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES
+                   and not any(part.startswith(".") for part in p.relative_to(folder).parts))
     if not files:
         raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
     return files

@@ -1,0 +1,195 @@
+"""Outputs in work: each job holds a lock, and its outputs in a hidden folder until all are whole.
+
+    OUT/.voxmend-1f0c…/   lock, the outputs, and once they are whole: sidecar.json, moves.json
+
+The lock is the kernel's and ends with the process that holds it, however that ends. What a killed
+process left is settled by whoever comes next: if there is a `moves.json` the outputs were whole and
+are moved to their places, else they are removed.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .. import audio
+from .folders import PIPE, is_stream
+from .sidecars import sidecar
+
+PREFIX = ".voxmend-"
+
+
+class Taken(audio.AudioError):
+    """An output that another process is working on."""
+
+
+class Claim:
+    """The right to make some outputs.
+
+    Attributes:
+        made: where each is to be written.
+    """
+
+    def __init__(self, outputs: Sequence[Path], folder: Path):
+        self.outputs, self.folder = outputs, folder
+        self.made = [folder / (path.name if path != PIPE else "stdout.wav") for path in outputs]
+
+    def commit(self, text: str) -> None:
+        """Puts the outputs, then a sidecar of this text, in their places: from here on they are."""
+        if is_stream(self.outputs[0]):
+            _pour(self.made[0], self.outputs[0])
+            return
+        (self.folder / "sidecar.json").write_text(text, encoding="utf-8")
+        places = [*map(_follow, self.outputs), _follow(sidecar(self.outputs[0]))]
+        moves = {path.name: os.path.relpath(place, self.folder) for path, place in
+                 zip([*self.made, self.folder / "sidecar.json"], places, strict=True)}
+        written = self.folder / "moves"
+        written.write_text(json.dumps(moves), encoding="utf-8")
+        written.replace(self.folder / "moves.json")
+
+    def rename(self, text: str) -> str:
+        """A message with the names of the outputs in the place of where they are being written."""
+        for made, path in zip(self.made, self.outputs, strict=True):
+            text = text.replace(str(made), str(path))
+        return text
+
+
+@contextmanager
+def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
+    """The claim on some outputs, which lie in one folder.
+
+    At the end they are in their places if they were committed; else nothing is left of them.
+    Raises Taken if another process has it, and AudioError where nothing can be written.
+    """
+    if is_stream(outputs[0]):
+        with TemporaryDirectory(prefix="voxmend-") as kept:
+            yield Claim(outputs, Path(kept))
+        return
+    target = _follow(outputs[0])
+    new = [parent for parent in target.parents if not parent.exists()]
+    folder = target.parent / (PREFIX + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16])
+    try:
+        with _writing(outputs[0]):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lock = _lock(folder)
+        if lock is None:
+            raise Taken(f"{outputs[0]}: {_owner(folder)} works on it; wait, or use another name")
+        try:
+            settle(folder, keep=True)
+            _check_places(outputs)
+            claimed = Claim(outputs, folder)
+            try:
+                yield claimed
+            except audio.AudioError as error:
+                raise audio.AudioError(claimed.rename(str(error))) from error
+        finally:
+            settle(folder)
+            os.close(lock)
+    finally:
+        for parent in new:
+            with suppress(OSError):  # it holds something
+                parent.rmdir()
+
+
+def settle(folder: Path, keep: bool = False) -> None:
+    """Moves outputs that are whole to their places and removes what else a claim's folder holds.
+
+    Its lock must be held. It is safe to be killed here: the next one goes on.
+
+    Args:
+        keep: the folder itself and its lock stay.
+    """
+    with suppress(FileNotFoundError):
+        moves = json.loads((folder / "moves.json").read_text(encoding="utf-8"))
+        for name, place in moves.items():
+            with suppress(FileNotFoundError):  # moved already
+                shutil.move(folder / name, os.path.normpath(folder / place))
+    for path in list(folder.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in ("lock", "moves.json"):
+            path.unlink()
+    (folder / "moves.json").unlink(missing_ok=True)
+    if not keep:
+        (folder / "lock").unlink()
+        with suppress(OSError):  # another process has made its own lock here
+            folder.rmdir()
+
+
+def tidy(folder: Path) -> None:
+    """Settles what killed processes have left in a folder."""
+    for left in folder.glob(f"{PREFIX}*"):
+        if left.is_dir() and (left / "lock").exists():
+            with suppress(OSError):
+                lock = _lock(left)
+                if lock is not None:
+                    settle(left)
+                    os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the lock of a folder, which is made; None if another process does."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:  # removed in between, with its folder
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), (folder / "lock").stat()):
+                os.ftruncate(lock, 0)
+                os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return lock
+        os.close(lock)  # of a lock that was removed in between
+
+
+def _owner(folder: Path) -> str:
+    """Who holds a lock."""
+    with suppress(OSError):
+        return (folder / "lock").read_text(encoding="utf-8") or "another process"
+    return "another process"
+
+
+def _follow(path: Path) -> Path:
+    """Where an output really is: behind a link, which stays."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Raises what the file system refuses as an AudioError that names an output."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise audio.AudioError(f"{error.filename}: a file; name a folder") from error
+    except OSError as error:
+        raise audio.AudioError(f"{target}: cannot be written ({(error.strerror or '').lower()}): "
+                               "check that its folder exists, is writable and has space left"
+                               ) from error
+
+
+def _check_places(outputs: Sequence[Path]) -> None:
+    """Raises AudioError where a folder has the name of an output or of its sidecar."""
+    for path in (*outputs, sidecar(outputs[0])):
+        if path.is_dir():
+            raise audio.AudioError(f"{path}: a folder, where a file is to go; rename it")
+
+
+def _pour(made: Path, target: Path) -> None:
+    """Writes a file through to a pipe or a device."""
+    sys.stdout.flush()
+    with made.open("rb") as source, (open(1, "wb", closefd=False) if target == PIPE else
+                                     target.open("wb")) as sink:
+        shutil.copyfileobj(source, sink)

@@ -1,0 +1,83 @@
+"""A verb's jobs: each is done in one piece, and only what is not finished."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import audio
+from . import claims, sidecars
+from .folders import Job, Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Streams a recording: `(stream, *arguments, progress)` to `stream(*arguments, progress)`.
+Streaming = Callable[..., "Iterator[np.ndarray]"]
+
+
+def alone(stream: Streaming, *arguments: Any,
+          progress: Callable[[int], None] | None = None) -> "Iterator[np.ndarray]":
+    """Streams in this process."""
+    return stream(*arguments, progress=progress)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a verb does with files, weights loaded."""
+
+    make: Callable[[Sequence[Path], Sequence[Path], Streaming], tuple[dict[str, Any], float]]
+    """`(inputs, outputs, streaming)` to what a sidecar says of it, and the seconds of audio."""
+    streams: tuple[Streaming, ...] = ()
+    """Those of its streams whose segments do not depend on each other: they take a `spread`."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb with its options, as it can be sent to another process."""
+
+    name: str
+    options: dict[str, Any]
+    """That decide an output; those of `sidecars.settings`."""
+    load: Callable[[], Work]
+    """Loads the weights; can be pickled."""
+    overwrite: bool = False
+    """Replaces outputs that exist already."""
+    workers: int | Literal["auto"] = 1
+    """Processes that share the work."""
+
+
+def is_finished(verb: Verb, plan: Plan, job: Job) -> bool:
+    """Whether the outputs of a job are what it would make."""
+    try:
+        return sidecars.why_made(job, verb.name, verb.options, verb.overwrite, plan.several) is None
+    except audio.AudioError:  # which is said in its turn
+        return False
+
+
+def do(verb: Verb, job: Job, work: Work, several: bool, streaming: Streaming = alone) -> None:
+    """Makes the outputs of a job and their sidecar, or says why not."""
+    target = job.outputs[0]
+    try:
+        with claims.claim(job.outputs) as claimed:
+            why = sidecars.why_made(job, verb.name, verb.options, verb.overwrite, several)
+            if why is None:
+                print(f"{target}: finished by another process")
+                return
+            if why:
+                print(f"{target}: done again, {why}")
+            entry: dict[str, Any] = {"verb": verb.name, "options": verb.options,
+                                     "inputs": sidecars.describe_all(job.inputs)}
+            begun = time.monotonic()
+            told, duration = work.make(job.inputs, claimed.made, streaming)
+            seconds = time.monotonic() - begun
+            entry |= {**told, "seconds": round(seconds, 2),
+                      "real_time_factor": round(seconds / duration, 3)}
+            claimed.commit(sidecars.compose(job, claimed.made, entry))
+    except claims.Taken as taken:
+        if not several:
+            raise
+        print(f"passed over, {taken}")
+        return
+    print(f"{target}: {duration:.1f} s in {seconds:.1f} s", flush=True)

@@ -1,0 +1,121 @@
+"""Processes that answer messages: dead ones are replaced, and none outlives its driver."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.answers import answer, load
+from voxmend.cli import workers
+from voxmend.cli.workers import GRACE, Lost, Pool
+
+TESTS = Path(__file__).parent.parent
+
+
+def ends(number, seconds=5.0):
+    """Whether a process ends soon."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("told, count, share", [
+    ("", 1, 8), ("", 2, 4), ("", 3, 2), ("", 8, 1), ("", 20, 1), ("1", 2, 1), ("6", 2, 4),
+    ("2", 2, 2), ("many", 2, 4)])
+def test_workers_share_the_threads(told, count, share, monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert workers.share_of_threads(count) == share
+
+
+def test_every_message_is_answered_and_each_worker_loads_once():
+    with Pool(2, load, answer) as pool:
+        replies = dict(pool.map([("who", n) for n in range(20)]))
+        assert set(replies) == {*range(20)}
+        assert {process for process, _ in replies.values()} == {
+            worker.process.pid for worker in pool.workers}
+        assert sorted(pool.map([("square", n) for n in range(4)])) == [(n, n**2) for n in range(4)]
+    assert all(ends(process) for process, _ in replies.values())
+
+
+def test_ordered_replies_take_messages_no_further_ahead_than_needed():
+    taken = []
+
+    def messages():
+        for n in range(12):
+            taken.append(n)
+            yield "square", n, 0.3 if n == 0 else 0
+
+    with Pool(2, load, answer) as pool:
+        for number, reply in pool.map(messages(), ordered=True):
+            assert reply == number**2 and len(taken) <= number + 1 + 4
+    assert len(taken) == 12
+
+
+def test_what_is_broken_off_does_not_answer_what_comes_next():
+    with Pool(2, load, answer) as pool:
+        for _ in pool.map([("square", n, 0.05 * n) for n in range(6)], ordered=True):
+            break
+        assert dict(pool.map([("square", n) for n in range(9, 12)])) == {0: 81, 1: 100, 2: 121}
+
+
+def test_an_error_is_a_reply(tmp_path):
+    with Pool(1, load, answer) as pool:
+        (_, error), (_, square) = pool.map([("fail", "bad"), ("square", 3)])
+    assert isinstance(error, ValueError) and str(error) == "bad" and square == 9
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_a_killed_worker_had_is_answered_by_another(ordered, tmp_path):
+    with Pool(2, load, answer) as pool:
+        replies = dict(pool.map([("die once", tmp_path / "a"), *[("square", n) for n in range(5)],
+                                 ("die once", tmp_path / "b")], ordered))
+    assert replies == {0: "die once", 6: "die once", **{n + 1: n**2 for n in range(5)}}
+
+
+def test_what_kills_every_worker_is_given_up(tmp_path):
+    with Pool(1, load, answer) as pool:
+        (_, lost), (_, square) = sorted(pool.map([("die", tmp_path / "a"), ("square", 3)]),
+                                        key=lambda reply: reply[0])
+    assert isinstance(lost, Lost) and "3 workers died of it (exit code -9)" in str(lost)
+    assert square == 9
+
+
+def test_an_exception_of_the_driver_ends_workers_at_once(tmp_path):
+    noted = [tmp_path / name for name in "ab"]
+    with pytest.raises(KeyboardInterrupt), Pool(2, load, answer) as pool:
+        for _ in pool.map([("square", 1), ("hang", noted[0]), ("hang", noted[1])]):
+            while not all(path.exists() for path in noted):
+                time.sleep(0.02)
+            begun = time.monotonic()
+            raise KeyboardInterrupt
+    assert time.monotonic() - begun < GRACE + 1.5
+    assert all(not worker.process.is_alive() for worker in pool.workers)
+
+
+def test_workers_do_not_outlive_a_killed_driver(tmp_path):
+    code = ("import sys; from pathlib import Path; from helpers.answers import answer, load\n"
+            "from voxmend.cli.workers import Pool\n"
+            "if __name__ == '__main__':\n"
+            "    with Pool(1, load, answer) as pool:\n"
+            "        list(pool.map([('hang', Path(sys.argv[1]))]))")
+    (tmp_path / "driver.py").write_text(code)
+    noted = tmp_path / "worker"
+    driver = subprocess.Popen(
+        [sys.executable, tmp_path / "driver.py", noted],
+        env={**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"})
+    until = time.monotonic() + 30
+    while not (noted.exists() and noted.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert ends(int(noted.read_text()))
