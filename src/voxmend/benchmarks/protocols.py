@@ -9,6 +9,7 @@ as reference: they were taken by others, on the whole set.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from .scoring import RATE, Example, Judges, fill, measure, rms
 
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")
 
-Method = tuple[Callable[[Example], np.ndarray], nn.Module | None]
+SHARE = enhance.WEIGHTS[enhance.NAME]  # of the refiner's change, in rows of their own
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,13 @@ class Scores:
                          for name in ("si_sdr", "lsd_hann")}
 
 
-def methods(task: str, compared: bool, refined: bool, options: dict) -> Iterator[tuple[
-        str, Callable[[Example], np.ndarray], nn.Module | None]]:
-    """What a task's table has: the input, ours, and with `compared` the rivals."""
+def methods(task: str, compared: bool, refined: bool, wanted: Callable[[str], bool],
+            options: dict) -> Iterator[tuple[str, Callable, nn.Module | None]]:
+    """What a task's table has: the input, ours, and with `compared` the rivals.
+
+    Args:
+        wanted: tells of a label whether its rows are.
+    """
     if task == "extend":
         mender = Restorer("extend", hub.load_prior(hub.DEFAULT, options["device"]), **options)
         yield "input", lambda e: e.damaged, None
@@ -191,34 +196,48 @@ def methods(task: str, compared: bool, refined: bool, options: dict) -> Iterator
         yield "mixture", lambda e: np.stack([e.damaged] * 2), None
         yield "voxmend separate", lambda e: apart(e.damaged, RATE), None
         return
-    ours, made = enhance.load("voxmend", **options), dict[int, np.ndarray]()
+    ours = enhance.load("voxmend", **options)
     ends: dict[str, Callable] = {"voxmend enhance": lambda e: ours(e.damaged, RATE)[0]}
     if compared:
         ends |= rivals.installed("enhance", RATE)[0]
-    refiner = Refiner(**options) if refined else None
     yield "noisy", lambda e: e.damaged, None
-    for label, end in ends.items():
-        def kept(e: Example, end: Callable = end) -> np.ndarray:
-            made[id(e)] = np.asarray(end(e), np.float32)
-            return made[id(e)]
-
-        yield label, kept, None
+    refiner = Refiner(**options) if refined else None
+    for label, end in ((name, end) for name, end in ends.items() if wanted(name)):
+        made, mended = dict[int, np.ndarray](), dict[int, np.ndarray]()
+        yield label, remembered(end, made), None
         if refiner:
-            yield (f"{label} + refined", lambda e: refiner(e.damaged, made[id(e)], RATE),
-                   refiner.prior)
+            yield f"{label} + refined", remembered(partial(refine, refiner, made), mended), None
+            yield (f"{label} + refined by {SHARE:.0%}",
+                   lambda e, made=made, mended=mended: SHARE * mended[id(e)]
+                   + (1 - SHARE) * made[id(e)], None)
+
+
+def remembered(method: Callable, kept: dict[int, np.ndarray]) -> Callable:
+    """A method of examples that keeps what it made of each."""
+    def keep(example: Example) -> np.ndarray:
+        kept[id(example)] = np.asarray(method(example), np.float32)
+        return kept[id(example)]
+
+    return keep
+
+
+def refine(refiner: Refiner, made: dict[int, np.ndarray], example: Example) -> np.ndarray:
+    """What a refiner makes of an example that an enhancer has been at."""
+    return refiner(example.damaged, made[id(example)], RATE)
 
 
 def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: str = "cpu",
         progress: bool = True, save: Callable[[dict], None] = lambda result: None,
         precision: str = "auto", judges: bool = False, compared: bool = False,
-        refined: bool = False) -> dict:
+        refined: bool = False, only: tuple[str, ...] = ()) -> dict:
     """Measures a protocol; the result can be written as JSON.
 
     Args:
         root: the corpus as it is unpacked.
         clips: only the first so many recordings.
         judges, compared: as in `diffsep.Comparison`.
-        refined: whether every enhancer has a second row, refined.
+        refined: whether every enhancer has two more rows, refined and refined by a share.
+        only: names that rows must begin with, or all.
 
     Raises DatasetError, which says what was expected where; ImportError for a missing metric.
     """
@@ -237,8 +256,11 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
     options = {"seed": seed, "device": device, "precision": precision}
 
     def rows(examples: list[Example]) -> Iterator[dict]:
-        for label, method, network in methods(protocol.task, compared, refined, options):
+        for label, method, network in methods(protocol.task, compared, refined, wanted, options):
             yield measure(examples, method, label, network, progress, score)
+
+    def wanted(label: str) -> bool:
+        return not only or label.startswith(only)
 
     fill(result["cases"], {case: rows(some) for case, some in cases.items()},
          lambda: save(result))

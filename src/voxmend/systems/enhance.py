@@ -13,11 +13,15 @@ import numpy as np
 from .. import audio
 from ..audio.pair import Pair
 from . import separator
-from .deepfilternet import DeepFilterNet
+from .deepfilternet import NAME, DeepFilterNet, load_deepfilternet
 from .diffiner import Refiner
 
 Enhancer = separator.Separator | DeepFilterNet
 Enhance = Callable[[np.ndarray, int], np.ndarray]  # of a channel [T] at a rate in Hz, to the same
+
+
+# How much of a refiner's change suits what an enhancer makes; the others need all of it.
+WEIGHTS = {NAME: 0.2}
 
 
 def load(method: str, **options: Any) -> Enhancer:
@@ -25,11 +29,14 @@ def load(method: str, **options: Any) -> Enhancer:
 
     Raises ValueError as `separator.load` does, ImportError where a package is missing.
     """
-    if method != "deepfilternet":
-        return separator.load("enhance", method, **options)
-    if taken := [name for name in ("weights", "sampler", "steps") if options.get(name)]:
-        raise ValueError(f"--method {method} comes as it is; leave out --{' and --'.join(taken)}")
-    return DeepFilterNet()
+    if method == NAME:
+        return load_deepfilternet(**options)
+    return separator.load("enhance", method, **options)
+
+
+def load_refiner(method: str, **options: Any) -> Refiner:
+    """The refiner that suits an enhancer's name, with options of `Refiner`."""
+    return Refiner(weight=WEIGHTS.get(method, 1.0), **options)
 
 
 def limited(blocks: Iterable[np.ndarray], limit: float | None) -> Iterator[np.ndarray]:
@@ -95,7 +102,8 @@ def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend
         speech = load(method, **options)(noisy, sample_rate)[0]
     if refine:
         chosen = {key: options[key] for key in ("seed", "device", "precision") if key in options}
+        refiner = load_refiner(method if isinstance(method, str) else "", **chosen)
         pair = Pair(reader, audio.ArrayReader(speech, sample_rate), aligned=True)
-        speech = np.concatenate(list(Refiner(**chosen).stream(pair)), axis=1)
+        speech = np.concatenate(list(refiner.stream(pair)), axis=1)
     (both,) = limited([np.concatenate([speech, noisy - speech])], limit)
     return both[:len(noisy)].reshape(wave.shape)
