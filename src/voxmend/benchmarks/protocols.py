@@ -30,6 +30,7 @@ from .diffsep import in_noise, resample
 from .judges import Panel
 from .scoring import RATE, Example, Judges, fill, measure, rms
 
+SOUNDS = 5  # recordings that are kept to be heard
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")
 
 SHARE = enhance.WEIGHTS[enhance.NAME]  # of the refiner's change, in rows of their own
@@ -229,7 +230,7 @@ def refine(refiner: Refiner, made: dict[int, np.ndarray], example: Example) -> n
 def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: str = "cpu",
         progress: bool = True, save: Callable[[dict], None] = lambda result: None,
         precision: str = "auto", judges: bool = False, compared: bool = False,
-        refined: bool = False, only: tuple[str, ...] = ()) -> dict:
+        refined: bool = False, only: tuple[str, ...] = (), sounds: Path | None = None) -> dict:
     """Measures a protocol; the result can be written as JSON.
 
     Args:
@@ -237,7 +238,8 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
         clips: only the first so many recordings.
         judges, compared: as in `diffsep.Comparison`.
         refined: whether every enhancer has two more rows, refined and refined by a share.
-        only: names that rows must begin with, or all.
+        only: names that enhancers must begin with, or all.
+        sounds: folder for what every row makes of the first recordings, as `kept` has it.
 
     Raises DatasetError, which says what was expected where; ImportError for a missing metric.
     """
@@ -255,16 +257,38 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
         result["notes"] += rivals.installed("enhance", RATE)[1]
     options = {"seed": seed, "device": device, "precision": precision}
 
-    def rows(examples: list[Example]) -> Iterator[dict]:
+    def rows(case: str, examples: list[Example]) -> Iterator[dict]:
         for label, method, network in methods(protocol.task, compared, refined, wanted, options):
-            yield measure(examples, method, label, network, progress, score)
+            heard = examples[:SOUNDS] if sounds else []
+            run = kept(method, heard, Path(sounds or "") / slug(case) / slug(label))
+            yield measure(examples, run, label, network, progress, score)
 
     def wanted(label: str) -> bool:
         return not only or label.startswith(only)
 
-    fill(result["cases"], {case: rows(some) for case, some in cases.items()},
+    fill(result["cases"], {case: rows(case, some) for case, some in cases.items()},
          lambda: save(result))
     return result
+
+
+def slug(title: str) -> str:
+    """A title as the name of a file: `VCTK 8 to 16 kHz` becomes `vctk-8-to-16-khz`."""
+    return re.sub(r"[^a-z0-9+.%]+", "-", title.lower()).strip("-")
+
+
+def kept(method: Callable, examples: list[Example], folder: Path) -> Callable:
+    """A method that also writes what it makes of some examples: `folder/1.flac` and so on."""
+    numbers = {id(example): number for number, example in enumerate(examples, 1)}
+
+    def write(example: Example) -> np.ndarray:
+        made = method(example)
+        if number := numbers.get(id(example)):
+            folder.mkdir(parents=True, exist_ok=True)
+            peak = max(1.0, float(np.abs(made).max()))
+            audio.save(folder / f"{number}.flac", np.atleast_2d(made) / peak, RATE)
+        return made
+
+    return write
 
 
 def markdown(result: dict) -> str:

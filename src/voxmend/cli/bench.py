@@ -185,8 +185,8 @@ def bench_refine(data: Folder, noise: Folder, common: Judged,
 
 
 def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
-                   rivals: bool = False, refine: bool = False,
-                   only: tuple[str, ...] = ()) -> int:
+                   rivals: bool = False, refine: bool = False, only: tuple[str, ...] = (),
+                   sounds: MaybeFolder = None) -> int:
     """Public test sets as papers measure them.
 
     Whole recordings, with the published figures of other systems below.
@@ -198,13 +198,15 @@ def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
         rivals: Of enhancement, a row for every other tool that is installed.
         refine: Of enhancement, refine what every enhancer makes in rows of their own.
         only: Of enhancement, leave out enhancers whose names do not begin so.
+        sounds: Write there what every row makes of the first five recordings.
     """
     from ..benchmarks import protocols
 
     common.check()
     result = protocols.run(name, data, common.clips, common.seed, common.pick_device(),
                            save=common.saver(protocols.markdown), precision=common.precision,
-                           judges=common.judges, compared=rivals, refined=refine, only=only)
+                           judges=common.judges, compared=rivals, refined=refine, only=only,
+                           sounds=sounds)
     print(protocols.markdown(result))
     return 0
 
