@@ -9,6 +9,8 @@ import voxmend
 from helpers.commands import run
 from helpers.speech import voice
 from voxmend import audio, demo
+from voxmend.cli import enhance as cli
+from voxmend.cli import options
 from voxmend.systems import deepfilternet, enhance
 
 
@@ -90,7 +92,7 @@ def test_a_function_is_refined(monkeypatch):
     wave = voice(0.2)
     made = voxmend.enhance(wave, 16000, lambda channel, rate: channel / 2, refine=True, seed=3)
     np.testing.assert_allclose(made, wave / 2 + 1, atol=1e-6)
-    assert seen == {"seed": 3}
+    assert seen == {"seed": 3, "weight": 1.0}
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan")])
@@ -105,15 +107,36 @@ def test_deepfilternet_takes_no_options_of_others(monkeypatch):
         enhance.load("deepfilternet", weights="a", steps=3)
 
 
+def test_of_a_refiner_s_change_an_enhancer_gets_what_suits_it(prior):
+    """x̂ = ŝ + w (r − ŝ), and the sidecar says which w."""
+    noisy, enhanced = voice(0.3), 0.9 * voice(0.3)
+    whole, part = (enhance.Refiner(prior=str(prior), device="cpu", weight=weight)
+                   for weight in (1.0, 0.25))
+    change = whole(noisy, enhanced, 16000) - enhanced
+    np.testing.assert_allclose(part(noisy, enhanced, 16000), enhanced + change / 4, atol=1e-6)
+    assert part.entry["weight"] == 0.25 and "weight" not in whole.entry
+    assert enhance.load_refiner("voxmend", prior=str(prior), device="cpu").weight == 1
+    assert enhance.load_refiner("deepfilternet", prior=str(prior), device="cpu").weight < 1
+
+
 def test_the_command_bounds_what_the_network_makes(wav, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(deepfilternet, "Runtime", Late)
     monkeypatch.setattr(deepfilternet, "version", lambda package: "0")
     source, out = wav(rate=44100), tmp_path / "out.wav"
-    for options in ([], ["--limit", "0", "--overwrite"]):
-        code, text = run(capsys, "enhance", source, out, "--method", "deepfilternet", *options)
+    for told in ([], ["--limit", "0", "--overwrite"]):
+        code, text = run(capsys, "enhance", source, out, "--method", "deepfilternet", *told)
         assert code == 0, text.err
         one, other = audio.load(source, 44100), audio.load(out, 44100)
         np.testing.assert_allclose(other[:, 900:-900], one[:, 900:-900], atol=3e-3)
     np.testing.assert_allclose(other, one, atol=1e-6)
     code, text = run(capsys, "enhance", source, tmp_path / "b.wav", "--limit", "-3")
     assert code == 2 and "--limit -3: give 0 dB or more" in text.err
+
+
+def test_its_recordings_are_not_shared_in_segments(monkeypatch):
+    """Its state runs through them; networks without one may share theirs."""
+    monkeypatch.setattr(deepfilternet, "Runtime", Late)
+    monkeypatch.setattr(deepfilternet, "version", lambda package: "0")
+    common = options.Running(device="cpu")
+    assert cli.load_enhancer("enhance", common, "deepfilternet", None, None).streams == ()
+    assert len(cli.load_enhancer("enhance", common, "voxmend", None, None).streams) == 1

@@ -190,13 +190,14 @@ class Comparison:
 
     def enhancement(self, data: Path, noise: Path, voicebank: Path | None = None,
                     clips: int | None = None,
-                    save: Callable[[dict], None] = lambda result: None) -> dict:
+                    save: Callable[[dict], None] = lambda result: None,
+                    quick: bool = False) -> dict:
         """Speech out of noise that is mixed in, and out of real recordings with `voicebank`.
 
         Args:
             noise: folder of recordings of noise; its test/ is used where there is one.
             voicebank: folder that holds clean/ and noisy/, with files of the same names.
-            data, clips, save: as in `separation`.
+            data, clips, save, quick: as in `separation`.
         """
         examples = mixed_with_noise(Path(data), Path(noise), clips)
         count = len(next(iter(examples.values())))
@@ -205,7 +206,7 @@ class Comparison:
         if voicebank:
             examples["real pairs"] = real_pairs(Path(voicebank), clips)
             notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
-        return self._run("denoise", examples, count, (), notes, save)
+        return self._run("denoise", examples, count, (), notes, save, is_quick if quick else None)
 
     def _run(self, case: str, examples: dict[str, list[Example]], clips: int,
              steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None],

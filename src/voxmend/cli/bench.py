@@ -94,7 +94,8 @@ def bench_separate(data: Folder, common: Compared,
 
 
 def bench_enhance(data: Folder, noise: Folder, common: Compared,
-                  voicebank: MaybeFolder = None, rivals: bool = False) -> int:
+                  voicebank: MaybeFolder = None, rivals: bool = False,
+                  quick: bool = False) -> int:
     """Speech enhancement: noise removed by a filter, priors and DiffSep.
 
     Every file stands in noise at 0, 5 and 10 dB.
@@ -105,9 +106,10 @@ def bench_enhance(data: Folder, noise: Folder, common: Compared,
         voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/; --clips
             holds for them, too.
         rivals: A row for every other tool that is installed, on the same clips.
+        quick: Leave out the prior's own task, and DiffSep by more than two calls.
     """
     return _compare("enhance", common, (), lambda comparison, save: comparison.enhancement(
-        data, noise, voicebank, common.clips, save), rivals)
+        data, noise, voicebank, common.clips, save, quick), rivals)
 
 
 def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure: Callable,

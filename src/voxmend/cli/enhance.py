@@ -206,9 +206,10 @@ def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
     if refines:
         refiner = load_refiner(enhancer, seed=common.seed, device=common.device,
                                precision=common.precision)
+    # a recurrent network hears a recording in one piece, and so does what follows it
+    shared = [] if enhancer == NAME else [separator.stream, *([refiner.stream] if refiner else [])]
     return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
-        inputs[0], outputs, separator, refiner, limit, streaming),
-        (*([] if enhancer == NAME else [separator.stream]), *([refiner.stream] if refiner else [])))
+        inputs[0], outputs, separator, refiner, limit, streaming), tuple(shared))
 
 
 def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
