@@ -22,7 +22,7 @@ from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
-from ..systems import enhance, separator
+from ..systems import deepfilternet, enhance, separator
 from ..systems.diffiner import Refiner
 from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
@@ -33,7 +33,7 @@ from .scoring import RATE, Example, Judges, fill, measure, rms
 SOUNDS = 5  # recordings that are kept to be heard
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")
 
-SHARE = enhance.WEIGHTS[enhance.NAME]  # of the refiner's change, in rows of their own
+SHARE = enhance.WEIGHTS[deepfilternet.NAME]  # of the refiner's change, in rows of their own
 
 
 @dataclass(frozen=True)

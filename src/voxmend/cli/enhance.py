@@ -1,6 +1,6 @@
 """The verbs that take recordings apart: voices, and speech from noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -207,7 +207,9 @@ def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
         refiner = load_refiner(enhancer, seed=common.seed, device=common.device,
                                precision=common.precision)
     # a recurrent network hears a recording in one piece, and so does what follows it
-    shared = [] if enhancer == NAME else [separator.stream, *([refiner.stream] if refiner else [])]
+    shared: list[Callable] = []
+    if enhancer != NAME:
+        shared = [separator.stream, *([refiner.stream] if refiner else [])]
     return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
         inputs[0], outputs, separator, refiner, limit, streaming), tuple(shared))
 
