@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .restore.tasks import TASKS as TASKS
     from .restore.tasks import Task as Task
     from .systems import undiff as undiff
+    from .systems.enhance import enhance as enhance
 
 __version__ = version("voxmend")
 
 _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "restore.tasks",
           "Damage": "restore.damage", "analyse": "restore.analysis",
-          "Denoiser": "diffusion.denoiser", "load_prior": "models.hub"}
+          "Denoiser": "diffusion.denoiser", "load_prior": "models.hub",
+          "enhance": "systems.enhance"}
 _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
             "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",
             "undiff": "systems.undiff"}

@@ -201,3 +201,28 @@ def test_wrong_options_are_named(data, prior, weights, capsys):
                            (["--separators", weights(8000)], "not a separator")):
         assert main(command + extra) == 2
         assert message in capsys.readouterr().err
+
+
+def test_rivals_have_rows_and_judges_columns(data, prior, monkeypatch):
+    """On the same clips; --quick leaves the prior's own task out."""
+    class Panel:
+        notes = ("Judged by one.",)
+
+        def __init__(self, device):
+            self.notes = list(self.notes)
+
+        def __call__(self, example, estimate, rate):
+            return {"words_changed": float(np.abs(estimate - example.damaged).max())}
+
+    pair = real_pairs(data / "pairs", None)[0]
+    monkeypatch.setattr(tables, "Panel", Panel)
+    monkeypatch.setattr(tables, "mixed_with_noise", lambda *args: {"pair": [pair]})
+    monkeypatch.setattr(tables.rivals, "installed", lambda task, rate: (
+        {"Rival (a 1, MIT)": lambda e: e.clean}, ["Left out: Other"]))
+    comparison = Comparison("enhance", prior=str(prior), progress=False, judges=True, compared=True)
+    result = comparison.enhancement(data / "speech", data / "noise", quick=True)
+    rows = {row["method"]: row for row in result["cases"]["pair"]}
+    assert list(rows) == ["noisy", "Wiener", "Rival (a 1, MIT)"]
+    assert rows["Rival (a 1, MIT)"]["pesq_wb"] > 4.6 and rows["noisy"]["words_changed"] == 0
+    text = restoration.markdown(result)
+    assert "Left out: Other" in text and "Judged by one." in text and "words changed" in text

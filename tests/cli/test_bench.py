@@ -8,7 +8,8 @@ from helpers.commands import run
 from voxmend.cli import bench
 from voxmend.cli.options import Measuring, Report
 
-COMMANDS = {"TASK": ["declip"], **{verb: [verb] for verb in bench.VERBS}}
+COMMANDS = {"TASK": ["declip"], **{verb: [verb] for verb in bench.VERBS},
+            "protocol": ["protocol", "dns-2020"]}
 NOISY = ("enhance", "refine")
 
 
@@ -30,7 +31,7 @@ def test_mistakes_are_one_line(verb, tmp_path, capsys):
     cases = [(["--seed", -1], "0 or more"), (["--out", tmp_path / "a.txt"], "ends in .json"),
              (["--out", tmp_path / "mine.json"], "mine.json: exists already"),
              (["--out", tmp_path / "other.json"], "other.md: exists already")]
-    if verb not in ("enhance", "dereverb", "speakers"):
+    if verb not in ("enhance", "dereverb", "speakers", "protocol"):
         cases.append((["--steps", 0], "--steps must be at least"))
     if verb != "embeddings":
         fewest = 2 if verb in ("undiff", "speakers") else 1

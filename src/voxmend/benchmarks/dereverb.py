@@ -18,8 +18,9 @@ from ..restore.damage import Damage
 from ..systems.separator import find_weights, load_listener
 from ..training.damages import reverberant
 from ..training.pool import Draws
-from . import scoring
+from . import rivals, scoring
 from .diffsep import enhanced_by
+from .judges import Panel
 from .restoration import heading, load_clips
 from .scoring import RATE, Example, Judges, fill, measure, rms
 
@@ -52,7 +53,8 @@ class Scores:
 
 def run(data: Path, clips: int | None = None, weights: str | None = None, seed: int = 0,
         device: str = "cpu", progress: bool = True,
-        save: Callable[[dict], None] = lambda result: None, precision: str = "auto") -> dict:
+        save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
+        judges: bool = False, compared: bool = False) -> dict:
     """Measures the reverberant clips and what a prior that listens makes of them.
 
     Args:
@@ -60,6 +62,7 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
         weights: a name or path; by default those of `voxmend dereverb`.
         seed: of the rooms, too.
         precision: as in `models.precision.resolve`.
+        judges, compared: as in `diffsep.Comparison`.
     """
     scoring.check_metrics()
     path = find_weights("dereverb", "voxmend", weights)
@@ -71,7 +74,16 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
     result["notes"] += score.judges.notes
     methods = {"reverberant": (lambda e: e.damaged, None),
                "voxmend, 1 call": (enhanced_by(listener), listener)}
-    rows = (measure(examples, method, label, network, progress, score)
+    if compared:
+        found, missing = rivals.installed("dereverb", RATE)
+        methods |= {label: (method, None) for label, method in found.items()}
+        result["notes"] += missing
+    scored: Callable = score
+    if judges:
+        panel = Panel(device=device)
+        scored, result["spread"] = panel.beside(score), True
+        result["notes"] += panel.notes
+    rows = (measure(examples, method, label, network, progress, scored)
             for label, (method, network) in methods.items())
     fill(result["cases"], {"dereverb, T60 0.3 to 0.9 s": rows}, lambda: save(result))
     return result

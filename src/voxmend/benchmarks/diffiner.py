@@ -23,8 +23,9 @@ from ..systems import diffsep
 from ..systems.diffiner import Refiner
 from ..systems.segan import load_enhancer
 from ..systems.separator import Separator, by_network, find_weights
-from . import scoring
+from . import rivals, scoring
 from .diffsep import mixed_with_noise, real_pairs
+from .judges import Panel
 from .restoration import heading
 from .scoring import RATE, Example, Judges, fill, measure
 
@@ -63,8 +64,9 @@ def front_ends(seed: int, device: str,
 class Rows:
     """The rows of one table; what a front end makes is kept for the refiners after it."""
 
-    def __init__(self, examples: list[Example], progress: bool):
-        self.examples, self.progress, self.judges = examples, progress, Judges(*JUDGED)
+    def __init__(self, examples: list[Example], progress: bool, panel: Panel | None):
+        self.examples, self.progress, self.panel = examples, progress, panel
+        self.judges = Judges(*JUDGED)
         self.made: dict[int, np.ndarray] = {}
 
     def row(self, label: str, method: Enhance, network: nn.Module | None = None) -> dict:
@@ -91,13 +93,14 @@ class Rows:
         return self.refined("true noise", refiners)
 
     def _score(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
-        return {**scoring.score(example, estimate), **self.judges(estimate)}
+        scores = {**scoring.score(example, estimate), **self.judges(estimate)}
+        return scores | (self.panel(example, estimate) if self.panel else {})
 
 
 def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
-            progress: bool) -> Iterator[dict]:
+            progress: bool, panel: Panel | None) -> Iterator[dict]:
     """A row for what is noisy, and for every front end alone and with every way to refine it."""
-    rows = Rows(examples, progress)
+    rows = Rows(examples, progress, panel)
     yield rows.row("noisy", lambda example: example.damaged)
     for label, (enhance, network) in ends.items():
         yield rows.front(label, enhance, network)
@@ -108,7 +111,8 @@ def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
 def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | None = None,
         prior: str = hub.DEFAULT, steps: int = 20, seed: int = 0, device: str = "cpu",
         segan: str | None = None, progress: bool = True,
-        save: Callable[[dict], None] = lambda result: None, precision: str = "auto") -> dict:
+        save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
+        judges: bool = False, compared: bool = False) -> dict:
     """Measures front ends and refiners; the result can be written as JSON.
 
     Args:
@@ -117,6 +121,7 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
         steps: of Diffiner and Diffiner+.
         segan: weights of a SEGAN, by default the bundled ones.
         precision: of all networks, as in `models.precision.resolve`.
+        judges, compared: as in `diffsep.Comparison`.
 
     Raises `hub.PriorError`, ImportError for a metric that lacks its package.
     """
@@ -130,14 +135,21 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
     for _, network in ends.values():
         if network is not None:
             choose(network, precision)
+    notes = ["Times and calls of refined rows are those of refining alone."]
+    if compared:
+        found, missing = rivals.installed("enhance", RATE)
+        ends |= {label: (method, None) for label, method in found.items()}
+        notes += missing
+    panel = Panel(device=device) if judges else None
     examples = mixed_with_noise(data, noise, clips)
     count = len(next(iter(examples.values())))
-    notes = ["Times and calls of refined rows are those of refining alone."]
     if voicebank:
         examples["real pairs"] = real_pairs(voicebank, clips)
         notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
     result = {**heading(prior, seed, count, device, choose(refiner.prior, precision)),
               "notes": notes + Judges(*JUDGED).notes}
-    fill(result["cases"], {name: rows_of(some, ends, refiners, progress)
+    if panel:
+        result["spread"], result["notes"] = True, result["notes"] + panel.notes
+    fill(result["cases"], {name: rows_of(some, ends, refiners, progress, panel)
                            for name, some in examples.items()}, lambda: save(result))
     return result

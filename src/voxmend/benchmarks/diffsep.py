@@ -30,7 +30,8 @@ from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
 from ..systems.separator import Separator, by_listener, load_listener
 from ..training.corpus import audio_files, draw_noises
-from . import scoring, separation
+from . import rivals, scoring, separation
+from .judges import Panel
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
 from .scoring import RATE, Example, Judges, fill, labels, measure, rms
 
@@ -117,6 +118,8 @@ class Comparison:
         prior: of the prior's own task.
         enhancer: name or path of a prior that listens, of the task "enhance", or None.
         precision: of all networks, as in `models.precision.resolve`.
+        judges: whether a `Panel` judges, too.
+        compared: whether what `rivals` there are have a row, of the task "enhance".
 
     Raises `hub.PriorError` for weights that cannot be used, ImportError for a metric that lacks its
     package.
@@ -124,7 +127,8 @@ class Comparison:
 
     def __init__(self, task: str, weights: Sequence[str] = (), separators: Sequence[str] = (),
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
-                 progress: bool = True, enhancer: str | None = None, precision: str = "auto"):
+                 progress: bool = True, enhancer: str | None = None, precision: str = "auto",
+                 judges: bool = False, compared: bool = False):
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
@@ -150,6 +154,8 @@ class Comparison:
         for model in filter(None, [*networks, self.enhancer]):
             choose(model, precision)
         self.judges = Judges("dnsmos")
+        self.panel = Panel(device=device) if judges else None
+        self.rivals, self.missing = rivals.installed(task, RATE) if compared else ({}, [])
         self.seed, self.device, self.progress = seed, device, progress
 
     def separation(self, data: Path, clips: int | None = None,
@@ -184,13 +190,14 @@ class Comparison:
 
     def enhancement(self, data: Path, noise: Path, voicebank: Path | None = None,
                     clips: int | None = None,
-                    save: Callable[[dict], None] = lambda result: None) -> dict:
+                    save: Callable[[dict], None] = lambda result: None,
+                    quick: bool = False) -> dict:
         """Speech out of noise that is mixed in, and out of real recordings with `voicebank`.
 
         Args:
             noise: folder of recordings of noise; its test/ is used where there is one.
             voicebank: folder that holds clean/ and noisy/, with files of the same names.
-            data, clips, save: as in `separation`.
+            data, clips, save, quick: as in `separation`.
         """
         examples = mixed_with_noise(Path(data), Path(noise), clips)
         count = len(next(iter(examples.values())))
@@ -199,7 +206,7 @@ class Comparison:
         if voicebank:
             examples["real pairs"] = real_pairs(Path(voicebank), clips)
             notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
-        return self._run("denoise", examples, count, (), notes, save)
+        return self._run("denoise", examples, count, (), notes, save, is_quick if quick else None)
 
     def _run(self, case: str, examples: dict[str, list[Example]], clips: int,
              steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None],
@@ -211,7 +218,9 @@ class Comparison:
                          "misses the upper band.")
         result = {**heading(self.prior_name, self.seed, clips, self.device, self.precision),
                   "models": self.hashes, "sample_rate": self.rate,
-                  "notes": notes + self.judges.notes}
+                  "notes": notes + self.judges.notes + self.missing}
+        if self.panel:
+            result["spread"], result["notes"] = True, result["notes"] + self.panel.notes
         fill(result["cases"], {name: self._rows(case, some, steps, wanted)
                                for name, some in examples.items()}, lambda: save(result))
         return result
@@ -228,6 +237,8 @@ class Comparison:
         """As `restoration.methods`, but estimates are at the common rate."""
         for label, method, network in methods(case, self.prior, self.seed, steps, self.device):
             yield "noisy" if label == "input" else label, self._brought(method), network
+        for label, method in self.rivals.items():
+            yield label, self._brought(method), None
         if case == "denoise":
             blind = Restorer(case, self.prior, seed=self.seed, device=self.device)
             yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
@@ -258,5 +269,6 @@ class Comparison:
 
     def _score(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
         clean = self._scaled(example.clean)
-        example = Example(clean, example.damaged, example.damage)
-        return {**scoring.score(example, estimate, self.rate), **self.judges(estimate, self.rate)}
+        example = Example(clean, example.damaged, example.damage, said=example.said)
+        scores = {**scoring.score(example, estimate, self.rate), **self.judges(estimate, self.rate)}
+        return scores | (self.panel(example, estimate, self.rate) if self.panel else {})

@@ -41,6 +41,22 @@ def before_after(before: np.ndarray, after: np.ndarray, rate_before: int, rate_a
     _save(figure, path)
 
 
+def ranking(rows: list[dict], metric: str, path: Path) -> None:
+    """Draws what each row reaches in a metric, with its interval, the best on top, into a PNG."""
+    known = sorted((row for row in rows if row.get(metric) is not None),
+                   key=lambda row: row[metric])
+    figure = Figure(figsize=(7, 1 + 0.35 * len(known)), layout="constrained")
+    axis = figure.subplots()
+    for height, row in enumerate(known):
+        low, high = row.get("intervals", {}).get(metric) or (row[metric], row[metric])
+        axis.plot([low, high], [height, height], color="tab:blue", alpha=0.5)
+        axis.plot(row[metric], height, "o", color="tab:blue")
+    axis.set_yticks(range(len(known)), [row["method"].split(" (")[0] for row in known])
+    axis.set_xlabel(COLUMNS[metric][0])
+    axis.grid(axis="x", alpha=0.3)
+    _save(figure, path)
+
+
 def spectrograms(waves: dict[str, np.ndarray], sample_rate: int, path: Path) -> None:
     """Draws spectrograms (dB) side by side, on equal axes, into a PNG.
 

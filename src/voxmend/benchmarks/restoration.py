@@ -23,7 +23,8 @@ from ..restore.damage import Clipping, Damage
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..training.corpus import audio_files, speaker
-from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms
+from .judges import Panel
+from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms, score
 
 SECONDS = 4
 
@@ -197,12 +198,13 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
 
 
 def run_case(name: str, clips: list[np.ndarray], prior: Denoiser, seed: int,
-             steps: tuple[int, ...], device: str, progress: bool) -> Iterator[dict]:
+             steps: tuple[int, ...], device: str, progress: bool,
+             scored: Callable = score) -> Iterator[dict]:
     """The rows of one case."""
     examples = (mixtures(clips) if name == "separate"
                 else [CASES[name].make(clip, i) for i, clip in enumerate(clips)])
     for label, method, network in methods(name, prior, seed, steps, device):
-        yield measure(examples, method, label, network, progress)
+        yield measure(examples, method, label, network, progress, scored)
 
 
 def detection(clips: list[np.ndarray]) -> dict:
@@ -230,12 +232,14 @@ def heading(prior: str, seed: int, clips: int, device: str, precision: str = "fp
 
 def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
         steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
-        save: Callable[[dict], None] = lambda result: None, precision: str = "auto") -> dict:
+        save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
+        judges: bool = False) -> dict:
     """Runs the cases of a task, or all; the result can be written as JSON.
 
     Args:
         precision: of the prior, as in `models.precision.resolve`.
         save: is called with the result so far whenever there is more of it.
+        judges: whether a `Panel` judges, too.
     """
     data = Path(data)
     waves = load_clips(data, clips)
@@ -247,7 +251,12 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     result = heading(prior, seed, len(waves), device, choose(network, precision))
     if "separate" in names:
         result["notes"] += one_speaker(data, audio_files(measured_folder(data))[:clips])
-    fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress)
+    scored: Callable = score
+    if judges:
+        panel = Panel("dnsmos", "plcmos", device=device)
+        scored, result["spread"] = panel.beside(score), True
+        result["notes"] += panel.notes
+    fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress, scored)
                            for n in names}, lambda: save(result))
     if "mend" in names:
         result["detection"] = detection(waves)
@@ -259,10 +268,11 @@ def markdown(result: dict) -> str:
     """The tables of a result."""
     models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
     named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
-    lines = [f"{result['clips']} clips of {result['seconds']} s, {named}, seed {result['seed']}, "
+    whole = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
+    lines = [f"{result['clips']} {whole}, {named}, seed {result['seed']}, "
              f"{result['device']}, {result.get('precision', 'fp32')}: {result['machine']}"]
     for name, rows in result["cases"].items():
-        lines += ["", f"**{name}**", "", *table(rows)]
+        lines += ["", f"**{name}**", "", *table(rows, spread=result.get("spread", False))]
     if "detection" in result:
         fields = ("clipping", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",

@@ -21,7 +21,7 @@ from ..restore.damage import Damage
 RATE = 16000
 # columns that need no reference: a metric of `QUALITY` and which of its scores
 JUDGES = {"dnsmos_sig": ("dnsmos", "sig"), "dnsmos_bak": ("dnsmos", "bak"),
-          "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos")}
+          "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos"), "plcmos": ("plcmos", "plcmos")}
 
 
 def rms(wave: np.ndarray) -> float:
@@ -37,6 +37,7 @@ class Example:
     damaged: np.ndarray
     damage: Damage
     judged: np.ndarray | None = None  # mask of the samples that SI-SNR looks at
+    said: str = ""  # in a clip that is a whole recording, where a transcript is known
 
 
 def score(example: Example, estimate: np.ndarray, rate: int = RATE) -> dict[str, float]:
@@ -63,6 +64,19 @@ def mean(values: Iterable[float]) -> float | None:
     """Mean of those that have a meaning, as the SI-SNR of an empty gap has none; or None."""
     finite = [v for v in values if np.isfinite(v)]
     return round(float(np.mean(finite)), 4) if finite else None
+
+
+def interval(values: Iterable[float], draws: int = 2000) -> tuple[float, float] | None:
+    """Where the mean of so many clips lies with 95 % confidence: its percentile bootstrap; or None.
+
+    Clips without a meaning are left out, as in `mean`; the draws are the same every time.
+    """
+    finite = np.array([v for v in values if np.isfinite(v)])
+    if len(finite) < 2:
+        return None
+    picked = np.random.default_rng(0).integers(len(finite), size=(draws, len(finite)))
+    low, high = np.percentile(finite[picked].mean(1), (2.5, 97.5))
+    return round(float(low), 4), round(float(high), 4)
 
 
 def check_metrics() -> None:
@@ -120,7 +134,7 @@ def counted_calls(network: nn.Module | None) -> Iterator[list]:
 
 def measure(examples: list[Example], method: Callable, name: str, network: nn.Module | None,
             progress: bool, score: Callable = score) -> dict:
-    """One row: means over the examples, calls of a network per clip, real-time factor."""
+    """One row: means over the examples with intervals, calls of a network per clip, time."""
     scores, seconds = [], 0.0
     with counted_calls(network) as calls:
         for example in tqdm(examples, desc=name, unit="clip", leave=False, disable=not progress):
@@ -130,6 +144,7 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
             scores.append(score(example, estimate))
     duration = sum(e.damaged.shape[-1] for e in examples) / RATE
     return {"method": name, **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
+            "intervals": {metric: interval(s[metric] for s in scores) for metric in scores[0]},
             "calls": len(calls) / len(examples),
             "real_time_factor": round(seconds / duration, 3),
             "si_snr_per_clip": [round(s["si_snr"], 3) if np.isfinite(s["si_snr"]) else None

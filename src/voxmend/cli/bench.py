@@ -11,6 +11,7 @@ from .options import (
     Comparing,
     File,
     Folder,
+    Judging,
     MaybeFolder,
     Measuring,
     Report,
@@ -21,10 +22,12 @@ from .pages import Page
 
 Task = Literal["all", "declip", "extend", "inpaint", "denoise", "vocode", "mend"]
 UnDiffTable = Literal["generate", "extend-2k", "extend-4k", "declip", "vocode", "separate"]
+PublicSet = Literal["voicebank-demand", "dns-2020", "vctk-16k", "libri2mix"]
 UNDIFF_TABLES = get_args(UnDiffTable)
 ENCODERS = ("ecapa64", "ecapa128", "ecapa", "xvector", "ecapa+xvector")
 Plain = Annotated[Report, arg(name="")]
 Options = Annotated[Measuring, arg(name="")]
+Judged = Annotated[Judging, arg(name="")]
 Compared = Annotated[Comparing, arg(name="")]
 
 
@@ -43,7 +46,7 @@ class Cropping(Measuring):
         check_plot(self.plot, self.overwrite)
 
 
-def bench(task: Positional[Task], data: Folder, common: Options,
+def bench(task: Positional[Task], data: Folder, common: Judged,
           prior: str = "speech16k", steps: tuple[int, ...] = (8, 16, 32)) -> int:
     """Restoration: declip, extend, inpaint, denoise, vocode, mend, all.
 
@@ -61,7 +64,7 @@ def bench(task: Positional[Task], data: Folder, common: Options,
     common.check()
     result = restoration.run(task, data, common.clips, prior, common.seed, steps,
                              common.pick_device(), save=common.saver(restoration.markdown),
-                             precision=common.precision)
+                             precision=common.precision, judges=common.judges)
     print(restoration.markdown(result))
     return 0
 
@@ -91,7 +94,8 @@ def bench_separate(data: Folder, common: Compared,
 
 
 def bench_enhance(data: Folder, noise: Folder, common: Compared,
-                  voicebank: MaybeFolder = None) -> int:
+                  voicebank: MaybeFolder = None, rivals: bool = False,
+                  quick: bool = False) -> int:
     """Speech enhancement: noise removed by a filter, priors and DiffSep.
 
     Every file stands in noise at 0, 5 and 10 dB.
@@ -101,12 +105,15 @@ def bench_enhance(data: Folder, noise: Folder, common: Compared,
         noise: Folder of recordings of noise; its test/ is used where there is one.
         voicebank: Folder of real noisy recordings: noisy/ and, with the same names, clean/; --clips
             holds for them, too.
+        rivals: A row for every other tool that is installed, on the same clips.
+        quick: Leave out the prior's own task, and DiffSep by more than two calls.
     """
     return _compare("enhance", common, (), lambda comparison, save: comparison.enhancement(
-        data, noise, voicebank, common.clips, save))
+        data, noise, voicebank, common.clips, save, quick), rivals)
 
 
-def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure: Callable) -> int:
+def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure: Callable,
+             rivals: bool = False) -> int:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
     from ..benchmarks import diffsep, restoration
     from ..models import hub
@@ -120,7 +127,8 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
     if told and not (hub.WEIGHTS / f"{told}.safetensors").is_file():
         told = None
     comparison = diffsep.Comparison(task, common.weights, separators, common.prior, common.seed,
-                                    common.pick_device(), enhancer=told, precision=common.precision)
+                                    common.pick_device(), enhancer=told, precision=common.precision,
+                                    judges=common.judges, compared=rivals)
     result = measure(comparison, common.saver(restoration.markdown))
     print(restoration.markdown(result))
     if common.plot:
@@ -130,27 +138,29 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
     return 0
 
 
-def bench_dereverb(data: Folder, common: Options, weights: File = None) -> int:
+def bench_dereverb(data: Folder, common: Judged, weights: File = None,
+                   rivals: bool = False) -> int:
     """Dereverberation: speech in synthetic rooms, T60 0.3 to 0.9 s.
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
         weights: A prior that listens: a bundled name or a .safetensors.
+        rivals: A row for every other tool that is installed, on the same clips.
     """
     from ..benchmarks import dereverb, restoration
 
     common.check()
     result = dereverb.run(data, common.clips, str(weights) if weights else None, common.seed,
                           common.pick_device(), save=common.saver(restoration.markdown),
-                          precision=common.precision)
+                          precision=common.precision, judges=common.judges, compared=rivals)
     print(restoration.markdown(result))
     return 0
 
 
-def bench_refine(data: Folder, noise: Folder, common: Options,
+def bench_refine(data: Folder, noise: Folder, common: Judged,
                  voicebank: MaybeFolder = None, prior: str = "speech16k", steps: int = 20,
-                 segan: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
-                 ) -> int:
+                 segan: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+                 rivals: bool = False) -> int:
     """Diffiner: speech refined after several enhancers and an ideal one.
 
     Every file stands in noise at 0, 5 and 10 dB.
@@ -163,6 +173,7 @@ def bench_refine(data: Folder, noise: Folder, common: Options,
         prior: A prior of waveforms or of spectrograms: a bundled name or a .safetensors.
         steps: Of Diffiner and Diffiner+.
         segan: Weights of a SEGAN (.safetensors); by default the bundled one.
+        rivals: Other tools that are installed as front ends, too.
     """
     from ..benchmarks import diffiner, restoration
 
@@ -170,8 +181,35 @@ def bench_refine(data: Folder, noise: Folder, common: Options,
     common.check()
     result = diffiner.run(data, noise, voicebank, common.clips, prior, steps, common.seed,
                           common.pick_device(), segan, save=common.saver(restoration.markdown),
-                          precision=common.precision)
+                          precision=common.precision, judges=common.judges, compared=rivals)
     print(restoration.markdown(result))
+    return 0
+
+
+def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
+                   rivals: bool = False, refine: bool = False, only: tuple[str, ...] = (),
+                   sounds: MaybeFolder = None) -> int:
+    """Public test sets as papers measure them.
+
+    Whole recordings, with the published figures of other systems below.
+
+    Args:
+        name: The test set: enhancement (voicebank-demand, dns-2020), bandwidth extension from 8 and
+            from 4 kHz (vctk-16k), or separation (libri2mix).
+        data: Folder of the corpus, as it is unpacked.
+        rivals: Of enhancement, a row for every other tool that is installed.
+        refine: Of enhancement, refine what every enhancer makes in rows of their own.
+        only: Of enhancement, leave out enhancers whose names do not begin so.
+        sounds: Write there what every row makes of the first five recordings.
+    """
+    from ..benchmarks import protocols
+
+    common.check()
+    result = protocols.run(name, data, common.clips, common.seed, common.pick_device(),
+                           save=common.saver(protocols.markdown), precision=common.precision,
+                           judges=common.judges, compared=rivals, refined=refine, only=only,
+                           sounds=sounds)
+    print(protocols.markdown(result))
     return 0
 
 
@@ -251,8 +289,8 @@ def bench_embeddings(data: Annotated[tuple[Path, ...], arg(metavar="EMBEDDINGS .
 
 
 VERBS = {verb.__name__.removeprefix("bench_"): verb for verb in (
-    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_undiff, bench_speakers,
-    bench_embeddings)}
+    bench_separate, bench_enhance, bench_dereverb, bench_refine, bench_protocol, bench_undiff,
+    bench_speakers, bench_embeddings)}
 PAGE = Page(
     "voxmend bench", "[-h] TASK|VERB ...",
     "Benchmark restoration, separation, enhancement, encoders.",

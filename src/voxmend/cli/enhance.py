@@ -1,6 +1,6 @@
 """The verbs that take recordings apart: voices, and speech from noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from .options import (
     Calling,
     Common,
     Count,
+    Decibels,
     Drawing,
     File,
     Method,
@@ -25,6 +26,7 @@ from .options import (
 if TYPE_CHECKING:
     from ..restore.restorer import Restorer
     from ..systems.conversation import Conversation
+    from ..systems.deepfilternet import DeepFilterNet
     from ..systems.separator import Separator
     from .jobs import Work
 
@@ -131,26 +133,29 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
 
 
 def enhance(paths: Paths, common: Plain,
-            method: Literal["voxmend", "diffsep", "segan", "voxmend+refine", "diffsep+refine",
-                            "segan+refine"] = "voxmend",
-            weights: File = None, sampler: Sampler | None = None, keep_noise: bool = False) -> int:
+            method: Literal["voxmend", "diffsep", "segan", "deepfilternet", "voxmend+refine",
+                            "diffsep+refine", "segan+refine", "deepfilternet+refine"] = "voxmend",
+            weights: File = None, sampler: Sampler | None = None, limit: Decibels = None,
+            keep_noise: bool = False) -> int:
     """Speech enhancement: remove any noise, and reverberation.
 
-    Above 8 kHz nothing is kept: the network was trained on noisy speech, and half its sample rate
-    is the limit. Each channel of a recording is enhanced by itself, all with the same random
-    numbers.
+    Above 8 kHz nothing is kept, but by deepfilternet: the networks were trained on noisy speech,
+    and half their sample rate is the limit. Each channel of a recording is enhanced by itself, all
+    with the same random numbers.
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.
-        method: A prior that is told the recording (voxmend), in one call; DiffSep (diffsep) or
-            SEGAN (segan). With +refine what it makes is refined, as voxmend refine does.
+        method: A prior that is told the recording (voxmend), in one call; DiffSep (diffsep), SEGAN
+            (segan), or DeepFilterNet3 (deepfilternet), a network of others of the extra enhancers.
+            With +refine what it makes is refined, as voxmend refine does.
         weights: A bundled name or a .safetensors; by default the method's bundled ones.
         sampler: Of DiffSep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
             sampled as in their paper, with two network calls in each of 30 steps.
+        limit: How many dB are taken away at most: 0 leaves the recording as it is.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
-    return _enhance("enhance", paths, common, method, weights, sampler, keep_noise)
+    return _enhance("enhance", paths, common, method, weights, sampler, keep_noise, limit)
 
 
 def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool = False) -> int:
@@ -168,32 +173,46 @@ def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool 
 
 
 def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: Path | None,
-             sampler: Sampler | None, keep_noise: bool) -> int:
+             sampler: Sampler | None, keep_noise: bool, limit: float | None = None) -> int:
+    from ..systems.enhance import check_limit
     from . import folders, jobs, running, sidecars
+
+    check_limit(limit)
 
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.removed(out)] if keep_noise else [])])
     settings = sidecars.settings(common, method=method, weights=weights, sampler=sampler,
-                                 keep_noise=keep_noise)
-    load = partial(load_enhancer, task, common, method, weights, sampler)
+                                 keep_noise=keep_noise, limit=limit)
+    load = partial(load_enhancer, task, common, method, weights, sampler, limit)
     verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
     return running.run(verb, plan)
 
 
 def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
-                  sampler: Sampler | None) -> "Work":
+                  sampler: Sampler | None, limit: float | None = None) -> "Work":
     """What takes noise away, and with `+refine` refines what is left."""
-    from ..systems.diffiner import Refiner
+    from ..systems.deepfilternet import NAME, load_deepfilternet
+    from ..systems.enhance import load_refiner
     from . import files, jobs
 
     enhancer, _, refines = method.partition("+")
-    separator = load_separator(task, enhancer, weights, sampler, common)
+    separator: Separator | DeepFilterNet
+    if enhancer == NAME:
+        common.check()
+        separator = load_deepfilternet(weights=weights, sampler=sampler,
+                                       steps=getattr(common, "steps", None))
+    else:
+        separator = load_separator(task, enhancer, weights, sampler, common)
     refiner = None
     if refines:
-        refiner = Refiner(seed=common.seed, device=common.device, precision=common.precision)
+        refiner = load_refiner(enhancer, seed=common.seed, device=common.device,
+                               precision=common.precision)
+    # a recurrent network hears a recording in one piece, and so does what follows it
+    shared: list[Callable] = []
+    if enhancer != NAME:
+        shared = [separator.stream, *([refiner.stream] if refiner else [])]
     return jobs.Work(lambda inputs, outputs, streaming: files.enhance_file(
-        inputs[0], outputs, separator, refiner, streaming, common.handling),
-        (separator.stream, *([refiner.stream] if refiner else [])))
+        inputs[0], outputs, separator, refiner, limit, streaming, common.handling), tuple(shared))
 
 
 def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],

@@ -21,7 +21,8 @@ from ..audio.pair import Pair, side_by_side
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
-from ..systems.separator import HEARD_DB, SHORTEST_SECONDS, Separator
+from ..systems.enhance import Enhancer, limited
+from ..systems.separator import HEARD_DB, SHORTEST_SECONDS
 from .jobs import Streaming, alone
 from .options import PLAIN, Handling, Told
 from .outputs import write, writers
@@ -123,9 +124,9 @@ def say_heard(heard: np.ndarray, speakers: int) -> str:
             f"{HEARD_DB} dB below")
 
 
-def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
-                 refiner: Refiner | None = None, streaming: Streaming = alone,
-                 how: Handling = PLAIN) -> Made:
+def enhance_file(source: Path, targets: Sequence[Path], separator: Enhancer,
+                 refiner: Refiner | None = None, limit: float | None = None,
+                 streaming: Streaming = alone, how: Handling = PLAIN) -> Made:
     """Writes the speech of a recording, refined if there is a refiner, and, if asked, the rest.
 
     The rest is what was `removed`; they add up to the recording.
@@ -141,6 +142,9 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Separator,
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
             blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav", streaming)
+        if limit is not None:
+            entry = {**entry, "limit_db": limit}
+            blocks = limited(blocks, limit)
         write(blocks, outs, how)
     return entry, reader.frames / reader.sample_rate
 

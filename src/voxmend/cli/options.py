@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
+Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -201,7 +202,15 @@ class Measuring(Report):
 
 
 @dataclass(frozen=True)
-class Comparing(Measuring):
+class Judging(Measuring):
+    """Options of the verbs that can ask more judges."""
+
+    judges: bool = False
+    """Ask, too, whether words and voice are the same, and print other papers' SI-SDR and LSD."""
+
+
+@dataclass(frozen=True)
+class Comparing(Judging):
     """Options of the verbs that compare DiffSeps with a prior."""
 
     weights: Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")] = ()

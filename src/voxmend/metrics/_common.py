@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,22 @@ def extra(package: str, name: str = "metrics") -> Any:
         return import_module(package)
     except ModuleNotFoundError:
         raise ImportError(f"{package} is missing: pip install 'voxmend[{name}]'") from None
+
+
+def onnx_session(path: str | Path) -> Any:
+    """An onnxruntime session on one thread, as suits small models; ImportError without it."""
+    runtime = extra("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def shipped(package: str, path: str) -> Path:
+    """Where an installed package keeps a file, without importing it; else the path alone."""
+    try:
+        return Path(str(distribution(package).locate_file(path)))
+    except PackageNotFoundError:
+        return Path(path)
 
 
 def pesq(estimate: ArrayLike, reference: ArrayLike, sample_rate: int, rate: int,

@@ -1,7 +1,6 @@
 """DNSMOS: opinion scores predicted without a reference."""
 
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import get_window
 
 from ..dsp.stft import mel_basis
-from ._common import extra, find_weights, mono_16k
+from ._common import find_weights, mono_16k, onnx_session, shipped
 
 RATE, SEGMENT = 16000, 144160  # 9.01 s
 MODELS = ("sig_bak_ovr.onnx", "model_v8.onnx")  # P.835, P.808
@@ -20,22 +19,9 @@ FIT = {"sig": (-0.08397278, 1.22083953, 0.0052439), "bak": (-0.13166888, 1.60915
        "ovrl": (-0.06766283, 1.11546468, 0.04602535)}
 
 
-def _speechmos() -> Path:
-    """Where the package speechmos keeps the models; it is not imported, for it imports librosa."""
-    try:
-        return Path(str(distribution("speechmos").locate_file("speechmos/dnsmos_models")))
-    except PackageNotFoundError:
-        return Path("speechmos/dnsmos_models")
-
-
 @lru_cache
 def _sessions(folder: Path) -> list[Any]:
-    runtime = extra("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1  # the models are small; threads cost more than they save
-    return [runtime.InferenceSession(str(folder / name), options,
-                                     providers=["CPUExecutionProvider"])
-            for name in MODELS]
+    return [onnx_session(folder / name) for name in MODELS]
 
 
 def log_mel(segment: np.ndarray) -> np.ndarray:
@@ -73,7 +59,8 @@ def dnsmos(estimate: ArrayLike, sample_rate: int,
     ImportError without onnxruntime.
     """
     wave = mono_16k(estimate, sample_rate, shortest=1)
-    folder = find_weights(models, "VOXMEND_DNSMOS", _speechmos(),
+    bundled = shipped("speechmos", "speechmos/dnsmos_models")
+    folder = find_weights(models, "VOXMEND_DNSMOS", bundled,
                           "pip install --no-deps speechmos, which has them", MODELS)
     p835, p808 = _sessions(folder)
     while len(wave) < SEGMENT:

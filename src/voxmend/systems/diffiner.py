@@ -171,24 +171,30 @@ class Refiner:
         steps: network calls; by default the method's, at most those of the prior's schedule.
         seed: same seed, same result.
         precision: of the prior, as in `models.precision.resolve`.
+        weight: share of the change to the enhanced recording that is made, 0 to 1. What a prior
+            makes of the noisy recording and what a good enhancer makes of it err independently in
+            part, so that their mean may be better than both.
 
     Raises ValueError for an unknown method; `hub.PriorError`.
     """
 
     def __init__(self, method: str | Method = "voxmend", prior: str = hub.DEFAULT,
                  steps: int | None = None, seed: int = 0, device: str = "auto",
-                 precision: str = "auto"):
+                 precision: str = "auto", weight: float = 1.0):
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
         self.prior = bins.load_prior(str(path), str(self.device))
         self.method = METHODS[method] if isinstance(method, str) else method
+        self.weight = weight
         self.seed, self.steps = seed, steps or min(self.method.steps, self.prior.most)
         self.levels = self.prior.levels(self.steps)
         self.entry = {"task": "refine", "method": method if isinstance(method, str) else
                       repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
                       "weights_sha256": hub.file_hash(path), "device": str(self.device),
                       "precision": choose(self.prior, precision)}
+        if weight != 1:
+            self.entry["weight"] = weight
 
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
         """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""
@@ -214,7 +220,7 @@ class Refiner:
             scale = self.prior.sigma_data / levels(start, chunk.shape[1])[heard]
             y, s = (audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced))
             change = audio.resample(self._refine(y, s, start * own // rate) - s, own, rate)
-            enhanced[heard] += audio.fit(change, chunk.shape[1]) / scale
+            enhanced[heard] += np.float32(self.weight) * audio.fit(change, chunk.shape[1]) / scale
             return enhanced
 
         return process(pair.blocks(), refine, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,

@@ -1,0 +1,89 @@
+"""Recognisers of English speech, whose words judge what became of a recording."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._common import extra
+
+VARIABLE = "VOXMEND_RECOGNISER"
+DEFAULT = "pocketsphinx"
+FULL_SCALE = 32767
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """What hears words: `hear(wave)` takes a float signal `[T]` at 16 kHz."""
+
+    name: str
+    hear: Callable[[np.ndarray], str]
+
+
+def words(text: str) -> list[str]:
+    """Words as errors are counted in: lower case, without punctuation; figures stay figures.
+
+    >>> words("Don't stop — it's 5 o'clock!")
+    ["don't", 'stop', "it's", '5', "o'clock"]
+    """
+    return re.findall(r"[a-z0-9]+(?:'[a-z]+)*", text.lower().replace("\u2019", "'"))
+
+
+def _by_pocketsphinx() -> Callable[[np.ndarray], str]:
+    decoder = extra("pocketsphinx", "judges").Decoder(samprate=16000, loglevel="FATAL")
+
+    def hear(wave: np.ndarray) -> str:
+        samples = np.round(np.clip(wave, -1, 1) * FULL_SCALE).astype("<i2")
+        decoder.start_utt()
+        decoder.process_raw(samples.tobytes(), full_utt=True)
+        decoder.end_utt()
+        return decoder.hyp().hypstr if decoder.hyp() else ""
+
+    return hear
+
+
+def _by_whisper(model: str) -> Callable[[np.ndarray], str]:
+    network: Any = extra("faster_whisper", "judges").WhisperModel(
+        model, device="cpu", compute_type="int8", cpu_threads=1)
+
+    def hear(wave: np.ndarray) -> str:
+        pieces, _ = network.transcribe(wave.astype(np.float32), language="en", beam_size=1,
+                                       temperature=0.0, condition_on_previous_text=False)
+        return " ".join(piece.text for piece in pieces)
+
+    return hear
+
+
+@lru_cache
+def load(name: str) -> Recogniser:
+    """A recogniser by name: "pocketsphinx", whose package ships its model, or a Whisper.
+
+    A Whisper is a folder as faster-whisper has them, or a name, such as base.en, that it fetches by
+    itself; it hears far better.
+
+    Raises ImportError where the package is missing.
+    """
+    if name == DEFAULT:
+        return Recogniser(name, _by_pocketsphinx())
+    return Recogniser(f"Whisper {Path(name).name}", _by_whisper(name))
+
+
+def chosen() -> Recogniser:
+    """That of `$VOXMEND_RECOGNISER`, by default pocketsphinx; raises ImportError as `load`."""
+    return load(os.environ.get(VARIABLE) or DEFAULT)
+
+
+@lru_cache(4096)
+def _heard(samples: bytes, name: str) -> str:
+    return load(name).hear(np.frombuffer(samples, np.float32))
+
+
+def hear(wave: np.ndarray) -> list[str]:
+    """The words of a signal `[T]` at 16 kHz; what was heard once is remembered."""
+    name = os.environ.get(VARIABLE) or DEFAULT
+    return words(_heard(np.asarray(wave, np.float32).tobytes(), name))

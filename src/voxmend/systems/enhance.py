@@ -1,0 +1,109 @@
+"""Enhancers by name or of one's own, refined and bounded: `enhance(wave, rate)`.
+
+    recording ─ enhancer ─ [refiner] ─ x̂ = λx + (1 − λ)ŝ, λ = 10^(−L/20) ─ speech
+
+L bounds in dB how much is taken away at any time and frequency, as DeepFilterNet's own limit does.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import audio
+from ..audio.pair import Pair
+from . import separator
+from .deepfilternet import NAME, DeepFilterNet, load_deepfilternet
+from .diffiner import Refiner
+
+Enhancer = separator.Separator | DeepFilterNet
+Enhance = Callable[[np.ndarray, int], np.ndarray]  # of a channel [T] at a rate in Hz, to the same
+
+
+# How much of a refiner's change suits what an enhancer makes; the others need all of it.
+WEIGHTS = {NAME: 0.2}
+
+
+def load(method: str, **options: Any) -> Enhancer:
+    """The enhancer of a name: "deepfilternet", which has no options, or one of `separator.load`.
+
+    Raises ValueError as `separator.load` does, ImportError where a package is missing.
+    """
+    if method == NAME:
+        return load_deepfilternet(**options)
+    return separator.load("enhance", method, **options)
+
+
+def load_refiner(method: str, **options: Any) -> Refiner:
+    """The refiner that suits an enhancer's name, with options of `Refiner`."""
+    return Refiner(weight=WEIGHTS.get(method, 1.0), **options)
+
+
+def limited(blocks: Iterable[np.ndarray], limit: float | None) -> Iterator[np.ndarray]:
+    """Speech and the rest, of which at most `limit` dB are taken away: 0 leaves all in the speech.
+
+    Shape: blocks `[2C, n]` to the same.
+
+    Raises ValueError for a limit below 0.
+    """
+    check_limit(limit)
+    kept = 0.0 if limit is None else 10 ** (-limit / 20)
+
+    def mix(block: np.ndarray) -> np.ndarray:
+        speech, rest = np.split(block, 2)
+        return np.concatenate([speech + np.float32(kept) * rest, np.float32(1 - kept) * rest])
+
+    return map(mix, blocks) if kept else iter(blocks)
+
+
+def check_limit(limit: float | None) -> None:
+    """Raises ValueError for a limit that is no number of dB from 0."""
+    if limit is not None and not limit >= 0:
+        raise ValueError(f"--limit {limit:g}: give 0 dB or more")
+
+
+def by_callable(enhance: Enhance, wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    """What a function makes of every channel; raises ValueError where it changes the length.
+
+    Shape: `[C, T]` to the same.
+    """
+    speech = np.empty_like(wave)
+    for channel, out in zip(wave, speech, strict=True):
+        made = np.asarray(enhance(channel.copy(), sample_rate), np.float32)
+        if made.shape != channel.shape:
+            raise ValueError(f"the enhancer made {list(made.shape)} of {list(channel.shape)} "
+                             "samples: it must keep the length")
+        out[:] = made
+    return speech
+
+
+def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend",
+            refine: bool = False, limit: float | None = None, **options: Any) -> np.ndarray:
+    """Enhances a whole recording in memory.
+
+    Args:
+        method: "voxmend", "diffsep", "segan", "deepfilternet", or a function that makes of a
+            channel `[T]` and its rate in Hz the enhanced channel.
+        refine: whether a `Refiner` follows.
+        limit: dB that are taken away at most, see above; None is no limit.
+        options: as in `separator.load`, of a method that has a name.
+
+    Shape: `[T]` or `[C, T]` to the same, float32.
+
+    Raises ValueError for a wrong option, AudioError for a wave that is none.
+    """
+    check_limit(limit)
+    wave = np.asarray(wave, np.float32)
+    noisy = np.atleast_2d(wave)
+    reader = audio.ArrayReader(noisy, sample_rate)
+    if callable(method):
+        speech = by_callable(method, noisy, sample_rate)
+    else:
+        speech = load(method, **options)(noisy, sample_rate)[0]
+    if refine:
+        chosen = {key: options[key] for key in ("seed", "device", "precision") if key in options}
+        refiner = load_refiner(method if isinstance(method, str) else "", **chosen)
+        pair = Pair(reader, audio.ArrayReader(speech, sample_rate), aligned=True)
+        speech = np.concatenate(list(refiner.stream(pair)), axis=1)
+    (both,) = limited([np.concatenate([speech, noisy - speech])], limit)
+    return both[:len(noisy)].reshape(wave.shape)

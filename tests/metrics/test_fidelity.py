@@ -1,0 +1,123 @@
+"""Slower judges against closed forms, edit distances counted by hand and releases."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.speech import voice
+from voxmend.metrics import FIDELITY, QUALITY, TRANSCRIPT, recogniser
+from voxmend.metrics import speaker_similarity as similarity
+from voxmend.metrics._common import WeightsError
+from voxmend.metrics.plcmos import log_power
+
+RATE = 16000
+HEARD = {1.0: "She sells, sea-shells!", 2.0: "he sells shells", 3.0: ""}  # by a clip's first sample
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """A recogniser whose words are known."""
+    pytest.importorskip("jiwer")
+    monkeypatch.setattr(recogniser, "load", lambda name: recogniser.Recogniser(
+        name, lambda wave: HEARD[float(wave[0])]))
+    monkeypatch.setenv(recogniser.VARIABLE, "known")
+    recogniser._heard.cache_clear()
+    yield
+    recogniser._heard.cache_clear()
+
+
+def test_words_and_characters_changed_are_edit_distances(listener):
+    clean, restored, mute = (np.full(RATE, first) for first in HEARD)
+    # she sells sea shells → he sells shells: one substituted, one deleted, of four
+    assert FIDELITY["words_changed"](restored, clean, RATE) == pytest.approx(2 / 4)
+    assert FIDELITY["words_changed"](clean, clean, RATE) == 0
+    # an s and "sea " deleted, of the 20 characters of "she sells sea shells"
+    assert FIDELITY["characters_changed"](restored, clean, RATE) == pytest.approx(5 / 20)
+    assert FIDELITY["words_changed"](mute, clean, RATE) == 1
+    assert np.isnan(FIDELITY["words_changed"](clean, mute, RATE))
+    assert TRANSCRIPT["wer"](restored, "SHE SELLS SEA SHELLS.", RATE) == pytest.approx(2 / 4)
+    assert TRANSCRIPT["cer"](restored, "he sells shells", RATE) == 0
+    assert np.isnan(TRANSCRIPT["wer"](restored, "...", RATE))
+
+
+@pytest.mark.parametrize("name", ["words_changed", "characters_changed", "speaker_similarity"])
+def test_signals_must_be_mono_and_equally_long(name):
+    for estimate, reference in ((3999, 4000), ((2, 4000), (2, 4000)), (0, 0)):
+        with pytest.raises(ValueError, match="same length"):
+            FIDELITY[name](np.ones(estimate), np.ones(reference), RATE)
+
+
+@pytest.mark.parametrize("package", ["pocketsphinx", "faster_whisper"])
+def test_a_missing_recogniser_says_what_to_install(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    recogniser.load.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'voxmend\[judges\]'"):
+        recogniser.load("pocketsphinx" if package == "pocketsphinx" else "base.en")
+
+
+def test_si_sdr_counts_an_offset_as_an_error():
+    """s without a mean and an offset c: 10 log10(mean s² / c²), where SI-SNR is infinite."""
+    wave = np.sin(2 * np.pi * np.arange(1000) / 50)
+    assert FIDELITY["si_sdr"](wave + 0.1, wave, RATE) == pytest.approx(10 * np.log10(0.5 / 0.01))
+    assert FIDELITY["si_sdr"](3 * wave, wave, RATE) > 200
+
+
+def test_lsd_of_a_gain_is_the_gain_in_decibels():
+    wave = np.random.default_rng(0).normal(size=RATE)
+    assert FIDELITY["lsd_hann"](wave, wave, RATE) == 0
+    assert FIDELITY["lsd_hann"](wave / 10, wave, RATE) == pytest.approx(20, abs=1e-3)
+
+
+def test_similarity_is_the_cosine_of_what_an_encoder_says():
+    wave = voice(0.5)[0]
+    vectors = iter([np.array([1.0, 0.0]), np.array([3.0, 4.0])])
+    assert FIDELITY["speaker_similarity"](wave, wave, RATE,
+                                          lambda wave: next(vectors)) == pytest.approx(0.6)
+    assert np.isnan(FIDELITY["speaker_similarity"](0 * wave, wave, RATE))
+
+
+def test_similarity_by_an_encoder_s_file(tmp_path, monkeypatch):
+    """A gain does not count below −30 dBFS, and the same clip is the same voice."""
+    torch.manual_seed(0)
+    torch.save({"model_state": similarity.VoiceEncoder().state_dict()}, tmp_path / "a.pt")
+    monkeypatch.setenv("VOXMEND_RESEMBLYZER", str(tmp_path / "a.pt"))
+    wave = 0.01 * voice(2.5)[0]
+    assert FIDELITY["speaker_similarity"](wave, wave / 2, RATE) == pytest.approx(1, abs=1e-6)
+    (tmp_path / "b.pt").write_text("nothing")
+    monkeypatch.setenv("VOXMEND_RESEMBLYZER", str(tmp_path / "b.pt"))
+    with pytest.raises(WeightsError, match=r"b\.pt: not the encoder of resemblyzer"):
+        FIDELITY["speaker_similarity"](wave, wave, RATE)
+    monkeypatch.setenv("VOXMEND_RESEMBLYZER", str(tmp_path / "c.pt"))
+    with pytest.raises(WeightsError, match=r"c\.pt: no such weights.*resemblyzer"):
+        FIDELITY["speaker_similarity"](wave, wave, RATE)
+
+
+def test_plcmos_features_have_their_closed_form():
+    """ln of the power of Hamming frames that begin 256 samples early; silence lies 120 dB below."""
+    wave = np.zeros(2000)
+    wave[600:1400] = np.random.default_rng(0).normal(size=800)
+    found, padded = log_power(wave), np.pad(wave, (256, 1000))
+    window = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(512) / 512)
+    power = np.array([np.abs(np.fft.rfft(padded[t:t + 512] * window)) ** 2
+                      for t in range(0, 256 * 9, 256)])
+    heard = power > 0
+    assert found.shape == (9, 257) and not heard.all()
+    np.testing.assert_allclose(found[heard], np.log(power[heard]) / 20, atol=1e-5)
+    least = np.log(power[heard].min()) - 12 * np.log(10)
+    np.testing.assert_allclose(found[~heard], least / 20, rtol=1e-5)
+
+
+def test_plcmos_hears_what_is_missing():
+    pytest.importorskip("onnxruntime")
+    try:
+        distribution("speechmos")
+    except PackageNotFoundError:
+        pytest.skip("speechmos, which has the model, is not installed")
+    wave = voice(2.0)[0]
+    holes = wave.copy().reshape(-1, 1600)
+    holes[::3] = 0
+    whole, broken = (QUALITY["plcmos"](w, RATE)["plcmos"] for w in (wave, holes.ravel()))
+    assert 1 <= broken < whole <= 5
