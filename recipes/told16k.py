@@ -4,8 +4,8 @@
     voxmend train recipes/told16k.py --data speech/
     voxmend declip loud.wav soft.wav --prior runs/told16k/prior.safetensors
 
-No weights of it are bundled: they bring 1.0 dB over S-SPADE on validation, but as a plain prior they
-are still worse than speech16k, which teaches them that.
+No weights of it are bundled: they bring 1.0 dB over S-SPADE on validation, but as a plain prior
+they are still worse than speech16k, which teaches them that.
 """
 
 from voxmend.training.correction import CorrectionRecipe
