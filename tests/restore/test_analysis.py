@@ -111,3 +111,13 @@ def test_real_speech():
                         ("low-pass 2 kHz", "cutoff"), ("gaps", "gaps"), ("noise 10 dB", "noise")):
         assert found[kind][field] >= 0.9, kind
     assert max(found["clean"].values()) <= 0.05
+
+
+def test_a_bang_does_not_hide_the_noise():
+    """A hundred times as loud as the speech for 10 ms; noise 21 dB below the speech."""
+    rng = np.random.default_rng(0)
+    noisy = speech() + 0.008 * rng.standard_normal((1, 96000))
+    with_bang = noisy.copy()
+    with_bang[:, 40000:40160] += 10 * rng.uniform(-1, 1, 160)
+    (plain,), (found,) = (analyse([wave.astype(np.float32)], 16000) for wave in (noisy, with_bang))
+    assert plain.noise and found.noise == pytest.approx(plain.noise, rel=0.05)
