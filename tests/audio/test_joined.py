@@ -125,6 +125,17 @@ def test_salvage_of_what_libsndfile_reads(tmp_path, suffix):
     np.testing.assert_allclose(out[:, :30_000], whole[:, :30_000], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["AIFF", "W64", "AU", "RF64", "WAV"])
+def test_headers_tell_what_is_missing(tmp_path, form):
+    path = tmp_path / f"a.{form.lower()}"
+    soundfile.write(path, speechlike(1, 20_000).T, 16000, "PCM_16", format=form)
+    data = path.read_bytes()
+    path.write_bytes(data[:len(data) * 6 // 10])
+    with pytest.raises(AudioError, match="breaks off after .* --salvage"):
+        Reader(path)
+    assert read(path, salvage=True).shape[1] > 11_000
+
+
 def test_salvage_changes_nothing_of_what_is_whole(tmp_path):
     for suffix in (".wav", ".flac", ".ogg", ".mp3", ".m4a"):
         audio.save(tmp_path / f"a{suffix}", WAVE, 16000)

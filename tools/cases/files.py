@@ -29,12 +29,15 @@ def reading(kind: Container, bench: Bench) -> None:
     """A clean recording passes through `mend` as it is."""
     x = np.stack([0.6 * bench.clips[0], 0.4 * bench.clips[0]])[:kind.channels]
     source, target = bench.folder / f"in{kind.suffix}", bench.folder / "out.wav"
-    containers.write(source, resampled(x.T, RATE, kind.rate).T, kind)
+    written = resampled(x.T, RATE, kind.rate).T
+    containers.write(source, written, kind)
     like, rate = containers.read(source, kind.subtype)
     bench.works("mend", source, target)
     got, at = soundfile.read(target, always_2d=True)
     if at not in (rate, kind.rate):  # Opus is decoded at 48 kHz, and tells the rate it came from
         raise Wrong(f"{at} Hz, not {rate}")
+    if (at, len(got)) == (kind.rate, written.shape[1]):  # without the codec's own padding
+        rate, like = at, written
     compare(bench, resampled(got, at, rate).T, like, slack=rate // at, least=10)
 
 

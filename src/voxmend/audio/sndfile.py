@@ -18,6 +18,10 @@ SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
 NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
 STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
 
+# bytes of sound that the header of a wav, aiff, au, rf64 or w64 tells, and those that are there
+SHORT = re.compile(r"^ *(?:data|SSND|Data Size|Riff size|riff) *: (\d+) \(should be (\d+)\)",
+                   re.MULTILINE)
+
 
 class _Stream(soundfile.SoundFile):
     """A sound file that only moves forwards.
@@ -56,8 +60,8 @@ class SoundFileSource:
         self.frames = frames if known else None
 
     def _check_whole(self, log: str) -> None:
-        """Raises AudioError for less than a header says, that of a wav by libsndfile's log."""
-        found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+        """Raises AudioError for less than a header says, by libsndfile's log."""
+        found = SHORT.search(log)
         if not all(part.whole for part in self._parts):
             raise broken_off(self.path, f"{self.path.stat().st_size} bytes")
         if found and int(found[2]) + 1 < int(found[1]) < STREAMED:
