@@ -9,12 +9,15 @@ from cases.command import Outcome
 from cases.mutations import Trial
 
 
-@pytest.mark.parametrize("number", range(0, 46, 2))
+FAILED = (45, 74, 122, 141, 190, 285, 430, 478)  # once, of MPEG and WavPack
+
+
+@pytest.mark.parametrize("number", (*range(0, 45, 2), *FAILED))
 def test_broken_files(number, tmp_path):
     assert not fuzz.attempt(mutations.file_trial(number), tmp_path).fault
 
 
-@pytest.mark.parametrize("number", (0, 1, 3, 4, 5, 7, 9))
+@pytest.mark.parametrize("number", (*range(13), 43))
 def test_random_options(number, tmp_path):
     assert not fuzz.attempt(mutations.option_trial(number), tmp_path).fault
 
