@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from threading import Thread
 
 import numpy as np
@@ -60,8 +61,6 @@ def test_a_broken_mpeg_stream_is_told_by_us_alone(suffix, tmp_path, capfd):
     with soundfile.SoundFile(path) as stream:
         stream.read()
     assert capfd.readouterr().err, "libmpg123 says nothing: another file is needed"
-    try:
+    with suppress(audio.AudioError):
         sum(block.shape[1] for block in audio.Reader(path).blocks())
-    except audio.AudioError:
-        pass
     assert capfd.readouterr().err == ""

@@ -8,7 +8,6 @@ from cases import mutations
 from cases.command import Outcome
 from cases.mutations import Trial
 
-
 FAILED = (45, 74, 122, 141, 190, 285, 430, 478)  # once, of MPEG and WavPack
 
 
