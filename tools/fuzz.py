@@ -166,12 +166,16 @@ class Children:
                 self.stop()
                 return End(None, f"longer than {SECONDS} s")
         try:
-            return self.pipe.recv()
+            end = self.pipe.recv()
         except EOFError:
             self.process.join()
             code = self.process.exitcode
             self.stop()
             return End(None, f"died: signal {-(code or 0)}")
+        if end.fault == "memory" and self.count > 1:  # some of it may be what others left
+            self.stop()
+            return self.run(trial)
+        return end
 
 
 def run(trials: dict[str, Trial], jobs: int, failures: Path) -> dict[str, End]:

@@ -180,3 +180,15 @@ def test_playlists_lead_nowhere(tmp_path):
     refuses(path)
     (tmp_path / "list.txt").write_text("ffconcat version 1.0\nfile a.aac\n")
     refuses(tmp_path / "list.txt")
+
+
+def test_a_lossless_track_without_a_whole_packet_is_refused(tmp_path):
+    """libav then knows no sample format."""
+    path = tmp_path / "a.wv"
+    encode(path, speechlike(1, 4000), 16000, "wavpack")
+    data = path.read_bytes()
+    path.write_bytes(data[:44] + bytes(len(data) - 44))
+    with av.open(str(path)) as file:
+        assert file.streams.audio[0].codec_context.format is None
+    refuses(path)
+    refuses(path, salvage=True)

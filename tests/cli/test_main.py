@@ -154,6 +154,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(prior, tmp_path, capsys):
         assert sorted(p.name for p in tmp_path.iterdir()) == before, name
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # numpy's, which would stand on stderr
 @pytest.mark.parametrize("wave", [np.zeros((1, 16000)), np.array([[0.5]]), np.zeros((1, 1)),
                                   0.1 * np.ones((1, 700))], ids=["zeros", "one", "zero", "short"])
 def test_odd_but_lawful_input_passes(wave, wav, prior, tmp_path, capsys):

@@ -101,7 +101,8 @@ def subtype_of(stream: Any) -> str:
     if name.startswith("pcm_"):
         return next((PCM[k] for k in PCM if name[4:].startswith(k)), name.upper())
     if name in LOSSLESS:
-        sample = stream.codec_context.format.name
+        form = stream.codec_context.format  # None where no packet at the beginning is whole
+        sample = form.name if form else ""
         bits = 24 if sample.startswith("s32") else 16
         return ("FLOAT" if sample.startswith("flt") else
                 f"ALAC_{bits}" if name == "alac" else f"PCM_{bits}")

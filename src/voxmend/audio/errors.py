@@ -10,6 +10,7 @@ from soundfile import SoundFileError
 
 LOWEST_RATE, HIGHEST_RATE = 4000, 384_000  # Hz; below there is no second formant
 MOST_CHANNELS = 16
+HIGHEST = 1e15  # of a sample; squares of much higher ones overflow
 
 
 class AudioError(ValueError):
@@ -34,13 +35,16 @@ def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
 
 
 def check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int) -> None:
-    """Raises AudioError for NaN or infinity, with its time.
+    """Raises AudioError for NaN, infinity, or what no recording reaches, with its time.
 
     Shape: `[C, n]`, whose first sample is the recording's sample `start`.
     """
-    finite = np.isfinite(block).all(0)
-    if not finite.all():
-        raise AudioError(f"{name}: NaN or infinity at {(start + finite.argmin()) / sample_rate:.2f}"
+    sound = (np.abs(block) <= HIGHEST).all(0)
+    if not sound.all():
+        at = int(sound.argmin())
+        finite = np.isfinite(block[:, at]).all()
+        what = f"samples above {HIGHEST:g}" if finite else "NaN or infinity"
+        raise AudioError(f"{name}: {what} at {(start + at) / sample_rate:.2f}"
                          " s: export the audio again, or cut that part out")
 
 

@@ -4,7 +4,9 @@ import io
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -12,6 +14,7 @@ import soundfile
 from . import chunks
 from .errors import AudioError, broken_off, damaged, decoding
 from .parts import View, find_parts
+from .quiet import silenced
 
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
 SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
@@ -28,10 +31,19 @@ class _Stream(soundfile.SoundFile):
 
     On a seekable file soundfile seeks after every call, even to where it already is, and each
     seek makes the mp3 decoder lose its bit reservoir: the signal would depend on the block size.
+    That decoder, libmpg123, complains of damage on standard error; what it costs is found here.
     """
+
+    def __init__(self, *args: Any, **options: Any):
+        with silenced():
+            super().__init__(*args, **options)
 
     def seekable(self) -> bool:
         return False
+
+    def buffer_read_into(self, buffer: np.ndarray, dtype: str) -> int:
+        with silenced() if self.subtype.startswith("MPEG") else nullcontext():
+            return super().buffer_read_into(buffer, dtype)
 
 
 class SoundFileSource:

@@ -6,11 +6,10 @@ import sys
 from contextlib import nullcontext
 from types import FrameType
 
-import tyro
-
 from .. import __version__
 from . import bench, enhance, restore, speakers, train
 from .pages import HELP, Page, join_lines, paths_first, wrapped
+from .parsing import parse, unknown_verb
 
 HOME = Page(
     "voxmend", "[-h] [--version] VERB ...", "Speech restoration by diffusion models.",
@@ -35,14 +34,14 @@ def _run(args: list[str]) -> int:
     page, args = HOME.choose(args)
     if args and args[0] in HELP:
         return page.show()
-    for verb in page.verbs.values():
-        join_lines(verb)
-    if args[:1] and args[0] in page.verbs:
-        args = [args[0], *paths_first(page.verbs[args[0]], args[1:])]
-    with wrapped() if set(HELP) & set(args) else nullcontext():
-        return tyro.extras.subcommand_cli_from_dict(
-            page.verbs, prog=page.prog, args=args, description=page.about,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+    name, rest = (args[0], args[1:]) if args else ("", [])
+    if name not in page.verbs:
+        raise unknown_verb(name, page.verbs, page.prog)
+    verb = page.verbs[name]
+    join_lines(verb)
+    with wrapped() if set(HELP) & set(rest) else nullcontext():
+        call = parse(verb, f"{page.prog} {name}", paths_first(verb, rest))
+    return call()
 
 
 def main(args: list[str] | None = None) -> int:

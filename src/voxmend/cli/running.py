@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from ..audio.quiet import silenced
 from . import claims
 from .folders import PIPE, Job, Plan, each
 from .jobs import Streaming, Verb, Work, do, is_finished
@@ -94,7 +95,8 @@ def _share(verb: Verb, plan: Plan, work: Work, todo: Sequence[Job], count: int) 
 def _seconds(job: Job) -> float:
     """About how long a recording lasts, by its header, or else by its size."""
     try:
-        return float(soundfile.info(job.inputs[0]).duration)
+        with silenced():
+            return float(soundfile.info(job.inputs[0]).duration)
     except (soundfile.SoundFileError, OSError, TypeError, IndexError):
         return job.inputs[0].stat().st_size / 32000 if job.inputs and job.inputs[0].is_file() else 1
 

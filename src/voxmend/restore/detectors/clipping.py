@@ -94,7 +94,10 @@ class Clipping(Detector):
         parts = []
         for first, last in self._groups():
             blocks = self.blocks[first:last]
-            level = float(np.median([b.level for b in blocks if b.level]))
+            levels = [b.level for b in blocks if b.level]
+            if not levels:  # silence
+                continue
+            level = float(np.median(levels))
             loud = [b for b in blocks if alike(b.level, level)]
             if loud and np.mean([b.density for b in loud]) > SURE + UNSURE / len(loud) ** 2:
                 parts.append(self._stretch(first, last, level, SPREAD))
