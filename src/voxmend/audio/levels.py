@@ -95,7 +95,8 @@ def _heard(power: np.ndarray) -> float:
     """Median of running powers, each weighted by itself: of what is heard, not of pauses."""
     ordered = np.sort(power)
     sums = np.cumsum(ordered)
-    return float(ordered[np.searchsorted(sums, sums[-1] / 2)])
+    # interpolated, so that rounding never moves it from one frame to another
+    return float(np.interp(sums[-1] / 2, sums - ordered / 2, ordered))
 
 
 def _groups(stretches: list[np.ndarray], size: int) -> list[np.ndarray]:
