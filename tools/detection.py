@@ -25,7 +25,7 @@ from figures import replace_between
 from robustness import clean_clips
 
 NAMES = {"clipping": "clip", "gaps": "gap|packet|dropout", "band": "nothing (above|below)|band",
-         "noise": "noise at|noise from|hum|rumble|brown", "clicks": "click", "room": "reverb|room"}
+         "noise": "noise|hum", "clicks": "click", "room": "reverb|room"}
 Change = Callable[[np.ndarray], np.ndarray]
 
 
