@@ -42,6 +42,7 @@ class Damage:
         cutoff: Hz above which the spectrum is lost; None if it is not.
         low_cutoff: Hz below which it is lost, too.
         gaps: (start, end) of every gap, in seconds.
+        ends: those at the start and the end of the recording, which nothing can bridge.
         noise: RMS of the stationary background noise, in the file's own units; None if negligible.
         coloured: RMS of background noise that is not white, or sets in or ends in the recording,
             in the file's own units; None if negligible.
@@ -57,6 +58,7 @@ class Damage:
     cutoff: float | None = None
     low_cutoff: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()
+    ends: tuple[tuple[float, float], ...] = ()
     noise: float | None = None
     coloured: float | None = None
     hum: float | None = None
@@ -93,6 +95,10 @@ class Damage:
             long = sum(end - start > BRIDGEABLE for start, end in self.gaps)
             if long:
                 lines[-1] += f" ({long} of more than {BRIDGEABLE:g} s, left as they are)"
+        for start, end in self.ends:
+            where = "end" if start else "start"
+            lines.append(f"{end - start:.2f} s missing at the {where} (left so; told as a gap it is "
+                         "filled)")
         if self.noise:
             lines.append(f"noise at {self._beside_speech(self.noise)}")
         if self.coloured:

@@ -198,7 +198,7 @@ TASKS = {task.name: task for task in (
     Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001, noise_scale=1.06,
          raises_rate=True, native_rate=True),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
-         sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED),
+         sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED, names=("ends",)),
     Task("denoise", found_damage, ("noise", "coloured", "hum"),
          NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
          keeps_band=False, native_rate=True),
@@ -206,7 +206,7 @@ TASKS = {task.name: task for task in (
          ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED,
-         names=("reverberation",)),
+         names=("ends", "reverberation")),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True, told=CORRECTED),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,

@@ -76,7 +76,7 @@ def views(blocks: Iterable[np.ndarray], size: int, before: int,
     held: list[np.ndarray] = []
     offset = start = total = 0
     for block in blocks:
-        if np.ndim(block) != 2 or held and len(block) != len(held[0]):
+        if np.ndim(block) != 2 or (held and len(block) != len(held[0])):
             raise ValueError(f"blocks are [channels, samples], all of as many channels; one is of "
                              f"shape {np.shape(block)}")
         held.append(block)

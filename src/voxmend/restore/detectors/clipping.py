@@ -102,7 +102,10 @@ class Clipping(Detector):
         parts = []
         for first, last in self._groups():
             blocks = self.blocks[first:last]
-            level = float(np.median([b.level for b in blocks if b.level]))
+            levels = [block.level for block in blocks if block.level]
+            if not levels:  # silence
+                continue
+            level = float(np.median(levels))
             loud = [b for b in blocks if alike(b.level, level)]
             if loud and np.mean([b.density for b in loud]) > SURE + UNSURE / len(loud) ** 2:
                 parts.append(self._stretch(first, last, level, SPREAD))
@@ -147,9 +150,10 @@ def histogram(wave: np.ndarray) -> np.ndarray:
 def peak_level(wave: np.ndarray, lobes: Lobes) -> tuple[float, float]:
     """The level at which most peaks end, and how dense samples are at it, log(at it/below it).
 
-    A peak is the highest sample of a lobe, and weighs by its width at half its height; the level is the one within 5 % of which most weight lies, at least half of the
-    level that a tenth of the weight exceeds. Densities are those of 0.93…1.04 and of 0.65…0.9 of
-    it. Of speech, limited or not, the second is higher.
+    A peak is the highest sample of a lobe, and weighs by its width at half its height; the level is
+    the one within 5 % of which most weight lies, at least half of the level that a tenth of the
+    weight exceeds. Densities are those of 0.93…1.04 and of 0.65…0.9 of it. Of speech, limited or
+    not, the second is higher.
 
     Shape: `[n]`, and its lobes. (0, −∞) of silence.
     """

@@ -15,7 +15,7 @@ PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 
 
 class Gaps(Detector):
-    """Finds `Damage.gaps` and marks `View.silent`.
+    """Finds `Damage.gaps` and `Damage.ends`, and marks `View.silent`.
 
     A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
     kind is a packet that equals the one before it.
@@ -24,8 +24,10 @@ class Gaps(Detector):
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.gaps: list[tuple[float, float, bool]] = []
+        self.seconds = 0.0
 
     def update(self, view: View) -> None:
+        self.seconds = view.end / self.sample_rate
         rms = root_mean_square(view.wave)
         if rms <= SILENCE:
             view.silent[:] = True
@@ -111,8 +113,9 @@ class Gaps(Detector):
     def find(self, found: Damage) -> Damage:
         """The gaps in order; less certain ones count only beside a certain one."""
         certain = any(sure for _, _, sure in self.gaps)
-        gaps = tuple((a, b) for a, b, _ in sorted(self.gaps)) if certain else ()
-        return replace(found, gaps=gaps)
+        gaps = [(a, b) for a, b, _ in sorted(self.gaps)] if certain else []
+        inner = tuple(gap for gap in gaps if 0 < gap[0] and gap[1] < self.seconds)
+        return replace(found, gaps=inner, ends=tuple(gap for gap in gaps if gap not in inner))
 
 
 def steady_part(wave: np.ndarray, first: int, last: int) -> tuple[int, int]:

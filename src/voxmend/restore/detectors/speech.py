@@ -55,9 +55,8 @@ class Speech(Detector):
         shape = np.log(power + power.max(1, keepdims=True) * 10 ** (-FLOOR_DB / 10) + 1e-20)
         shape -= shape.mean(1, keepdims=True)
         both = np.minimum(level[LAG:], level[:-LAG])
-        for counts, spectrum in ((self.pairs, np.sqrt(power)), (self.shapes, shape)):
-            spectrum /= np.linalg.norm(spectrum, axis=1, keepdims=True) + 1e-20
-            np.add.at(counts, (both, share((spectrum[LAG:] * spectrum[:-LAG]).sum(1))), 1)
+        np.add.at(self.pairs, (both, share(likeness(np.sqrt(power)))), 1)
+        np.add.at(self.shapes, (both, share(likeness(shape))), 1)
 
     def find(self, found: Damage) -> Damage:
         if 0 < self.energy * REST >= self.rest:
@@ -71,6 +70,12 @@ class Speech(Detector):
                    and quantile(self.shapes[active].sum(0), 0.25) < SHAPE * SHARES)
         span = max(quantile(counts, 0.95) - quantile(counts, 0.1) for counts in self.levels)
         return replace(found, speech=changes and span >= STEADY_DB)
+
+
+def likeness(frames: np.ndarray) -> np.ndarray:
+    """The cosine of every frame and the one `LAG` later. `[frames, bins]` to `[frames − LAG]`."""
+    frames = frames / (np.linalg.norm(frames, axis=1, keepdims=True) + 1e-20)
+    return (frames[LAG:] * frames[:-LAG]).sum(1)
 
 
 def peak(power: np.ndarray) -> np.ndarray:
