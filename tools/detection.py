@@ -24,7 +24,7 @@ from cases.damage import RATE, added, lost, noise, places, resampled
 from figures import replace_between
 from robustness import clean_clips
 
-NAMES = {"clipping": "clip", "gaps": "gap|missing at the", "band": "nothing (above|below)|band",
+NAMES = {"clipping": "clip", "gaps": "gap|missing at the", "band": "(nothing|fades) (above|below)",
          "noise": "noise|hum", "clicks": "click", "room": "reverb|room"}
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -96,6 +96,11 @@ def test_gaps_at_both_ends_and_one_too_long_to_be_bridged():
     assert "1 of more than 1 s, left as they are" in " ".join(only(wave).describe())
 
 
+def tilted():
+    """Speech that falls a little towards 7 kHz."""
+    return signal.lfilter([1], [1, -0.5], speech()[0]) / 4
+
+
 FILTERS = {"4th order": signal.butter(4, 3400, fs=RATE, output="sos"),
            "10th order": signal.butter(10, 3400, fs=RATE, output="sos")}
 
@@ -151,3 +156,16 @@ def test_zeros_from_a_word_into_a_pause(gap):
 def test_blocks_of_another_shape_are_refused(blocks):
     with pytest.raises(ValueError, match="blocks are"):
         analyse(blocks, RATE)
+
+
+def test_a_filter_of_second_order_is_told_and_not_mended():
+    gentle = signal.butter(2, 3400, fs=RATE, output="sos")
+    found = only(signal.sosfilt(gentle, tilted()))
+    assert not found and 3000 < found.dull < 6500
+    assert "fades above" in found.describe()[0] and not only(tilted()).dull
+
+
+def test_noise_of_one_quantisation_step_does_not_clip():
+    """As in the pauses of a soft and muffled recording."""
+    muffled = signal.sosfilt(signal.butter(2, 3400, fs=RATE, output="sos"), tilted())
+    assert not only(muffled).clipping

@@ -19,6 +19,7 @@ BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with h
 ALIKE = 1.07  # ratio of levels that count as one
 EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples in plateaus
 TOPS = 50  # columns from the top that are tried
+STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
@@ -184,7 +185,8 @@ def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None
     In either sign, the fullest 0.02 dB of the top hold at least 10 samples and 5 times what the
     next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Of the samples there many have
     equal neighbours for 0.2 ms, unlike the round peaks that a limiter let touch its ceiling. If
-    more than as many lie up to a tenth below, the clipper has a knee.
+    more than as many lie up to a tenth below, the clipper has a knee. Noise of a few quantisation
+    steps piles up as well.
 
     Shape: `[n]`.
     """
@@ -194,6 +196,8 @@ def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None
         if column is None:
             continue
         level = 10 ** ((column / 100 + LOWEST) / 20)
+        if level < STEPS * np.min(np.abs(wave), where=wave != 0, initial=np.inf):
+            continue
         flat = half >= (1 - EXACT) * level
         equal = np.abs(half - np.median(half[flat])) <= EQUAL * level
         plateaus = runs(equal, max(3, round(0.0002 * sample_rate)))

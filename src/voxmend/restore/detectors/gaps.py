@@ -35,9 +35,10 @@ class Gaps(Detector):
         for first, last in self._constant(view.wave, rms):
             self._judge_constant(view, first, last, rms)
         quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
-        for run in runs(quiet, round(SHORTEST_NOISE * self.sample_rate)):
+        shortest = round(SHORTEST_NOISE * self.sample_rate)
+        for run in runs(quiet, shortest):
             first, last = steady_part(view.wave, *run)
-            if self._is_filled(view.wave, first, last, rms):
+            if last - first >= shortest and self._is_filled(view.wave, first, last, rms):
                 view.silent[first:last] = True
                 self._add(view, first, last, True)
         for first, last in self._repeated(view.wave, rms):
@@ -114,7 +115,7 @@ class Gaps(Detector):
         """The gaps in order; less certain ones count only beside a certain one."""
         certain = any(sure for _, _, sure in self.gaps)
         gaps = [(a, b) for a, b, _ in sorted(self.gaps)] if certain else []
-        inner = tuple(gap for gap in gaps if 0 < gap[0] and gap[1] < self.seconds)
+        inner = tuple(gap for gap in gaps if gap[0] > 0 and gap[1] < self.seconds)
         return replace(found, gaps=inner, ends=tuple(gap for gap in gaps if gap not in inner))
 
 
