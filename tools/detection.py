@@ -24,8 +24,8 @@ from cases.damage import RATE, added, lost, noise, places, resampled
 from figures import replace_between
 from robustness import clean_clips
 
-NAMES = {"clipping": "clip", "gaps": "gap|packet|dropout", "band": "nothing (above|below)|band",
-         "noise": "noise at|noise from|hum|rumble|brown", "clicks": "click", "room": "reverb|room"}
+NAMES = {"clipping": "clip", "gaps": "gap|missing at the", "band": "(nothing|fades) (above|below)",
+         "noise": "noise|hum", "clicks": "click", "room": "reverb|room"}
 Change = Callable[[np.ndarray], np.ndarray]
 
 

@@ -37,7 +37,7 @@ def test_clip_level(sdr):
     assert not found.cutoff and not found.gaps and not found.noise
 
 
-@pytest.mark.parametrize("cutoff", [2000, 4000])
+@pytest.mark.parametrize("cutoff", [3000, 4000])
 def test_cutoff(cutoff):
     found = only(pcm(degrade.lowpass(speech(), cutoff, 16000)))
     assert found.cutoff == pytest.approx(cutoff, rel=0.05)

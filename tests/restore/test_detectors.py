@@ -12,6 +12,7 @@ from helpers.speech import speech
 from voxmend.audio import resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
+from voxmend.restore.detectors.lobes import Lobes
 
 RATE = 16000
 
@@ -87,11 +88,17 @@ def test_gaps_at_both_ends_and_one_too_long_to_be_bridged():
     wave = wave[loud[0] - 800:loud[-1] + 800].copy()
     wave[:800] = wave[-800:] = 0
     found = only(wave)
-    assert found.gaps[0] == (0.0, pytest.approx(0.05, abs=1e-3))
-    assert found.gaps[-1][1] == len(wave) / RATE
+    first, last = found.ends
+    assert first == (0.0, pytest.approx(0.05, abs=1e-3)) and last[1] == len(wave) / RATE
+    assert not found and "missing at the end" in found.describe()[1]
     wave = speech()[0]
     wave[30000:30000 + 20800] = 0
     assert "1 of more than 1 s, left as they are" in " ".join(only(wave).describe())
+
+
+def tilted():
+    """Speech that falls a little towards 7 kHz."""
+    return signal.lfilter([1], [1, -0.5], speech()[0]) / 4
 
 
 FILTERS = {"4th order": signal.butter(4, 3400, fs=RATE, output="sos"),
@@ -117,3 +124,48 @@ def test_a_telephone_takes_the_lows_too():
     found = only(signal.oaconvolve(speech()[0], taps, "same"))
     assert found.cutoff == pytest.approx(3400, rel=0.05)
     assert found.low_cutoff == pytest.approx(260, abs=60)
+
+
+def test_a_butterworth_telephone_takes_the_lows_too():
+    band = signal.butter(4, (300, 3400), "bandpass", fs=RATE, output="sos")
+    found = only(signal.sosfilt(band, speech()[0]))
+    assert 2500 < found.cutoff < 5000 and 100 < found.low_cutoff < 350
+
+
+def test_a_sine_has_rounder_lobes_than_its_clipped_self():
+    """Fullness above half the height: sin(π/3)/(π/3) of a sine, 1 of a square."""
+    sine = np.sin(2 * np.pi * 101 * np.arange(RATE) / RATE)
+    assert np.median(Lobes.of(sine).fullness) == pytest.approx(3 * 3**0.5 / 2 / np.pi, abs=0.01)
+    assert np.median(Lobes.of(np.sign(sine + 1e-9)).fullness) == 1
+
+
+@pytest.mark.parametrize("gap", [slice(0, 1600), slice(30000, 50800)])
+def test_zeros_from_a_word_into_a_pause(gap):
+    """Of one edge that is loud and one in room noise, or none."""
+    wave = speech()[0]
+    power = uniform_filter1d(wave**2, 640)
+    begin = int(np.flatnonzero(power[gap.start:] > 0.3 * power.max())[0]) + gap.start
+    wave = wave[max(0, begin - gap.stop):]
+    wave[gap] = 0
+    found = only(wave)
+    assert any(a == pytest.approx(gap.start / RATE, abs=0.002) for a, _ in found.gaps + found.ends)
+
+
+@pytest.mark.parametrize("blocks", [[np.zeros(16000)], [np.zeros((1, 2, 100))],
+                                    [np.zeros((1, 100)), np.zeros((2, 100))]])
+def test_blocks_of_another_shape_are_refused(blocks):
+    with pytest.raises(ValueError, match="blocks are"):
+        analyse(blocks, RATE)
+
+
+def test_a_filter_of_second_order_is_told_and_not_mended():
+    gentle = signal.butter(2, 3400, fs=RATE, output="sos")
+    found = only(signal.sosfilt(gentle, tilted()))
+    assert not found and 3000 < found.dull < 6500
+    assert "fades above" in found.describe()[0] and not only(tilted()).dull
+
+
+def test_noise_of_one_quantisation_step_does_not_clip():
+    """As in the pauses of a soft and muffled recording."""
+    muffled = signal.sosfilt(signal.butter(2, 3400, fs=RATE, output="sos"), tilted())
+    assert not only(muffled).clipping

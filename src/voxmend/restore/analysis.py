@@ -55,6 +55,8 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
         sample_rate: Hz.
 
     Shape: blocks `[C, n]`, float, to C damages; none of no blocks.
+
+    Raises: ValueError for blocks of another shape, or of another number of channels.
     """
     hop = Spectra(sample_rate).hop
     channels: list[Channel] = []

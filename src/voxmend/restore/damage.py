@@ -41,7 +41,9 @@ class Damage:
         clipping: stretches in which samples saturate, in order and without overlap.
         cutoff: Hz above which the spectrum is lost; None if it is not.
         low_cutoff: Hz below which it is lost, too.
+        dull: Hz above which a gentle filter has weakened it; None if none has.
         gaps: (start, end) of every gap, in seconds.
+        ends: those at the start and the end of the recording, which nothing can bridge.
         noise: RMS of the stationary background noise, in the file's own units; None if negligible.
         coloured: RMS of background noise that is not white, or sets in or ends in the recording,
             in the file's own units; None if negligible.
@@ -56,7 +58,9 @@ class Damage:
     clipping: tuple[Clipping, ...] = ()
     cutoff: float | None = None
     low_cutoff: float | None = None
+    dull: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()
+    ends: tuple[tuple[float, float], ...] = ()
     noise: float | None = None
     coloured: float | None = None
     hum: float | None = None
@@ -86,6 +90,9 @@ class Damage:
             lines.append(f"nothing above {self.cutoff / 1000:.1f} kHz")
         if self.low_cutoff:
             lines.append(f"nothing below {self.low_cutoff:.0f} Hz")
+        if self.dull:
+            lines.append(f"fades above {self.dull / 1000:.1f} kHz, as behind a gentle filter (left "
+                         "so; told as a cutoff it is made anew)")
         if self.gaps:
             total = sum(end - start for start, end in self.gaps)
             plural = "s" if len(self.gaps) > 1 else ""
@@ -93,6 +100,10 @@ class Damage:
             long = sum(end - start > BRIDGEABLE for start, end in self.gaps)
             if long:
                 lines[-1] += f" ({long} of more than {BRIDGEABLE:g} s, left as they are)"
+        for start, end in self.ends:
+            where = "end" if start else "start"
+            lines.append(f"{end - start:.2f} s missing at the {where} (left so; told as gap it is "
+                         "filled)")
         if self.noise:
             lines.append(f"noise at {self._beside_speech(self.noise)}")
         if self.coloured:

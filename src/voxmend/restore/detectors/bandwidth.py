@@ -12,12 +12,14 @@ HIGHEST_CUTOFF = 6500.0  # Hz; a cut above it is what lossy codecs do, and hardl
 
 
 LOWEST_FRAMES = 8  # that tell a spectrum
-SLOPE_DB, LOW_DB = 40, 10
+GENTLE_DB, STEEP_DB = 36, 50  # of filters that are told, and mended
+LOW_DB, VOICE_DB = 20, 12  # that a telephone takes of the lows, in the mean and at their peak
 
 
 class Bandwidth(Detector):
     """Finds `Damage.cutoff`, below 90 % of the Nyquist frequency and 6.5 kHz, and `low_cutoff`.
 
+    A filter so gentle that what it leaves is nearer to the truth than a new band is `Damage.dull`.
     The lows count as lost only where the highs are, as by a telephone: a high voice has none.
     """
 
@@ -26,15 +28,21 @@ class Bandwidth(Detector):
 
     def find(self, found: Damage) -> Damage:
         counts, frequencies = self.spectra.counts, self.spectra.frequencies
-        spread = np.stack([np.convolve(column, np.ones(3), "same") for column in counts.T], 1)
         if counts[0].sum() < LOWEST_FRAMES:
             return found
-        loud = quantile(spread, 0.99)
+        loud, every = loud_frames(counts), loud_frames(self.spectra.every)
         cutoffs = (notch_frequency(loud, frequencies), cutoff_frequency(counts, frequencies),
-                   slope_frequency(loud, frequencies))
+                   slope_frequency(every, frequencies, STEEP_DB))
         cutoff = min(filter(None, cutoffs), default=None)
+        dull = None if cutoff else slope_frequency(every, frequencies, GENTLE_DB)
         low = low_frequency(loud, frequencies) if cutoff else None
-        return replace(found, cutoff=cutoff, low_cutoff=low)
+        return replace(found, cutoff=cutoff, low_cutoff=low, dull=dull)
+
+
+def loud_frames(counts: np.ndarray) -> np.ndarray:
+    """The 99 % quantile of the power, over three bins, in dB. Shape: `[F, P]` to `[F]`."""
+    return quantile(np.stack([np.convolve(column, np.ones(3), "same") for column in counts.T], 1),
+                    0.99)
 
 
 def notch_frequency(loud: np.ndarray, frequencies: np.ndarray) -> float | None:
@@ -56,18 +64,19 @@ def notch_frequency(loud: np.ndarray, frequencies: np.ndarray) -> float | None:
     return None
 
 
-def slope_frequency(loud: np.ndarray, frequencies: np.ndarray) -> float | None:
+def slope_frequency(loud: np.ndarray, frequencies: np.ndarray, least: float) -> float | None:
     """The frequency from which a gentle filter takes more than speech lacks by itself, or None.
 
-    Around 7 kHz speech lies rarely 25 dB below its mean of 1 to 3 kHz; 40 dB are a filter's. It
-    begins where that mean is left for good by 15 dB.
+    Around 7 kHz speech lies rarely 30 dB below its mean of 1 to 3 kHz: what lies `least` dB below
+    is a filter's. It begins where that mean is left for good by 15 dB. All frames must count: those
+    that do not clip may hold no consonant.
 
     Shape: as `notch_frequency`.
     """
     if frequencies[-1] < 7200:
         return None
     middle = loud[(frequencies >= 1000) & (frequencies <= 3000)].mean()
-    if loud[(frequencies >= 6800) & (frequencies <= 7200)].mean() > middle - SLOPE_DB:
+    if loud[(frequencies >= 6800) & (frequencies <= 7200)].mean() > middle - least:
         return None
     edge = frequencies[np.flatnonzero(loud[frequencies <= 7200] > middle - 15)[-1]]
     return float(edge) if 1200 < edge < HIGHEST_CUTOFF else None
@@ -76,15 +85,20 @@ def slope_frequency(loud: np.ndarray, frequencies: np.ndarray) -> float | None:
 def low_frequency(loud: np.ndarray, frequencies: np.ndarray) -> float | None:
     """The frequency below which the lows are lost, or None.
 
-    They are where 90 to 220 Hz lie 10 dB below 350 to 700 Hz; the frequency is the highest below
-    400 Hz that lies 8 dB below.
+    They are where 60 to 130 Hz lie 20 dB below 250 to 400 Hz in the mean, as they may in a high
+    voice, and the peak of 60 to 160 Hz lies 12 dB below that of 350 to 700 Hz. The
+    frequency is the highest below 400 Hz that lies 8 dB below the peak of 250 to 700 Hz.
 
     Shape: as `notch_frequency`.
     """
-    level = loud[(frequencies >= 350) & (frequencies <= 700)].max()
-    if loud[(frequencies >= 90) & (frequencies <= 220)].max() > level - LOW_DB:
+    def between(low: float, high: float) -> np.ndarray:
+        return loud[(frequencies >= low) & (frequencies <= high)]
+
+    if between(60, 130).mean() > between(250, 400).mean() - LOW_DB:
         return None
-    under = np.flatnonzero(loud[frequencies < 400] < level - 8)
+    if between(60, 160).max() > between(350, 700).max() - VOICE_DB:
+        return None
+    under = np.flatnonzero(loud[frequencies < 400] < between(250, 700).max() - 8)
     return float(frequencies[under[-1]])
 
 

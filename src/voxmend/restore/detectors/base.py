@@ -70,10 +70,15 @@ def views(blocks: Iterable[np.ndarray], size: int, before: int,
     them. The last view owns all that is left.
 
     Shape: blocks `[C, n]`, views `[C, at most before + size + after]`.
+
+    Raises: ValueError for blocks of another shape.
     """
     held: list[np.ndarray] = []
     offset = start = total = 0
     for block in blocks:
+        if np.ndim(block) != 2 or (held and len(block) != len(held[0])):
+            raise ValueError(f"blocks are [channels, samples], all of as many channels; one is of "
+                             f"shape {np.shape(block)}")
         held.append(block)
         total += block.shape[-1]
         if total <= start + size + after:

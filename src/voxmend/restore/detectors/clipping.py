@@ -2,7 +2,7 @@
 
 A clipper leaves a pile of equal samples, which a codec, a resampler, noise or a soft knee spreads
 into a band around the level. Natural speech, limited or not, has round peaks of all heights, so its
-amplitudes grow rarer towards the highest.
+amplitudes grow rarer towards the highest, and its highest lobes are no fuller than others.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ import numpy as np
 from ..damage import Clipping as Stretch
 from ..damage import Damage, decibel
 from .base import Detector, View, runs
+from .lobes import Lobes, top_fullness
 
 LOWEST, COLUMNS = -160, 32000  # dB of the first column of a histogram, and how many, 0.01 dB each
 BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with how much on each side
@@ -20,7 +21,10 @@ EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples
 TOPS = 50  # columns from the top that are tried
 STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
-SURE, UNSURE = -0.1, 5.0  # log density that many blocks must show, and how much more a single one
+SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
+CERTAIN = 0.4  # log density of a block that shows clipping by itself
+FULL, UNSURE_FULL = 0.0285, 0.05  # the same of the fullness of lobes
+LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole channel
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ class Block:
         exact: level and tolerance of a pile of equal samples in it or, if it has none, in the
             seconds around; as `clip_level` has them.
         level, density: of the peaks of the seconds around, as `peak_level` has them.
+        top, fullness: of the lobes of the seconds around, as `top_fullness` has them.
     """
 
     peak: float
     exact: tuple[float, float] | None
     level: float
     density: float
+    top: float
+    fullness: float
 
 
 class Clipping(Detector):
@@ -57,13 +64,15 @@ class Clipping(Detector):
             own = view.wave[first:last]
             window = view.wave[max(0, first - self.around):last + self.around]
             exact = clip_level(own, self.sample_rate) or clip_level(window, self.sample_rate)
-            block = Block(float(np.abs(own).max()), exact, *peak_level(window))
+            lobes = Lobes.of(window)
+            block = Block(float(np.abs(own).max()), exact, *peak_level(window, lobes),
+                          *top_fullness(window, lobes, self.sample_rate))
             self.blocks.append(block)
-            level = exact[0] if exact else block.level if block.density > SURE + 0.5 else np.inf
+            level = exact[0] if exact else block.level if block.density > CERTAIN else np.inf
             view.clipped[first:last] = np.abs(own) >= 0.95 * level
 
     def find(self, found: Damage) -> Damage:
-        parts = self._exact() or self._spread()
+        parts = self._exact() or self._spread() or self._full()
         if not parts:
             return found
         first = int((decibel(min(part.floor for part in parts)) - LOWEST) * 100)
@@ -94,7 +103,7 @@ class Clipping(Detector):
         parts = []
         for first, last in self._groups():
             blocks = self.blocks[first:last]
-            levels = [b.level for b in blocks if b.level]
+            levels = [block.level for block in blocks if block.level]
             if not levels:  # silence
                 continue
             level = float(np.median(levels))
@@ -102,6 +111,16 @@ class Clipping(Detector):
             if loud and np.mean([b.density for b in loud]) > SURE + UNSURE / len(loud) ** 2:
                 parts.append(self._stretch(first, last, level, SPREAD))
         return parts
+
+    def _full(self) -> list[Stretch]:
+        """The whole channel, where lobes near the top are fuller than those below."""
+        highest = max((block.top for block in self.blocks), default=0.0)
+        loud = [block for block in self.blocks if block.top > LOUD * highest]
+        needed = FULL + UNSURE_FULL / max(len(loud), 1) ** 2
+        if not loud or np.mean([block.fullness for block in loud]) < needed:
+            return []
+        level = float(np.median([block.top for block in loud]))
+        return [self._stretch(0, len(self.blocks), level, SPREAD)]
 
     def _groups(self) -> list[tuple[int, int]]:
         """Runs of blocks whose peaks end at one level, or below it."""
@@ -129,21 +148,17 @@ def histogram(wave: np.ndarray) -> np.ndarray:
     return np.bincount(column, minlength=2 * COLUMNS).reshape(2, -1)
 
 
-def peak_level(wave: np.ndarray) -> tuple[float, float]:
+def peak_level(wave: np.ndarray, lobes: Lobes) -> tuple[float, float]:
     """The level at which most peaks end, and how dense samples are at it, log(at it/below it).
 
-    A peak is the highest sample between two zero crossings, and weighs by its width at half its
-    height; the level is the one within 5 % of which most weight lies, at least half of the
-    level that a tenth of the weight exceeds. Densities are those of 0.93…1.04 and of 0.65…0.9 of
-    it. Of speech, limited or not, the second is higher.
+    A peak is the highest sample of a lobe, and weighs by its width at half its height; the level is
+    the one within 5 % of which most weight lies, at least half of the level that a tenth of the
+    weight exceeds. Densities are those of 0.93…1.04 and of 0.65…0.9 of it. Of speech, limited or
+    not, the second is higher.
 
-    Shape: `[n]`. (0, −∞) of silence.
+    Shape: `[n]`, and its lobes. (0, −∞) of silence.
     """
-    magnitude = np.abs(wave)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(np.signbit(wave))) + 1])
-    heights = np.maximum.reduceat(magnitude, starts)
-    lengths = np.diff(np.append(starts, len(wave)))
-    widths = np.add.reduceat((magnitude >= 0.5 * np.repeat(heights, lengths)).astype(int), starts)
+    magnitude, heights, widths = np.abs(wave), lobes.heights, lobes.widths
     if not heights.max() > 1e-5:
         return 0.0, -np.inf
     columns = 400  # 0.1 dB each, below the highest

@@ -15,7 +15,7 @@ PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 
 
 class Gaps(Detector):
-    """Finds `Damage.gaps` and marks `View.silent`.
+    """Finds `Damage.gaps` and `Damage.ends`, and marks `View.silent`.
 
     A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
     kind is a packet that equals the one before it.
@@ -24,17 +24,21 @@ class Gaps(Detector):
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.gaps: list[tuple[float, float, bool]] = []
+        self.seconds = 0.0
 
     def update(self, view: View) -> None:
-        rms = float(np.sqrt(np.mean(np.square(view.wave, dtype=np.float64))))
+        self.seconds = view.end / self.sample_rate
+        rms = root_mean_square(view.wave)
         if rms <= SILENCE:
             view.silent[:] = True
             return
         for first, last in self._constant(view.wave, rms):
             self._judge_constant(view, first, last, rms)
         quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
-        for first, last in runs(quiet, round(SHORTEST_NOISE * self.sample_rate)):
-            if self._is_filled(view.wave, first, last, rms):
+        shortest = round(SHORTEST_NOISE * self.sample_rate)
+        for run in runs(quiet, shortest):
+            first, last = steady_part(view.wave, *run)
+            if last - first >= shortest and self._is_filled(view.wave, first, last, rms):
                 view.silent[first:last] = True
                 self._add(view, first, last, True)
         for first, last in self._repeated(view.wave, rms):
@@ -71,10 +75,17 @@ class Gaps(Detector):
         at_edge = not (len(left) and len(right))
         cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
         short = last - first < rate // 200
-        sure = all(cut)
-        if at_edge:  # a recording may well begin in a word: the edge must be of full loudness
-            sure = exact and any(edge_is_cut(side, 0.3 * rms, rate) for side in (left, right))
-        if (exact and not short) or sure:
+        sure = all(cut) and not at_edge
+        if exact and not short:
+            view.silent[first:last] = True
+            # A recording may well begin in a word, softly.
+            enough = (0.1 if at_edge else 0.05) * rms
+            sides = [side for side in (left, right) if len(side)]
+            loud = [root_mean_square(side[:rate // 1000]) > enough for side in sides]
+            sure |= any(loud) and (at_edge or all(
+                one or edge_is_hard(side, step, rate)
+                for one, side in zip(loud, sides, strict=True)))
+        elif sure:
             view.silent[first:last] = True
         hard = exact and not short and not at_edge and any(
             edge_is_cut(side, 2 * step, rate) for side in (left, right))
@@ -103,8 +114,38 @@ class Gaps(Detector):
     def find(self, found: Damage) -> Damage:
         """The gaps in order; less certain ones count only beside a certain one."""
         certain = any(sure for _, _, sure in self.gaps)
-        gaps = tuple((a, b) for a, b, _ in sorted(self.gaps)) if certain else ()
-        return replace(found, gaps=gaps)
+        gaps = [(a, b) for a, b, _ in sorted(self.gaps)] if certain else []
+        inner = tuple(gap for gap in gaps if gap[0] > 0 and gap[1] < self.seconds)
+        return replace(found, gaps=inner, ends=tuple(gap for gap in gaps if gap not in inner))
+
+
+def steady_part(wave: np.ndarray, first: int, last: int) -> tuple[int, int]:
+    """A quiet run less those samples at its ends with which the sound beside it crosses zero.
+
+    They exceed 5 times the standard deviation of what fills the run, by its median.
+    """
+    magnitude = np.abs(wave[first:last])
+    loud = np.flatnonzero(magnitude > 5 * np.median(magnitude) / 0.6745)
+    half = len(magnitude) // 2
+    left, right = loud[loud < half], loud[loud >= half]
+    return (first + int(left[-1]) + 1 if len(left) else first,
+            first + int(right[0]) if len(right) else last)
+
+
+def root_mean_square(wave: np.ndarray) -> float:
+    """Of a signal that is not empty. Shape: `[n]`."""
+    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
+
+
+def edge_is_hard(side: np.ndarray, step: float, sample_rate: int) -> bool:
+    """Whether noise, of 4 quantisation steps or more, is at once as loud as in its first 5 ms.
+
+    Within 8 dB in the first millisecond: what a gate fades within 2 ms is not.
+
+    Shape: `[T]`, as `edge_is_cut`; step in the units of `side`.
+    """
+    power = float(np.mean(side[:sample_rate // 200] ** 2))
+    return power > (4 * step) ** 2 and np.mean(side[:sample_rate // 1000] ** 2) > 0.16 * power
 
 
 def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int, within: float = 0.008) -> bool:
