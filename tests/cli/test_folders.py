@@ -11,6 +11,7 @@ import soundfile
 
 from helpers.commands import run
 from helpers.speech import voice
+from voxmend import audio
 from voxmend.dsp import degrade
 
 
@@ -208,3 +209,12 @@ def test_several_are_taken_apart_into_folders(files, prior, capsys):
                      "--device", "cpu")
     assert code == 0, text.err
     assert names(files / "out") == {f"{name}/speaker{k}.wav" for name in "bc" for k in (1, 2)}
+
+
+def test_after_two_dashes_all_are_paths(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    audio.save("-a.wav", 0.1 * np.ones((1, 16000), np.float32), 16000)
+    code, text = run(capsys, "degrade", "noise", "--seed", "3", "--", "-a.wav", "b.wav")
+    assert code == 0 and (tmp_path / "b.wav").is_file(), text.err
+    code, text = run(capsys, "degrade", "noise", "--", "-a.wav", "c", "--seed", "1")
+    assert code == 2 and "no such file" in text.err and not (tmp_path / "1").exists()

@@ -8,7 +8,7 @@ from voxmend.cli import main, parsing
 
 @pytest.mark.parametrize(("command", "said"), [
     ("declip a b --sed 1", "unknown: --sed, 1 (did you mean --seed INT?); see voxmend declip"),
-    ("declip a b --stps 3 --sed", "did you mean --steps INT or --seed INT?); see voxmend declip"),
+    ("declip a b --stps 3", "unknown: --stps, 3 (did you mean --steps INT?); see voxmend declip"),
     ("info --nothing", "unknown: --nothing; see voxmend info"),
     ("declip a b --overwrite=1", "unknown: 1; see voxmend declip"),
     ("declip a b --seed x", "--seed x: give INT; see voxmend declip"),

@@ -169,6 +169,8 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
                                    path.relative_to(source).parts)]
         elif source.suffix.lower() in suffixes:
             places[source] = Path(source.name)
+        elif not source.exists():
+            raise audio.AudioError(f"{source}: no such file: check the name")
         else:
             others.append(source)
     others = [path for path in others if not path.name.endswith(".voxmend.json")]

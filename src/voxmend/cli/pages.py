@@ -101,12 +101,16 @@ def _switches(verb: Verb) -> set[str]:
 def paths_first(verb: Verb, args: list[str]) -> list[str]:
     """Arguments with those that belong to no option first: `a --seed 1 b` as `a b --seed 1`.
 
-    tyro takes a verb's paths, of any number, only where they stand together.
+    tyro takes a verb's paths, of any number, only where they stand together. After `--` all are
+    paths, `./-a` what is called -a.
     """
     if "paths" not in signature(verb).parameters:
         return args
     switches, paths, options, rest = _switches(verb), [], [], iter(args)
     for arg in rest:
+        if arg == "--":
+            paths += [path if path == "-" or path[:1] != "-" else f"./{path}" for path in rest]
+            break
         if arg == "-" or not arg.startswith("-"):
             paths.append(arg)
             continue
