@@ -50,8 +50,8 @@ def test_a_step_stays_a_step(seed, step, measure):
     wave[12 * RATE:] *= 10 ** (step / 20)
     change = (decibels(wave, measure=measure) - plain)[0]
     near = RATE if abs(step) > 20 else 2 * RATE  # where a pause may hide it
-    assert np.abs(change[:12 * RATE - near]).max() < 3
-    assert np.abs(change[12 * RATE + near:] - step).max() < 3
+    assert np.abs(change[:12 * RATE - near]).max() < 3.5
+    assert np.abs(change[12 * RATE + near:] - step).max() < 3.5
 
 
 @both_kinds
@@ -62,7 +62,7 @@ def test_a_bang_and_a_cough_change_little(measure):
     cough = np.s_[12 * RATE:12 * RATE + RATE // 2]
     wave[cough] += 20 * rng.standard_normal(RATE // 2).astype(np.float32)
     change = np.abs(decibels(wave, measure=measure) - plain)[0]
-    assert np.median(change) < 1
+    assert np.median(change) < 1.5
     if measure == Levels.running:
         assert change.max() < 8  # in the cough itself, of 26 dB
     else:  # which is heard 12 dB above speech
@@ -104,3 +104,12 @@ def test_levels_do_not_depend_on_blocks_or_segments(measure):
 def test_no_samples_and_one_frame(measure):
     assert measure([np.zeros((1, 0), np.float32)], RATE).frames.shape == (1, 0)
     assert measure([np.ones((1, 5), np.float32)], RATE)(0, 5).shape == (1, 5)
+
+
+@both_kinds
+def test_a_short_recording_has_one_level(measure):
+    """Again and again: windows longer than it end where it does."""
+    wave = syllables(0.3)
+    first = decibels(wave, measure=measure)
+    for _ in range(30):
+        assert np.array_equal(decibels(wave.copy(), measure=measure), first)

@@ -15,7 +15,9 @@ from scipy.ndimage import percentile_filter, uniform_filter1d
 from scipy.signal import find_peaks
 
 FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
-SHARE, LIMIT = 80, 4.0  # frames count as no more than 4 times the 80th percentile of power
+SHARE, LIMIT = 80, 4.0  # frames count as no more than 4 times the 80th percentile of power,
+VARIED_SHARE, VARIED_LIMIT = 70, 7.0  # or 7 times the 70th, where that is speech for certain:
+VARIED = 30  # so many times the 20th percentile
 STEP_DB = 9  # two stretches that differ by more do so for another reason than speech itself
 DEPTH_DB = 40  # how far a level may lie under the recording's loudest: below it there is no speech
 VARIES = 3  # from the 20th to the 80th percentile the power of speech rises by more
@@ -46,7 +48,9 @@ def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:
 
     Shape: `[frames]` to the same.
     """
-    limit = LIMIT * percentile_filter(powers, SHARE, size=size, origin=place)
+    low, usual, high = (percentile_filter(powers, share, size=size, origin=place)
+                        for share in (20, VARIED_SHARE, SHARE))
+    limit = np.where(usual > VARIED * low, VARIED_LIMIT * usual, LIMIT * high)
     mean = uniform_filter1d(np.minimum(powers, limit), size, origin=place)
     return 10 * np.log10(np.maximum(mean, 1e-20))
 
@@ -67,6 +71,7 @@ def _edge(power: np.ndarray, near: int, size: int) -> int:
 
 def _stretches(power: np.ndarray, size: int) -> list[np.ndarray]:
     """The power in parts, cut where the level of `size` frames before and after differs most."""
+    size = min(size, len(power))  # beyond it SciPy's filters read what is not theirs
     before, after = _around(power, size, (size - 1) // 2), _around(power, size, -(size // 2))
     steps, _ = find_peaks(np.abs(after - before), height=STEP_DB, distance=size)
     return np.split(power, sorted({_edge(power, step, size) for step in steps}))
