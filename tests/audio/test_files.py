@@ -392,3 +392,12 @@ def test_resampled_sinusoid_is_the_sinusoid(from_rate, to_rate):
 def test_resampled_length(samples, from_rate, to_rate):
     out = audio.resample(speechlike(2, samples), from_rate, to_rate)
     assert out.shape == (2, int(samples * to_rate / from_rate + 0.5)) and out.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.caf", "a.w64"])
+def test_no_time_of_day_is_in_a_file(tmp_path, name):
+    """The same samples are the same bytes: libsndfile's PEAK chunk would hold the time."""
+    audio.save(tmp_path / name, 0.1 * np.ones((1, 1000), np.float32), 16000, "FLOAT")
+    data = (tmp_path / name).read_bytes()
+    assert b"PEAK" not in data and b"peak" not in data
+    assert np.array_equal(audio.load(tmp_path / name, 16000), np.full((1, 1000), np.float32(0.1)))

@@ -19,6 +19,7 @@ from .quiet import silenced
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
 SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
 NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
+NO_PEAK_CHUNK = 0x1050  # SFC_SET_ADD_PEAK_CHUNK of libsndfile, to be followed by 0
 STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
 
 # bytes of sound that the header of a wav, aiff, au, rf64 or w64 tells, and those that are there
@@ -40,6 +41,10 @@ class _Stream(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+    def leave_out_peaks(self) -> None:
+        """Writes no PEAK chunk, which holds the time of day, before the first sample."""
+        soundfile._snd.sf_command(self._file, NO_PEAK_CHUNK, soundfile._ffi.NULL, 0)
 
     def buffer_read_into(self, buffer: np.ndarray, dtype: str) -> int:
         with silenced() if self.subtype.startswith("MPEG") else nullcontext():
@@ -169,6 +174,8 @@ class SoundFileSink:
                 options["bitrate_mode"] = "CONSTANT"
         self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
                                **options)
+        if subtype in ("FLOAT", "DOUBLE"):  # the same samples are to be the same bytes
+            self._stream.leave_out_peaks()
 
     def write(self, block: np.ndarray) -> None:
         """Shape: `[C, n]`."""
