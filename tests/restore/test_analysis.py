@@ -113,6 +113,19 @@ def test_real_speech():
     assert max(found["clean"].values()) <= 0.05
 
 
+@pytest.mark.parametrize("factor", [1e-4, 1e-3, 40.0])
+def test_float_recordings_of_any_level_are_left_alone(factor):
+    (found,) = analyse([(factor * speech()).astype(np.float32)], 16000)
+    assert not found and found.speech
+
+
+def test_the_rounding_of_a_soft_channel_is_no_noise():
+    """60 dB under full scale in 16 bits."""
+    soft = (np.round(speech() * 0.01 * 32768) / 32768).astype(np.float32)
+    (found,) = analyse([soft], 16000)
+    assert not found.noise and not found.clipping
+
+
 def test_a_bang_does_not_hide_the_noise():
     """A hundred times as loud as the speech for 10 ms; noise 21 dB below the speech."""
     rng = np.random.default_rng(0)

@@ -29,12 +29,14 @@ class Channel:
         self.detectors = (Gaps(sample_rate), Clipping(sample_rate), spectra, Bandwidth(spectra),
                           Noise(spectra), Hum(sample_rate), ColouredNoise(sample_rate),
                           Clicks(sample_rate), Reverberation(sample_rate), Speech(sample_rate))
-        self.energy, self.samples = 0.0, 0
+        self.energy, self.samples, self.step = 0.0, 0, np.inf
 
     def update(self, view: View) -> None:
         """Shows a view to every detector."""
         self.energy += float(np.sum(view.own.astype(np.float64) ** 2))
         self.samples += len(view.own)
+        size = np.abs(view.own)
+        self.step = min(self.step, float(size.min(initial=np.inf, where=size > 0)))
         for detector in self.detectors:
             detector.update(view)
 
@@ -43,6 +45,8 @@ class Channel:
         blank = damage = Damage(rms=float(np.sqrt(self.energy / max(self.samples, 1))))
         for detector in self.detectors:
             damage = detector.find(damage)
+        if damage.noise and damage.noise < self.step / 2:  # the rounding of a soft channel
+            damage = replace(damage, noise=None)
         return damage if damage.speech else replace(blank, speech=False)
 
 

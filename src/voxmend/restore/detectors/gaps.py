@@ -14,6 +14,11 @@ LONGEST = 3.0  # seconds; what is longer is a pause
 PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 
 
+def silence(rms: float) -> float:
+    """Largest |x| of digital silence in a recording of this RMS."""
+    return min(SILENCE, 0.01 * rms)
+
+
 class Gaps(Detector):
     """Finds `Damage.gaps` and `Damage.ends`, and marks `View.silent`.
 
@@ -29,7 +34,7 @@ class Gaps(Detector):
     def update(self, view: View) -> None:
         self.seconds = view.end / self.sample_rate
         rms = root_mean_square(view.wave)
-        if rms <= SILENCE:
+        if rms < 1e-3 * SILENCE:
             view.silent[:] = True
             return
         for first, last in self._constant(view.wave, rms):
@@ -46,11 +51,12 @@ class Gaps(Detector):
 
     def _constant(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
         """Runs of one value near zero or, after a low-pass, of nearly nothing."""
-        flat = np.abs(np.diff(wave, prepend=np.inf, append=np.inf)) <= SILENCE
+        flat = np.abs(np.diff(wave, prepend=np.inf, append=np.inf)) <= silence(rms)
         for first, last in runs(flat, round(SHORTEST * self.sample_rate)):
             if abs(wave[first]) <= 0.3 * rms:
                 yield first - 1, last
-        for first, last in runs(np.abs(wave) <= max(SILENCE, 1e-3 * rms), self.sample_rate // 100):
+        for first, last in runs(np.abs(wave) <= max(silence(rms), 1e-3 * rms),
+                                self.sample_rate // 100):
             yield first, last
 
     def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float) -> bool:
@@ -70,7 +76,7 @@ class Gaps(Detector):
         peak = np.abs(view.wave - np.median(view.wave[first:last]))
         step = np.min(peak, initial=1.0, where=peak > 0)
         audible = max(0.05 * rms, 4 * min(step, 0.01))
-        exact = np.mean(peak[first:last] <= SILENCE) > 0.8
+        exact = np.mean(peak[first:last] <= silence(rms)) > 0.8
         left, right = peak[:first][::-1], peak[last:]
         at_edge = not (len(left) and len(right))
         cut = [edge_is_cut(side, audible, rate) for side in (left, right)]

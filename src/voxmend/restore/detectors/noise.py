@@ -9,6 +9,7 @@ from .base import Detector
 from .spectra import LOWEST_POWER, Spectra, quantile
 
 NEGLIGIBLE_DB = 25  # below the speech
+FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power that is counted
 
 
 class Noise(Detector):
@@ -23,7 +24,7 @@ class Noise(Detector):
     def find(self, found: Damage) -> Damage:
         counts, frequencies = self.spectra.counts, self.spectra.frequencies
         rms = noise_rms(counts, frequencies, found.cutoff)
-        if rms is None:
+        if rms is None or rms < FAINTEST:
             return found
         loud = found.rms**2 * usual_share(counts, rms**2)
         return found if loud > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2 else replace(
