@@ -174,7 +174,8 @@ def test_torchrun_starts_the_command(data, tmp_path):
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
          "-m", "voxmend", "train", str(recipe), "--data", str(data), "--out",
          str(tmp_path / "run"), "--device", "cpu"],
-        check=False, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        check=False, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("use it with --prior") == 1
     assert len(losses(tmp_path / "run")) == 8

@@ -22,6 +22,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 Piece = tuple[float, tuple[Tensor, ...]]  # some examples of a batch, and what their loss counts
+# Groups that are left. If the last to hold one were a reducer, it would wait for the group's
+# threads with Python's lock in hand, for which they may wait.
+_LEFT: list[dist.ProcessGroup | None] = []
 PATIENCE = timedelta(hours=1)  # for the first rank, which validates and decodes for all
 
 
@@ -141,4 +144,5 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
                place)
     finally:
         if ours:
+            _LEFT.append(dist.group.WORLD)
             dist.destroy_process_group()
