@@ -3,8 +3,7 @@
 from numpy.typing import ArrayLike
 
 from . import recogniser
-from ._common import mono_16k
-from .error_rates import SHORTEST, character_error_rate
+from .error_rates import character_error_rate
 
 
 def cer(estimate: ArrayLike, transcript: str, sample_rate: int) -> float:
@@ -15,5 +14,5 @@ def cer(estimate: ArrayLike, transcript: str, sample_rate: int) -> float:
     Raises ValueError for a signal that is not 1-D or shorter than 0.1 s, ImportError without a
     recogniser.
     """
-    heard = recogniser.hear(mono_16k(estimate, sample_rate, SHORTEST))
+    heard = recogniser.hear(estimate, sample_rate)
     return character_error_rate(heard, recogniser.words(transcript))

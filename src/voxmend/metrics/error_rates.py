@@ -6,8 +6,6 @@ import numpy as np
 
 from ._common import extra
 
-SHORTEST = 1600  # samples at 16 kHz, 0.1 s, in which words can be heard
-
 
 def word_error_rate(found: Sequence[str], wanted: Sequence[str]) -> float:
     """Words to substitute, delete and insert, over those wanted; nan where none are.

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._common import extra
+from ._common import extra, mono_16k, paired
 
 VARIABLE = "VOXMEND_RECOGNISER"
 DEFAULT = "pocketsphinx"
 FULL_SCALE = 32767
+SHORTEST = 1600  # samples at 16 kHz, 0.1 s, in which words can be heard
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,18 @@ def _heard(samples: bytes, name: str) -> str:
     return load(name).hear(np.frombuffer(samples, np.float32))
 
 
-def hear(wave: np.ndarray) -> list[str]:
-    """The words of a signal `[T]` at 16 kHz; what was heard once is remembered."""
+def hear(wave: ArrayLike, sample_rate: int) -> list[str]:
+    """The words of a signal; what was heard once is remembered.
+
+    Shape: `[T]`. Raises ValueError for a signal that is not 1-D or shorter than 0.1 s, ImportError
+    without a recogniser.
+    """
     name = os.environ.get(VARIABLE) or DEFAULT
-    return words(_heard(np.asarray(wave, np.float32).tobytes(), name))
+    return words(_heard(mono_16k(wave, sample_rate, SHORTEST).astype(np.float32).tobytes(), name))
+
+
+def hear_both(estimate: ArrayLike, reference: ArrayLike,
+              sample_rate: int) -> tuple[list[str], list[str]]:
+    """The words of two signals; raises as `hear`, and ValueError if their lengths differ."""
+    found, wanted = (hear(wave, sample_rate) for wave in paired(estimate, reference))
+    return found, wanted

@@ -3,8 +3,7 @@
 from numpy.typing import ArrayLike
 
 from . import recogniser
-from ._common import mono_16k, paired
-from .error_rates import SHORTEST, word_error_rate
+from .error_rates import word_error_rate
 
 
 def words_changed(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
@@ -17,6 +16,4 @@ def words_changed(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -
     Raises ValueError for signals that are not 1-D, differ in length or are shorter than 0.1 s,
     ImportError without a recogniser.
     """
-    found, wanted = (recogniser.hear(mono_16k(wave, sample_rate, SHORTEST))
-                     for wave in paired(estimate, reference))
-    return word_error_rate(found, wanted)
+    return word_error_rate(*recogniser.hear_both(estimate, reference, sample_rate))
