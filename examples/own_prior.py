@@ -2,9 +2,9 @@
 
     python examples/own_prior.py [CLEAN]
 
-Here the denoiser is a formula: for a stationary Gaussian of power spectrum S it is the Wiener filter
-S/(S + σ²). It serves every task as the network does; here both denoise, and the difference is what
-the network knows of speech beside its mean spectrum.
+Here the denoiser is a formula: for a stationary Gaussian of power spectrum S it is the Wiener
+filter S/(S + σ²). It serves every task as the network does; here both denoise, and the difference
+is what the network knows of speech beside its mean spectrum.
 """
 
 import sys

@@ -2,12 +2,12 @@
 
     python examples/stream_long_file.py IN OUT
 
-The recording is read twice, once to find what is wrong and once to restore it, in blocks; segments of
-20 s are restored and cross-faded. OUT has the format of its suffix, and what IN has beside the sound.
+The recording is read twice, once to find what is wrong and once to restore it, in blocks; segments
+of 20 s are restored and cross-faded. OUT has the format of its suffix, and what IN has beside the
+sound.
 """
 
 import sys
-from contextlib import closing
 
 import voxmend
 from voxmend import audio
@@ -23,9 +23,8 @@ def main(path: str, out: str) -> None:
         print(f"\r{sample / reader.sample_rate:8.1f} s", end="", file=sys.stderr)
 
     with audio.Writer(out, rate, restorer.outputs(reader), overwrite=True, like=reader) as writer:
-        with closing(restorer.stream(reader, progress=progress)) as blocks:
-            for block in blocks:  # [C, n]
-                writer.write(block)
+        for block in restorer.stream(reader, progress=progress):  # [C, n]
+            writer.write(block)
     print(f"\n{out}: {writer.subtype}, peak {writer.peak:.2f}")
 
 

@@ -46,14 +46,15 @@ def room_page(room: str) -> str:
     """
     files = sorted(file for file in (PACKAGE / room).rglob("*.py")
                    if file.stem == "__init__" or not file.stem.startswith("_"))
-    page = [f"# voxmend.{room}"]
+    page = []
     for file in files:
         name = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
         own = [node.name for node in ast.parse(file.read_text(encoding="utf-8")).body
                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"]
         only = f", members: {own or 'false'}" if file.stem == "__init__" else ""
-        page.append(f"::: {name.removesuffix('.__init__')}\n"
-                    f"    options: {{show_submodules: false{only}}}")
+        level = 2 if page else 1
+        page.append(f"::: {name.removesuffix('.__init__')}\n    options: "
+                    f"{{show_submodules: false, heading_level: {level}{only}}}")
     return "\n\n".join(page)
 
 
@@ -67,7 +68,7 @@ def help_pages(page: object, prog: str) -> Iterator[str]:
         main([*prog.split()[1:], "--help"])
     yield f"{'#' * (1 + len(prog.split()))} {prog}\n\n```\n{told.getvalue().strip()}\n```\n"
     if isinstance(page, Verbs):
-        for name, verb in page.verbs.items():
+        for name, verb in page.entries.items():
             yield from help_pages(verb, f"{prog} {name}")
 
 

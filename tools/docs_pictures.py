@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import torch
-from docs_sounds import CLIP, RATE, SECONDS, street
 from matplotlib.figure import Figure
 
+from docs_sounds import CLIP, RATE, SECONDS, street
 from voxmend import audio, classical, load_prior
 from voxmend.benchmarks import plots
 from voxmend.diffusion.processes import MixingSDE

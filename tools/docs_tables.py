@@ -43,14 +43,17 @@ def table(page: str, line: str, *columns: str, rows: str = "") -> str:
 
     Raises ValueError where line, table, column or rows are missing.
     """
-    head, *body = rows_below((DOCS / page).read_text(encoding="utf-8"), line)
+    text = (DOCS / page).read_text(encoding="utf-8")
+    head, *body = rows_below(text, line)
     chosen = [0, *(head.index(column) for column in columns)] if columns else range(len(head))
     shown = [row for row in body if re.match(rows, row[0])]
     if not shown:
         raise ValueError(f"{page}: no rows {rows!r} below {line!r}")
     lines = ["| " + " | ".join(row[i] for i in chosen) + " |" for row in (head, *shown)]
     lines.insert(1, "|---" * len(chosen) + "|")
-    return "\n".join([*lines, "", f"*From [{page}](../{page}), which has all rows and columns.*"])
+    title = text.splitlines()[0].removeprefix("# ")
+    source = f"From [{title}](../{page}), with all rows and the command that prints them."
+    return "\n".join([*lines, "", f"<small>{source}</small>"])
 
 
 def listen(task: str, folder: Path, up: str = "../") -> str:
@@ -67,8 +70,8 @@ def listen(task: str, folder: Path, up: str = "../") -> str:
             f'<figure><figcaption>{sound["title"]}<small>{told}</small></figcaption>'
             f'<audio controls preload="metadata" aria-label="{task}: {sound["title"]}" '
             f'src="{up}sounds/{sound["file"]}"></audio></figure>')
-    return (f'<div class="sounds">{"".join(figures)}</div>\n\n'
-            f"![spectrograms of these]({up}sounds/{task}.png)")
+    return (f'<div class="sounds">{"".join(figures)}</div>\n\n<div class="scroll" markdown>\n'
+            f"![spectrograms of these]({up}sounds/{task}.png)\n</div>")
 
 
 def model(name: str) -> str:
@@ -78,10 +81,8 @@ def model(name: str) -> str:
     card.pop("loss_curve", None)
     card["file"] = f"{path.with_suffix('.safetensors').stat().st_size / 1e6:.1f} MB"
     card["parameters"] = f"{card['parameters'] / 1e6:.2f} M"
-    lines = [f"## {name}", "", "| | |", "|---|---|"]
-    for key, value in card.items():
-        lines.append(f"| {key.replace('_', ' ')} | {spelt(value)} |")
-    return "\n".join(lines)
+    head, *rows = (f"| {key.replace('_', ' ')} | {spelt(value)} |" for key, value in card.items())
+    return "\n".join([f"## {name}", "", head, "|---|---|", *rows])
 
 
 def spelt(value: object) -> str:
