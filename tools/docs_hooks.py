@@ -3,7 +3,8 @@
 - `api/ROOM.md` for every room, in the order of the layers in pyproject.toml.
 - `command-line.md`, the help of every verb; `models.md`, the cards of the bundled weights.
 - `sounds/`, by tools/docs_sounds.py and tools/docs_pictures.py, anew when the package has changed.
-- Functions of tools/docs_tables.py in `{{ }}`; names of pages in code spans become links.
+- Functions of tools/docs_tables.py in `<!-- {{ }} -->`, a comment to all other readers of a page.
+- Names of pages in code spans become links, and pages that `nav` does not name follow the how-to.
 """
 
 import ast
@@ -81,13 +82,13 @@ def command_line() -> str:
 
 
 def make_sounds() -> None:
-    """Runs the scripts that make sounds and pictures, unless those there are newer than both."""
-    done = SOUNDS / "done"
-    sources = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.safetensors"), *TOOLS.glob("docs_*.py")]
+    """Runs the scripts that make sounds and pictures, unless nothing that they use has changed."""
+    done, scripts = SOUNDS / "done", [TOOLS / "docs_sounds.py", TOOLS / "docs_pictures.py"]
+    sources = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.safetensors"), *scripts]
     if done.exists() and done.stat().st_mtime > max(file.stat().st_mtime for file in sources):
         return
-    for script in ("docs_sounds.py", "docs_pictures.py"):
-        subprocess.run([sys.executable, str(TOOLS / script), str(SOUNDS)], check=True)
+    for script in scripts:
+        subprocess.run([sys.executable, str(script), str(SOUNDS)], check=True)
     done.touch()
 
 
@@ -97,9 +98,15 @@ def mathml(source: str, *_: object, **__: object) -> str:
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Names the API's pages and the fence of formulas."""
-    reference = next(entry["Reference"] for entry in config.nav if "Reference" in entry)
-    reference[-1]["API"] = ["api/index.md", *({room: f"api/{room}.md"} for room in rooms())]
+    """Names the API's pages and those that `nav` does not name yet, and the fence of formulas."""
+    sections = {title: entries for section in config.nav for title, entries in section.items()}
+    sections["Reference"][-1]["API"] = ["api/index.md",
+                                        *({room: f"api/{room}.md"} for room in rooms())]
+    named = Path(config.config_file_path).read_text(encoding="utf-8")
+    written = sorted(path.relative_to(config.docs_dir).as_posix()
+                     for path in Path(config.docs_dir).rglob("*.md"))
+    sections["How to"] += [uri for uri in written if not re.search(rf"\b{uri}\b", named)
+                           and uri != "api/index.md"]
     config.mdx_configs.setdefault("pymdownx.superfences", {})["custom_fences"] = [
         {"name": "math", "class": "math", "format": mathml}]
 
@@ -121,7 +128,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Calls the functions that a page names, and makes links of the pages that it names."""
     if "{{" in markdown and not page.file.generated_by:
-        template = Environment(undefined=StrictUndefined, autoescape=False).from_string(markdown)
+        shown = re.sub(r"<!-- (\{\{.*?\}\}) -->", r"\1", markdown, flags=re.DOTALL)
+        template = Environment(undefined=StrictUndefined, autoescape=False).from_string(shown)
         up = "../" * page.file.src_uri.count("/")
         markdown = template.render(table=docs_tables.table,
                                    listen=partial(docs_tables.listen, folder=SOUNDS, up=up))
