@@ -1,11 +1,12 @@
 # make demo   mend a damaged clip and draw it          make test   run the tests
 # make check  style, types, layers, sizes, what importing loads
+# make docs   build the documentation site into site/
 # WORKERS=0 runs the tests one after another; so does `python -m pytest` by itself
 PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo check test clean
+.PHONY: demo check test docs clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python -m voxmend.demo demo-output
@@ -19,6 +20,11 @@ check: .venv/dev.stamp
 test: .venv/test.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
+docs: .venv/docs.stamp
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Built site/; open site/index.html, or search in it with"
+	@echo "  $(BIN)/python -m http.server -d site --bind 127.0.0.1"
+
 .venv/%.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "voxmend needs Python 3.11 or later; set PYTHON=python3.11"; exit 1; }
@@ -29,4 +35,4 @@ test: .venv/test.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv demo-output .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo-output site .docs-sounds .mypy_cache .ruff_cache .import_linter_cache
