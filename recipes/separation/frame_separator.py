@@ -16,7 +16,7 @@ recipe = FrameSeparationRecipe(
     alone=0.08,
     balance=0.4,
     learning_rate=2e-3,
-    card={"sampling": {"speeds": [1, -0.92, 1.08]},
+    card={"sampling": {"polarities": 2},
           "data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
                   "(read English, CC BY 4.0), and 1.7 h of noise (CC0, CC BY, CC BY-SA)",
           "licence": "Apache-2.0"},

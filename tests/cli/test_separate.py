@@ -51,8 +51,7 @@ def weights(tmp_path_factory):
     save(folder, "enhancer16k", "FrameConvNeXt", LIGHT, prediction="told", sample_rate=16000,
          sigma_min=0.002, sigma_max=2.0, sigma_data=0.1)
     save(folder, "frame_separator", "FrameSeparator", FRAMES, prediction="sources", sources=2,
-         open_levels=False, sample_rate=16000,
-         sampling={"speeds": [1, -0.92], "segment_seconds": 6})
+         open_levels=False, sample_rate=16000, sampling={"polarities": 2, "segment_seconds": 6})
     save(folder, "ecapa", "ECAPATDNN", EARS, prediction="embedding", dim=192, sample_rate=16000)
     save(folder, "xvector", "XVector", dict(channels=16, mixed=24), prediction="embedding", dim=512,
          sample_rate=16000)
@@ -229,7 +228,7 @@ def test_the_default_is_the_frame_separator(bundled, wav, tmp_path, capsys):
     assert run(capsys, "separate", source, tmp_path / "v", "--device", "cpu")[0] == 0
     entry = json.loads((tmp_path / "v" / "speaker1.wav.voxmend.json").read_text())
     assert (entry["method"], entry["weights"]) == ("frame-separator", "frame_separator")
-    assert entry["speeds"] == [1, -0.92] and "seed" not in entry
+    assert entry["polarities"] == 2 and "seed" not in entry
     loaded = separator.load("separate", device="cpu")
     assert loaded.segment == 6
     assert separator.load("separate", "conv-tasnet").segment == separator.SEGMENT_SECONDS

@@ -194,42 +194,12 @@ def test_what_errs_by_polarity_is_averaged(ordered):
         return parts if ordered or mixture[0, 0, 0] > 0 else parts.flip(1)
 
     expected = torch.cat([0.7 * mixture, 0.3 * mixture.roll(1, -1)], 1)
-    found = conv_tasnet.over_speeds(separate, mixture, (1, -1), ordered)
+    found = conv_tasnet.over_polarities(separate, mixture, 2, ordered)
     torch.testing.assert_close(found, expected)
-    once = conv_tasnet.over_speeds(separate, mixture, (1,), ordered)
+    once = conv_tasnet.over_polarities(separate, mixture, 1, ordered)
     torch.testing.assert_close(once, separate(mixture))
     with pytest.raises(ValueError, match="two polarities, not 3"):
-        conv_tasnet.of_polarities(3)
-
-
-def test_what_errs_by_speed_is_averaged():
-    """Tones of known pitches, parted by them: at twice the speed an octave higher, and back."""
-    time, heard = np.arange(16000) / 16000, []
-    low, high = (np.sin(2 * np.pi * f * time) * np.hanning(16000) for f in (500, 1300))
-    mixture = torch.from_numpy(low + high).float()[None, None]
-
-    def separate(mixture):
-        spectrum = torch.fft.rfft(mixture)
-        half = torch.arange(spectrum.shape[-1]) * 16000 / mixture.shape[-1]
-        strongest = half[spectrum.abs().topk(2).indices[0, 0]].sort().values
-        heard.append((mixture.shape[-1], *strongest.tolist()))
-        below = half < strongest.mean()
-        error = 0.1 * (-1) ** len(heard)
-        parts = torch.cat([spectrum * below, spectrum * ~below], 1)
-        voices = (1 + error) * torch.fft.irfft(parts, mixture.shape[-1])
-        return voices if len(heard) % 2 else voices.flip(1)
-
-    found = conv_tasnet.over_speeds(separate, mixture, (1, -1.25))
-    assert [h[0] for h in heard] == [16000, 12800]
-    assert heard[1][1:] == pytest.approx([625, 1625], abs=2)
-    expected = torch.from_numpy(np.stack([low, high])).float()
-    torch.testing.assert_close(found[0], expected, atol=2e-3, rtol=0)
-
-
-@pytest.mark.parametrize("speeds", [(), (1, 0), (0.0001,)])
-def test_impossible_speeds_are_refused(speeds):
-    with pytest.raises(ValueError, match="cannot be heard at the speeds"):
-        conv_tasnet.over_speeds(lambda x: x, torch.ones(1, 1, 9), speeds)
+        conv_tasnet.over_polarities(separate, mixture, 3)
 
 
 def test_speech_and_noise_are_not_taken_for_each_other():
@@ -240,7 +210,7 @@ def test_speech_and_noise_are_not_taken_for_each_other():
         share = 0.9 if mixture[0, 0, 0] > 0 else 0.2
         return torch.cat([share * mixture, (1 - share) * mixture], 1)
 
-    found = conv_tasnet.over_speeds(enhance, mixture, (1, -1), ordered=True)
+    found = conv_tasnet.over_polarities(enhance, mixture, 2, ordered=True)
     torch.testing.assert_close(found, torch.tensor([0.55, 0.45]).view(1, 2, 1).expand(1, 2, 10))
 
 

@@ -28,7 +28,7 @@ from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
-from ..systems.separator import Separator, by_listener, load_listener, suited_speeds
+from ..systems.separator import Separator, by_listener, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel
@@ -146,7 +146,7 @@ class Comparison:
                        for label, path in zip(self.hashes, paths, strict=False)}
         trained = list(titled(self.hashes, files, cards))[len(paths):len(paths) + len(supervised)]
         self.separators = {
-            title: (conv_tasnet.load_separator(file, device), card)
+            title: (conv_tasnet.load_separator(file, device), card.get("sample_rate", RATE))
             for title, file, card in trained}
         self.enhancer = load_listener(listener, device) if listener else None
         self.precision = choose(self.prior, precision)
@@ -243,12 +243,10 @@ class Comparison:
             blind = Restorer(case, self.prior, seed=self.seed, device=self.device)
             yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
                    self.prior)
-        for title, (network, card) in self.separators.items():
-            for speeds in dict.fromkeys([(1,), (1, -1), suited_speeds(card)]):
-                separate = partial(conv_tasnet.separate, network, speeds=speeds)
-                label = title + ("" if speeds == (1,) else f", {BOTH}" if speeds == (1, -1) else
-                                 f", {len(speeds)} speeds")
-                yield label, self._heard(separate, card.get("sample_rate", RATE)), network
+        for title, (network, rate) in self.separators.items():
+            for polarities, label in ((1, title), (2, f"{title}, {BOTH}")):
+                separate = partial(conv_tasnet.separate, network, polarities=polarities)
+                yield label, self._heard(separate, rate), network
         if self.enhancer:
             yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices

@@ -3,8 +3,7 @@
 Mixtures are made on the fly from the same folders of clean speech that train a prior, or ready.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -13,9 +12,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
-from ..audio import resample
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures
 from ..training.recipes import Model, Source, fresh_network, trapezoid
@@ -81,43 +78,27 @@ def in_order_of(voices: Tensor, others: Tensor) -> Tensor:
     return voices.gather(1, order.unsqueeze(-1).expand_as(voices))
 
 
-def _resampled(x: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """`audio.resample` of tensors. Shape: `[..., T]` to `[..., ⌊T·to/from + ½⌋]`."""
-    rows = resample(x.flatten(0, -2).cpu().numpy(), from_rate, to_rate)
-    return torch.from_numpy(rows).to(x).unflatten(0, x.shape[:-1])
+def over_polarities(separate: Callable[[Tensor], Tensor], mixture: Tensor, polarities: int,
+                    ordered: bool = False) -> Tensor:
+    """The sources of a mixture, of two polarities the mean of them and of minus those of minus it.
 
-
-def over_speeds(separate: Callable[[Tensor], Tensor], mixture: Tensor, speeds: Sequence[float],
-                ordered: bool = False) -> Tensor:
-    """The mean of what is heard of a mixture at several speeds (test-time augmentation).
-
-    Neither polarity nor a few per cent of speed say anything of a recording's sources, but a
-    network errs differently at each: in the mean, as in that of an ensemble, errors are smaller.
+    The polarity of a recording cannot be heard and says nothing of its sources, but a network errs
+    differently in either: its errors become smaller in the mean, as in that of an ensemble.
 
     Args:
-        speeds: factors, thousandths at the finest, each with the sign of its polarity.
-        ordered: the sources have an order of their own, as speech and noise; else those of each
-            speed are taken in the order nearest to the first's.
+        polarities: 1 or 2.
+        ordered: the sources have an order of their own, as speech and noise; else those of minus
+            the mixture are taken in the order nearest to the others'.
 
-    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for no speeds, or one below a thousandth.
+    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for another number of polarities.
     """
-    if not speeds or min(map(abs, speeds)) < 0.001:
-        raise ValueError(f"a recording cannot be heard at the speeds {list(speeds)}")
-    found: list[Tensor] = []
-    for speed in speeds:
-        sign, rate = math.copysign(1, speed), round(1000 * abs(speed))
-        sources = sign * separate(_resampled(sign * mixture, rate, 1000))
-        sources = _resampled(sources, 1000, rate)[..., :mixture.shape[-1]]
-        sources = pad(sources, (0, mixture.shape[-1] - sources.shape[-1]))
-        found.append(in_order_of(sources, found[0]) if found and not ordered else sources)
-    return torch.stack(found).mean(0)
-
-
-def of_polarities(polarities: int) -> tuple[int, ...]:
-    """The speeds of so many polarities, 1 or 2; raises ValueError for another number."""
     if polarities not in (1, 2):
         raise ValueError(f"a recording has two polarities, not {polarities!r}")
-    return (1, -1)[:polarities]
+    sources = separate(mixture)
+    if polarities == 1:
+        return sources
+    turned = -separate(-mixture)
+    return (sources + (turned if ordered else in_order_of(turned, sources))) / 2
 
 
 def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
@@ -292,17 +273,16 @@ def check_mixture(mixture: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def separate(network: nn.Module, mixture: np.ndarray,
-             speeds: Sequence[float] = (1,)) -> np.ndarray:
+def separate(network: nn.Module, mixture: np.ndarray, polarities: int = 1) -> np.ndarray:
     """The voices of a mixture at the separator's sample rate, as loud as they are in it.
 
     `Separator` takes signals of any length.
 
     Args:
-        speeds: as in `over_speeds`.
+        polarities: as in `over_polarities`.
 
     Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """
     device = next(network.parameters()).device
     heard = torch.from_numpy(check_mixture(mixture))[None, None].to(device)
-    return over_speeds(network, heard, speeds)[0].cpu().numpy()
+    return over_polarities(network, heard, polarities)[0].cpu().numpy()

@@ -25,14 +25,7 @@ from ..diffusion.samplers import SAMPLERS, Callback, Denoise, Noise
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures, draw_noise
 from ..training.recipes import Model, Source
-from .conv_tasnet import (
-    SeparationRecipe,
-    check_mixture,
-    of_polarities,
-    over_speeds,
-    pit_si_snr,
-    si_snr,
-)
+from .conv_tasnet import SeparationRecipe, check_mixture, over_polarities, pit_si_snr, si_snr
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
@@ -156,7 +149,7 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
         mixture: of zero mean and unit variance.
         sampler: `PAPER`, with two network calls a step, or a name in `samplers.SAMPLERS`.
         noise, callback: as in `samplers`.
-        polarities: 2 gives the mean of two draws, as `over_speeds` says.
+        polarities: 2 gives the mean of two draws, as `over_polarities` says.
 
     Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for an unknown sampler.
     """
@@ -175,8 +168,7 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
                               callback)
         return process.stack(v, 0.0)
 
-    return over_speeds(drawn, mixture, of_polarities(polarities),
-                       ordered=model.task == "enhance")
+    return over_polarities(drawn, mixture, polarities, ordered=model.task == "enhance")
 
 
 @torch.no_grad()

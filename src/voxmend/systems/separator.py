@@ -7,7 +7,7 @@ Segments have 10 s, or what the card of a network without a sampler says suits i
 and the order is found.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -171,14 +171,13 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
     return apart
 
 
-def by_network(network: nn.Module, speeds: Sequence[float] = (1,),
-               ordered: bool = False) -> Apart:
-    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `over_speeds`."""
+def by_network(network: nn.Module, polarities: int = 1, ordered: bool = False) -> Apart:
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `over_polarities`."""
     device = next(network.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        return conv_tasnet.over_speeds(network, mixture.to(device), speeds, ordered)
+        return conv_tasnet.over_polarities(network, mixture.to(device), polarities, ordered)
 
     return apart
 
@@ -211,13 +210,6 @@ def find_weights(task: str, method: str, name_or_path: str | Path | None = None)
             "as --weights") from None
 
 
-def suited_speeds(card: dict) -> tuple[float, ...]:
-    """The speeds at which a network best hears a recording, by its card, as in `over_speeds`."""
-    sampling = card.get("sampling", {})
-    return (tuple(sampling.get("speeds", ()))
-            or conv_tasnet.of_polarities(sampling.get("polarities", 1)))
-
-
 def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
          device: str = "auto", precision: str = "auto") -> Separator:
@@ -246,12 +238,12 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             unknown = " and ".join(name for name, value in (("--sampler", sampler),
                                                             ("--steps", steps)) if value)
             raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
-        network, speeds = DIRECT[method](path, str(place)), suited_speeds(card)
-        apart = by_network(network, speeds, enhances)
+        network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
+        apart = by_network(network, polarities, enhances)
         if isinstance(network, Listener):
             network.seed = entry["seed"] = seed
-            apart, speeds = by_listener(network), (1,)
-        entry |= {"precision": choose(network, precision), "speeds": list(speeds)}
+            apart, polarities = by_listener(network), 1
+        entry |= {"precision": choose(network, precision), "polarities": polarities}
         return Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
                          segment=suited.get("segment_seconds", SEGMENT_SECONDS),
                          follows=isinstance(network, Listener), entry=entry)
