@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.pages import ROOT
+from helpers.blocks import ROOT
 from voxmend import audio
 
 SCRIPTS = sorted(file.stem for file in (ROOT / "examples").glob("*.py"))

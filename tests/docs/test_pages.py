@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from helpers.pages import FENCE, ROOT, blocks, commands, run_page, run_shell, understood
+from helpers.blocks import FENCE, ROOT, blocks, commands, run_page, run_shell, understood
 from voxmend import audio
 from voxmend.benchmarks.restoration import mel_of
 from voxmend.restore.tasks import TASKS
