@@ -24,10 +24,9 @@ from .options import Calling
 from .reports import find
 
 SUFFIXES = (".html", ".htm")
-FACTS = {"verb": "Verb", "task": "Task", "method": "Method", "prior": "Prior", "weights": "Weights",
-         "sampler": "Sampler", "guidance": "Guidance", "steps": "Steps", "draws": "Draws",
-         "seed": "Seed", "precision": "Precision", "device": "Device", "seconds": "Seconds of work",
-         "version": "voxmend"}
+FACTS = {"verb": "Verb", "method": "Method", "prior": "Prior", "weights": "Weights",
+         "sampler": "Sampler", "steps": "Steps", "draws": "Draws", "seed": "Seed",
+         "precision": "Precision", "seconds": "Seconds of work", "version": "voxmend"}
 
 
 def everything(job: Job) -> tuple[Path, ...]:
@@ -71,7 +70,7 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
         status = running.run(verb, plan)
         places = {shown.files(job): shown.place(job).relative_to(plan.folder)
                   for job in plan.jobs if _is_made(verb, job)}
-        return max(status, show(pages, places, common.report, plan.several))
+        return max(status, show(pages, places, common.report, plan))
 
 
 def _verb(names: tuple[str, ...], uncertain: bool, salvage: bool, overwrite: bool,
@@ -99,12 +98,14 @@ def check(target: Path, verb: jobs.Verb, several: bool) -> None:
     sidecars.why_made(Job((), (target,)), verb.name, {}, verb.overwrite, resumes=several)
 
 
-def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, several: bool) -> int:
+def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, of: Plan) -> int:
     """Makes the page of one recording, or pages and a table of several; the exit code.
 
     Args:
         places: what each page shows, and its place, without `.html`, beside the others.
+        of: what the pages are about.
     """
+    several = of.several
     if not several:
         return running.run(verb, Plan([Job(inputs, (target,)) for inputs in places], several))
     folder = target.with_suffix(".pages")
@@ -114,8 +115,9 @@ def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, se
     pages = tuple(job.outputs[0] for job in plan.jobs if _is_made(verb, job))
     if not pages:
         return status
-    load = partial(load_table, target.stem, target.absolute().parent, folder.absolute())
-    listing = jobs.Verb("report", {"table": True}, load, verb.overwrite)
+    title = of.folder.resolve().name or target.stem
+    load = partial(load_table, title, target.absolute().parent, folder.absolute())
+    listing = jobs.Verb("report", {"table": title}, load, verb.overwrite)
     return max(status, running.run(listing, Plan([Job(pages, (target,))], several)))
 
 
@@ -220,11 +222,11 @@ def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, ove
     check(target, verb, several)
     if restored and (len(sources) > 1 or restored.is_dir() != sources[0].is_dir()):
         raise ValueError(f"--restored {restored}: name two recordings or two folders")
-    plan = Plan([], several)
+    plan = Plan([], several, sources[0] if sources[0].is_dir() else sources[0].parent)
     with plan.spool:
         sources = folders.keep_stdin(sources, plan.spool)
         places = folders.find(sources) if several else {sources[0]: Path(sources[0].name)}
         after = {file: (restored / place if several else restored,) if restored else ()
                  for file, place in places.items()}
         return show(verb, {(file, *after[file]): place for file, place in places.items()}, target,
-                    several)
+                    plan)

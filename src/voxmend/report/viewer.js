@@ -124,11 +124,12 @@ function plotted(figure, track) { // gives a figure its two pictures
 
 function build(buffers) {
   const figures = [...document.querySelectorAll(".track")], letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  tracks = buffers.map((buffer, n) => ({ buffer, name: DATA.names[n], gain: DATA.gains[n], letter: letters[n], recording: n === 0 }));
+  tracks = buffers.map((buffer, n) => ({ buffer, name: DATA.names[n], gain: DATA.gains[n], plain: DATA.plain, letter: letters[n], recording: n === 0 }));
   if (DATA.band) tracks.at(-1).band = true;
   if (tracks.length === 2) {
     const buffer = difference(buffers[0], buffers[1]);
-    tracks.push({ buffer, name: "difference", gain: DATA.gains[0], letter: "D", recording: false });
+    const fits = gain => Math.min(gain, 1 / peak(buffer)); // beyond 1 it would be clipped
+    tracks.push({ buffer, name: "difference", gain: fits(Math.min(...DATA.gains)), plain: fits(DATA.plain), letter: "D", recording: false });
     const caption = element("figcaption", {}, element("b", { textContent: "D " }), "difference, A − B");
     figures.push($("plots").appendChild(element("figure", { className: "track" }, caption)));
   }
@@ -137,9 +138,7 @@ function build(buffers) {
   $("plots").append(element("canvas", { id: "axis", className: "axis", role: "img", ariaLabel: "Time in seconds" }));
 
   player = new Player(tracks);
-  const peaks = buffers.map(buffer => Array.from({ length: buffer.numberOfChannels }, (_, channel) =>
-    buffer.getChannelData(channel).reduce((peak, x) => Math.max(peak, Math.abs(x)), 1e-6)));
-  Object.assign(view, { last: player.duration, peak: Math.max(...peaks.flat()) });
+  Object.assign(view, { last: player.duration, peak: Math.max(...buffers.map(peak)) });
 }
 
 function connect() {
