@@ -60,7 +60,8 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
     """Does the jobs of a plan and, if that is asked for, leaves pages of them; the exit code."""
     if not common.report:
         return running.run(verb, plan)
-    pages = _verb(shown.names, shown.uncertain, False, common.overwrite, common.workers)
+    pages = _verb(shown.names, shown.uncertain, common.salvage, common.overwrite,
+                  common.workers)
     check(common.report, pages, plan.several)
     piped = [path for job in plan.jobs for path in job.outputs if folders.is_stream(path)]
     if piped:
