@@ -9,7 +9,7 @@ function follow() { // puts the line and the figures where the player is
     });
   }
   $("position").value = position;
-  $("position").ariaValueText = `${clock(DATA.begin + position)}`;
+  $("position").setAttribute("aria-valuetext", clock(DATA.begin + position));
   $("time").textContent = `${clock(DATA.begin + position)} / ${clock(DATA.begin + player.duration)}`;
 }
 
@@ -112,9 +112,9 @@ function drag(plot) { // a stretch to zoom to, or a place to go to
 // ---------------------------------------------------------------- begin
 
 function plotted(figure, track) { // gives a figure its two pictures
-  track.plots = ["wave", "spectrogram"].map(name => {
-    track[name] = element("canvas", { className: name, role: "img" });
-    const plot = element("div", { className: "plot" }, track[name]);
+  track.plots = ["wave", "spectrogram"].map(kind => {
+    track[kind] = element("canvas", { className: kind });
+    const plot = element("div", { className: "plot" }, track[kind]);
     figure.append(plot);
     return plot;
   });
@@ -135,7 +135,8 @@ function build(buffers) {
   }
   document.querySelectorAll("audio").forEach(audio => { audio.hidden = true; });
   tracks.forEach((track, n) => plotted(figures[n], track));
-  $("plots").append(element("canvas", { id: "axis", className: "axis", role: "img", ariaLabel: "Time in seconds" }));
+  $("plots").append(element("canvas", { id: "axis", className: "axis" }));
+  labelled($("axis"), "Time in seconds");
 
   player = new Player(tracks);
   Object.assign(view, { last: player.duration, peak: Math.max(...buffers.map(peak)) });
@@ -146,7 +147,7 @@ function connect() {
   tracks.forEach((track, number) => {
     const input = element("input", { type: "radio", name: "track", checked: !number, onchange: () => choose(number) });
     input.setAttribute("aria-keyshortcuts", track.letter);
-    $("choices").append(element("label", {}, input, `${track.letter} ${track.name}`));
+    $("choices").append(element("label", {}, input, element("span", { textContent: `${track.letter} ${track.name}` })));
   });
   const names = DATA.channels.map(channel => channel.name);
   $("channel").append(...names.map(name => new Option(name)));
