@@ -227,7 +227,11 @@ def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, ove
     with plan.spool:
         sources = folders.keep_stdin(sources, plan.spool)
         places = folders.find(sources) if several else {sources[0]: Path(sources[0].name)}
-        after = {file: (audio.writable(restored / place) if several else restored,) if restored else ()
-                 for file, place in places.items()}
-        return show(verb, {(file, *after[file]): place for file, place in places.items()}, target,
+
+        def shown(file: Path, place: Path) -> tuple[Path, ...]:
+            if not restored:
+                return (file,)
+            return file, audio.writable(restored / place) if several else restored
+
+        return show(verb, {shown(file, place): place for file, place in places.items()}, target,
                     plan)
