@@ -136,6 +136,9 @@ def test_long_recordings_are_read_where_they_are_worst(wav, tmp_path, monkeypatc
                                wave[:, 5 * 16000:], atol=1e-4)
     assert any(kind == "gaps" and start == pytest.approx(2.0, abs=0.01)
                for kind, start, _ in page.data["channels"][0]["spans"])
+    code, _ = run(capsys, "report", tmp_path / "in.wav", tmp_path / "two.html", "--restored",
+                     wav("short.wav", voice(1.0)))
+    assert code == 0 and not read(tmp_path / "two.html").sounds[1][0].any()
 
 
 def test_mend_leaves_its_page(wav, prior, tmp_path, capsys):

@@ -138,6 +138,15 @@ def test_long_recordings_are_cut_around_the_worst_and_say_so():
     assert "lasts" not in page("a", tracks(wave[:, :16000]), [])
 
 
+def test_a_track_may_end_before_what_is_shown(monkeypatch):
+    monkeypatch.setattr("voxmend.report.pages.LONGEST", 1.0)
+    long, short = noise(3.0), noise(0.5)
+    shown = Page(page("a", tracks(long, short), [Damage(gaps=((2.5, 2.6),), rms=0.1)]))
+    (one, _), (other, _) = shown.sounds
+    assert shown.data["begin"] == 1.6 and one.any() and len(other) == len(one)
+    assert not other.any()
+
+
 def test_a_page_stays_small(monkeypatch):
     monkeypatch.setattr("voxmend.report.pages.LARGEST", LARGEST // 20)
     text = page("a", tracks(noise(20.0), noise(20.0)), [Damage(rms=0.1)])

@@ -166,7 +166,8 @@ def _read(reader: audio.Reader, start: float) -> np.ndarray:
         done += block.shape[1]
         if done >= last:
             break
-    return np.concatenate(kept, axis=1)
+    wave = np.concatenate(kept, axis=1)
+    return audio.fit(wave, max(wave.shape[1], 1))  # a shorter one may have ended before
 
 
 def _facts(readers: Sequence[audio.Reader], left: Sequence[Damage] | None) -> dict[str, str]:
