@@ -1,11 +1,13 @@
 """Options that verbs share, their checks, and what they build. Heavy imports wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from tyro.conf import Positional, arg
+
+from ..models import remote
 
 if TYPE_CHECKING:
     from ..restore.restorer import Restorer
@@ -17,6 +19,7 @@ Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]
+Weights = Annotated[str | None, arg(metavar="WEIGHTS", help_behavior_hint="")]
 MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
 
 
@@ -117,7 +120,12 @@ class Common(Running):
     """Options of every verb that runs a prior."""
 
     prior: str = "speech16k"
-    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
+    """The network trained on speech: a bundled one's name (see voxmend info), a .safetensors, or
+    hf://OWNER/NAME[@REVISION] on the Hugging Face Hub."""
+
+    def pinned(self) -> Self:
+        """The same with the commit that a prior on a hub has now: all workers load that."""
+        return replace(self, prior=remote.pin(self.prior))
 
 
 @dataclass(frozen=True)
@@ -296,7 +304,7 @@ def load_restorer(task: str, common: Common, method: str = "voxmend",
                     precision=common.precision, **options)
 
 
-def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
+def load_separator(task: str, method: str, weights: str | None, sampler: str | None,
                    common: Calling) -> "Separator":
     """The network trained for a task, to separate or to enhance, as the options say."""
     from ..systems import separator

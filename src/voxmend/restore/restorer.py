@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import NoisyObservation
 from ..diffusion.told import GuessDenoiser, Posterior
-from ..models import hub
+from ..models import hub, remote
 from ..models.precision import choose
 from ..operators import Mel, Operator
 from .analysis import analyse
@@ -53,7 +53,7 @@ class Restorer:
 
     Args:
         task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
-        prior: a bundled name, a path, or any Denoiser.
+        prior: a bundled name, a path, `hf://OWNER/NAME[@REVISION]`, or any Denoiser.
         steps: the task's number of steps, replaced.
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
@@ -75,14 +75,28 @@ class Restorer:
             task = replace(task, steps=steps, told=task.told and {**task.told, "steps": steps})
         self.task = task
         self.device = hub.pick_device(device)
-        self.prior_name = None if isinstance(prior, Denoiser) else prior
+        self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(str(prior))
         if not isinstance(prior, Denoiser):
-            prior = hub.load_prior(str(prior), str(self.device))
+            prior = hub.load_prior(str(self.weights), str(self.device))
             choose(prior, precision)
         prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
         self.seed, self.draws = seed, draws
         self.sample_rate = prior.sample_rate
+
+    @classmethod
+    def from_pretrained(cls, repo: str, task: str | Task = "mend", revision: str | None = None,
+                        **options: Any) -> Self:
+        """A Restorer whose prior is in a repository of the Hugging Face Hub.
+
+        Args:
+            repo: `OWNER/NAME`.
+            revision: a branch, tag or commit; by default the newest commit.
+            options: as above.
+
+        Raises as `models.remote.fetch`; `hub.PriorError` for weights that are no prior.
+        """
+        return cls(task, remote.reference(repo, revision), **options)
 
     def __call__(self, wave: np.ndarray, sample_rate: int,
                  damage: Told = None) -> np.ndarray:
@@ -139,12 +153,11 @@ class Restorer:
     @property
     def entry(self) -> dict:
         """What a sidecar says of the way in which an output was made."""
-        task = self.task
-        weights = hub.find_prior(str(self.prior_name)) if self.prior_name else None
+        task, weights = self.task, self.weights
         return {"task": task.name, "start": task.start,
                 "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
                 "draws": self.draws, "sampler": task.sampler.__name__,
-                "guidance": repr(task.guidance), "prior": weights and weights.stem,
+                "guidance": repr(task.guidance), "prior": weights and hub.title(weights),
                 "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device),
                 "precision": choose(self.prior, "fp32")}
 

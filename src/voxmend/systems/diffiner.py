@@ -190,7 +190,7 @@ class Refiner:
         self.seed, self.steps = seed, steps or min(self.method.steps, self.prior.most)
         self.levels = self.prior.levels(self.steps)
         self.entry = {"task": "refine", "method": method if isinstance(method, str) else
-                      repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
+                      repr(method), "steps": self.steps, "seed": seed, "prior": hub.title(path),
                       "weights_sha256": hub.file_hash(path), "device": str(self.device),
                       "precision": choose(self.prior, precision)}
         if weight != 1:

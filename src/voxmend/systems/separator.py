@@ -22,7 +22,7 @@ from ..audio.levels import Levels
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
-from ..models import hub
+from ..models import hub, remote
 from ..models.precision import choose
 from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
@@ -87,6 +87,20 @@ class Separator:
     segment: float = SEGMENT_SECONDS
     follows: bool = False
     entry: dict = field(default_factory=dict)
+
+    @classmethod
+    def from_pretrained(cls, repo: str, task: str, method: str | None = None,
+                        revision: str | None = None, **options: Any) -> "Separator":
+        """A Separator whose weights are in a repository of the Hugging Face Hub.
+
+        Args:
+            repo: `OWNER/NAME`.
+            task, method, options: as in `load`.
+            revision: a branch, tag or commit; by default the newest commit.
+
+        Raises as `load` and `models.remote.fetch`.
+        """
+        return load(task, method, remote.reference(repo, revision), **options)
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Takes a whole recording apart in memory.
@@ -194,9 +208,9 @@ def by_listener(listener: Listener) -> Apart:
 
 
 def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
-    """The weights of a bundled name or of a path, by default a method's own.
+    """The weights of a bundled name, a path or `hf://OWNER/NAME`, by default a method's own.
 
-    Raises `hub.PriorError`, which says how to get some.
+    Raises `hub.PriorError`, which says how to get some, or as `models.remote.fetch`.
     """
     default = WEIGHTS[task, method]
     try:
@@ -229,7 +243,7 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     place, enhances = hub.pick_device(device), task != "separate"
     path = find_weights(task, method, weights)
     entry: dict[str, Any] = {
-        "task": task, "method": method, "weights": path.stem,
+        "task": task, "method": method, "weights": hub.title(path),
         "weights_sha256": hub.file_hash(path), "device": str(place)}
     card = hub.read_card(path)
     suited = {"polarities": 1} | card.get("sampling", {})
