@@ -211,7 +211,7 @@ def load_enhancer(task: str, common: Calling, method: str, weights: str | None,
     refiner = None
     if refines:
         refiner = load_refiner(enhancer, seed=common.seed, device=common.device,
-                               precision=common.precision)
+                               precision=common.precision, batch=common.batch)
     # a recurrent network hears a recording in one piece, and so does what follows it
     shared: list[Callable] = []
     if enhancer != NAME:
@@ -259,7 +259,7 @@ def load_refiner(common: Common, method: Refining) -> "Work":
 
     common.check()
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
-                      common.precision)
+                      common.precision, batch=common.batch)
     return jobs.Work(lambda inputs, outputs, streaming: files.refine_file(
         inputs[0], inputs[1], outputs, refiner, streaming, common.handling), (refiner.stream,))
 

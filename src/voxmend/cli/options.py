@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..systems.separator import Separator
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Batch = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
 Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
 Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
@@ -41,6 +42,12 @@ def check_workers(workers: Workers) -> None:
     """Raises ValueError for no workers."""
     if workers != "auto":
         check_least(1, workers=workers)
+
+
+def check_batch(batch: Batch) -> None:
+    """Raises ValueError for an empty batch."""
+    if batch != "auto":
+        check_least(1, batch=batch)
 
 
 def check_plot(path: Path | None, overwrite: bool) -> None:
@@ -84,6 +91,8 @@ class Calling:
     """Replace outputs that exist already."""
     workers: Workers = 1
     """Processes that share files, and the parts of a long one; auto: one for each core."""
+    batch: Batch = "auto"
+    """Segments, channels and draws that pass a network at once; auto: as many as a GPU holds."""
     salvage: bool = False
     """Read what is there of a recording that breaks off or whose header says that it is empty."""
     headroom: float = 0.0
@@ -93,6 +102,7 @@ class Calling:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
         check_workers(self.workers)
+        check_batch(self.batch)
         if not 0 <= self.headroom <= 60:
             raise ValueError(f"--headroom {self.headroom:g}: give 0 to 60 dB")
 
@@ -301,7 +311,7 @@ def load_restorer(task: str, common: Common, method: str = "voxmend",
                          "--steps")
     return Restorer(tasks[task], common.prior, common.steps, common.seed,
                     getattr(common, "draws", 1), common.device,
-                    precision=common.precision, **options)
+                    precision=common.precision, batch=common.batch, **options)
 
 
 def load_separator(task: str, method: str, weights: str | None, sampler: str | None,
@@ -315,4 +325,4 @@ def load_separator(task: str, method: str, weights: str | None, sampler: str | N
     common.check()
     steps = common.steps if isinstance(common, Running) else None
     return separator.load(task, method, weights, sampler, steps, common.seed, common.device,
-                          common.precision)
+                          common.precision, common.batch)
