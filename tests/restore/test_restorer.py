@@ -24,7 +24,7 @@ from voxmend.restore import restorer as module
 from voxmend.restore import tasks
 from voxmend.restore.analysis import analyse
 from voxmend.restore.damage import Clipping
-from voxmend.restore.drawing import Drawing
+from voxmend.restore.drawing import Drawing, Request
 
 DAMAGE = {"declip": {"clipping": (Clipping(0.1),)}, "extend": {"cutoff": 3000.0},
           "inpaint": {"gaps": ((0.5, 0.55),)}, "denoise": {"noise": 0.02},
@@ -299,10 +299,10 @@ def test_a_prior_that_corrects_guesses_starts_at_them(task, rate):
 
 def test_a_band_alone_is_not_told():
     """Of a low-pass no sample is marked: the prior is guided."""
-    restorer = Restorer("mend", correcting(), device="cpu")
-    y = torch.zeros(1, 1, 4096)
-    assert restorer._told(y, tasks.Lowpass(3000.0), None) is None
-    assert restorer._told(y, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is None  # nor silence
-    assert restorer._told(y + 1, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is not None
-    assert Restorer("extend", correcting(), device="cpu")._told(y + 1, tasks.Clip(0.1),
-                                                                None) is None
+    both, y = tasks.Clip(0.1) @ tasks.Lowpass(3000.0), torch.zeros(1, 1, 4096)
+    drawing = Restorer("mend", correcting(), device="cpu").drawing
+    assert drawing.evidence(Request(y, tasks.Lowpass(3000.0))) is None
+    assert drawing.evidence(Request(y, both)) is None  # nor silence
+    assert drawing.evidence(Request(y + 1, both)) is not None
+    extending = Restorer("extend", correcting(), device="cpu").drawing
+    assert extending.evidence(Request(y + 1, tasks.Clip(0.1))) is None

@@ -89,7 +89,7 @@ class Drawing:
 
     @torch.no_grad()
     def _prepare(self, asked: Request) -> _Item:
-        task, first, evidence = self.task, asked.first, self._evidence(asked)
+        task, first, evidence = self.task, asked.first, self.evidence(asked)
         if evidence is not None:
             task, first = replace(task, **(task.told or {})), evidence.guess
         operator, guidance = asked.operator, task.guidance
@@ -101,7 +101,7 @@ class Drawing:
             task = replace(task, sigma_max=10 * level, sigma_min=1.5 * level)
         return _Item(0, asked, first, evidence, task, task.levels(task, self.prior))
 
-    def _evidence(self, asked: Request) -> Evidence | None:
+    def evidence(self, asked: Request) -> Evidence | None:
         """What a prior that corrects first guesses is told, if the task has it so."""
         if (asked.operator is None or self.task.told is None
                 or not isinstance(self.prior.innermost, GuessDenoiser)):
