@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .diffusion import schedules as schedules
     from .diffusion.denoiser import Denoiser as Denoiser
     from .models.hub import load_prior as load_prior
+    from .models.publish import push_to_hub as push_to_hub
     from .restore.analysis import analyse as analyse
     from .restore.damage import Damage as Damage
     from .restore.restorer import Restorer as Restorer
@@ -25,7 +26,7 @@ __version__ = version("voxmend")
 _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "restore.tasks",
           "Damage": "restore.damage", "analyse": "restore.analysis",
           "Denoiser": "diffusion.denoiser", "load_prior": "models.hub",
-          "enhance": "systems.enhance"}
+          "push_to_hub": "models.publish", "enhance": "systems.enhance"}
 _MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
             "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",
             "undiff": "systems.undiff"}

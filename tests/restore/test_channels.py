@@ -6,6 +6,7 @@ import pytest
 from helpers.gaussian import WhitePrior
 from helpers.speech import speech, voice
 from voxmend import Damage, Restorer
+from voxmend.audio.batches import side_by_side
 from voxmend.cli.options import parse_channels, parse_gaps
 from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
@@ -99,10 +100,17 @@ def test_a_bang_hardly_moves_the_scale():
 def test_what_all_stretches_agree_on_stays_to_the_bit():
     wave = np.random.default_rng(0).normal(size=(1, 3 * RATE)).astype(np.float32)
     parts = (Scale(0, 20000, 1.0), Scale(20000, 10**9, 30.0))
-    same = by_stretch(wave, 0, parts, lambda chunk, start, factor: chunk[None], RATE, 1, 1)
-    np.testing.assert_array_equal(same[0], wave)
-    seen = by_stretch(wave, 0, parts, lambda chunk, start, factor: 0 * chunk[None] + factor,
-                      RATE, 1, 1)[0, 0]
+
+    def made(chunk, start, factor):
+        return (yield chunk[None], factor)
+
+    def by(function):
+        [out] = side_by_side([by_stretch(wave, 0, parts, made, RATE, 1, 1)],
+                             lambda asked: [function(*one) for one in asked])
+        return out
+
+    np.testing.assert_array_equal(by(lambda chunk, factor: chunk)[0], wave)
+    seen = by(lambda chunk, factor: 0 * chunk + factor)[0, 0]
     assert (seen[:19000] == 1).all() and (seen[21000:] == 30).all()
 
 

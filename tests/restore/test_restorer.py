@@ -24,6 +24,7 @@ from voxmend.restore import restorer as module
 from voxmend.restore import tasks
 from voxmend.restore.analysis import analyse
 from voxmend.restore.damage import Clipping
+from voxmend.restore.drawing import Drawing, Request
 
 DAMAGE = {"declip": {"clipping": (Clipping(0.1),)}, "extend": {"cutoff": 3000.0},
           "inpaint": {"gaps": ((0.5, 0.55),)}, "denoise": {"noise": 0.02},
@@ -180,11 +181,11 @@ def test_the_draws_of_a_mixture_agree_on_the_order_of_the_voices(monkeypatch):
     voices = np.stack([voice(1.0, seed=1)[0], np.random.default_rng(0).normal(0, 0.1, 16000)])
     voices = voices.astype(np.float32)
 
-    def restore(self, low, operator, start, guessed):
-        scaled = voices * (low[0].std() / voices.sum(0).std())
-        return np.stack([scaled, scaled[::-1], 1.5 * scaled[::-1]])
+    def draw(self, requests):
+        scaled = voices * (requests[0].y.numpy().std() / voices.sum(0).std())
+        return [torch.from_numpy(np.stack([scaled, scaled[::-1], 1.5 * scaled[::-1]]))]
 
-    monkeypatch.setattr(Restorer, "_restore", restore)
+    monkeypatch.setattr(Drawing, "__call__", draw)
     restorer = Restorer("separate", Identity(), draws=3, device="cpu")
     mean = restorer(voices.sum(0), 16000)
     np.testing.assert_allclose(mean, voices * 3.5 / 3, rtol=1e-3, atol=1e-6)
@@ -298,10 +299,10 @@ def test_a_prior_that_corrects_guesses_starts_at_them(task, rate):
 
 def test_a_band_alone_is_not_told():
     """Of a low-pass no sample is marked: the prior is guided."""
-    restorer = Restorer("mend", correcting(), device="cpu")
-    y = torch.zeros(1, 1, 4096)
-    assert restorer._told(y, tasks.Lowpass(3000.0), None) is None
-    assert restorer._told(y, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is None  # nor silence
-    assert restorer._told(y + 1, tasks.Clip(0.1) @ tasks.Lowpass(3000.0), None) is not None
-    assert Restorer("extend", correcting(), device="cpu")._told(y + 1, tasks.Clip(0.1),
-                                                                None) is None
+    both, y = tasks.Clip(0.1) @ tasks.Lowpass(3000.0), torch.zeros(1, 1, 4096)
+    drawing = Restorer("mend", correcting(), device="cpu").drawing
+    assert drawing.evidence(Request(y, tasks.Lowpass(3000.0))) is None
+    assert drawing.evidence(Request(y, both)) is None  # nor silence
+    assert drawing.evidence(Request(y + 1, both)) is not None
+    extending = Restorer("extend", correcting(), device="cpu").drawing
+    assert extending.evidence(Request(y + 1, tasks.Clip(0.1))) is None

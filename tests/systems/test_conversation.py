@@ -47,9 +47,9 @@ def system(voices, order, channels=1, **options):
         voices: `[K, T]`.
         order: of a segment of one channel, `(start, [K, n]) -> [K, n]`.
     """
-    def apart(mixture, start, callback):
-        part = voices[:, start:start + mixture.shape[-1]]
-        parts = np.stack([order(start, part.copy()) for _ in range(channels)])
+    def apart(mixture, starts, callback):
+        part = voices[:, starts[0]:starts[0] + mixture.shape[-1]]
+        parts = np.stack([order(starts[0], part.copy()) for _ in range(channels)])
         scale = mixture.numpy().std() / part.sum(0).std()
         return torch.from_numpy(scale * parts).float()
 
@@ -142,8 +142,8 @@ def test_channels_stay_together():
     voices = tracks([(0, 0.3, 4), (1, 2, 5), *turns(60, 5)[2:]], 60)
     rng = np.random.default_rng(6)
 
-    def apart(mixture, start, callback):
-        part = voices[:, start:start + mixture.shape[-1]]
+    def apart(mixture, starts, callback):
+        part = voices[:, starts[0]:starts[0] + mixture.shape[-1]]
         scale = mixture[0].numpy().std() / part.sum(0).std()
         return torch.from_numpy(np.stack([sign * scale * part[rng.permutation(2)]
                                           for sign in (1, -1)])).float()

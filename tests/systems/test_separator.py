@@ -42,10 +42,10 @@ def test_voices_are_consistent_to_the_end(speakers, channels):
     loud = np.linspace(1, -0.2, channels)[:, None]
     rng, orders, scale = np.random.default_rng(0), [], None
 
-    def apart(mixture, start, callback):
+    def apart(mixture, starts, callback):
         nonlocal scale
         mixture = mixture.numpy()
-        part = voices[:, start:start + mixture.shape[-1]]
+        part = voices[:, starts[0]:starts[0] + mixture.shape[-1]]
         part = 0.9 * part + 0.1 * part.mean(0)
         scale = scale or np.std(mixture[0]) / np.std(part.sum(0))
         orders.extend(rng.permutation(speakers) for _ in mixture)
@@ -69,7 +69,7 @@ def test_segments_equal_the_whole(rate, channels):
     """Of a local model, whatever the segments, and up to the resampling filter."""
     wave = audio.resample(np.stack([talk(30, c + 1) for c in range(channels)]), RATE, rate)
 
-    def apart(mixture, start, callback):
+    def apart(mixture, starts, callback):
         return torch.from_numpy(low_and_high(mixture.numpy()[:, 0]))
 
     low = audio.resample(wave - wave.mean(1, keepdims=True), rate, RATE)
@@ -112,7 +112,7 @@ def test_the_level_is_kept_and_pauses_do_not_change_it():
     """What `apart` hears has about unit variance where something is heard."""
     heard = []
 
-    def apart(mixture, start, callback):
+    def apart(mixture, starts, callback):
         heard.append(mixture.std().item())
         return torch.cat([0.5 * mixture, 0.5 * mixture], dim=1)
 
@@ -125,9 +125,10 @@ def test_the_level_is_kept_and_pauses_do_not_change_it():
     np.testing.assert_allclose(loud, 100 * soft, rtol=1e-3, atol=1e-3)
 
 
-def quiet(mixture, start, callback):
+def quiet(mixture, starts, callback):
     """Half of the mixture, and hiss."""
-    hiss = 0.1 * torch.from_numpy(np.random.default_rng(start).normal(size=mixture.shape)).float()
+    hiss = np.random.default_rng(starts[0]).normal(0, 0.1, size=mixture.shape)
+    hiss = torch.from_numpy(hiss).float()
     return torch.cat([0.5 * mixture + hiss, 0.5 * mixture - hiss], dim=1)
 
 
@@ -244,7 +245,7 @@ def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
             separator.find_weights(task, "diffsep", "mine")
 
 
-def deaf(mixture, start, callback):
+def deaf(mixture, starts, callback):
     """A network that does not hear what lies 20 dB under its level, as trained ones are."""
     power = mixture.square().unfold(-1, 800, 800).mean(-1, keepdim=True)
     heard = (power > 0.01).float().expand(*power.shape[:-1], 800).flatten(-2)

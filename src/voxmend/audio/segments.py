@@ -17,6 +17,8 @@ from itertools import permutations
 
 import numpy as np
 
+from .batches import Function, Segment, apply, groups
+
 
 def segments(blocks: Iterable[np.ndarray], segment: int,
              overlap: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -49,15 +51,14 @@ def crossfade(overlap: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(np.pi * ramp)).astype(np.float32)
 
 
-Function = Callable[[np.ndarray, int], np.ndarray]
 # Applies a function to segments, each with its start, in their order: `(function, segments) -> out`
-Spread = Callable[[Function, Iterable[tuple[int, np.ndarray]]], Iterator[np.ndarray]]
+Spread = Callable[[Function, Iterable[Segment]], Iterator[np.ndarray]]
 
 
-def in_turn(function: Function, parts: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
-    """What a function makes of segments, one after another."""
-    for start, chunk in parts:
-        yield function(chunk, start)
+def in_turn(function: Function, parts: Iterable[Segment]) -> Iterator[np.ndarray]:
+    """What a function makes of segments, one group after another."""
+    for group in groups(function, parts):
+        yield from apply(function, group)
 
 
 def process(blocks: Iterable[np.ndarray], function: Function,
@@ -66,7 +67,8 @@ def process(blocks: Iterable[np.ndarray], function: Function,
             spread: Spread = in_turn) -> Iterator[np.ndarray]:
     """Apply a function to a signal of any length in overlapping, cross-faded segments.
 
-    Segments start every `segment − overlap` samples; memory is that of a few segments. A signal
+    Segments start every `segment − overlap` samples; memory is that of a few segments, or of as
+    many as a function makes at once (`batches.Jointly`). A signal
     of at most `segment + overlap` samples is passed whole, and so is such a rest at the end.
 
     Args:

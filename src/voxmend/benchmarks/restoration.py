@@ -225,7 +225,7 @@ def detection(clips: list[np.ndarray]) -> dict:
 def heading(prior: str, seed: int, clips: int, device: str, precision: str = "fp32") -> dict:
     """A result without its tables."""
     path = hub.find_prior(prior)
-    return {"version": __version__, "prior": path.stem, "sha256": hub.file_hash(path),
+    return {"version": __version__, "prior": hub.title(path), "sha256": hub.file_hash(path),
             "seed": seed, "clips": clips, "seconds": SECONDS, "device": device,
             "precision": precision, "machine": machine(), "notes": [], "cases": {}}
 

@@ -15,6 +15,7 @@ from .options import (
     MaybeFolder,
     Measuring,
     Report,
+    Weights,
     check_least,
     check_plot,
 )
@@ -138,7 +139,7 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
     return 0
 
 
-def bench_dereverb(data: Folder, common: Judged, weights: File = None,
+def bench_dereverb(data: Folder, common: Judged, weights: Weights = None,
                    rivals: bool = False) -> int:
     """Dereverberation: speech in synthetic rooms, T60 0.3 to 0.9 s.
 
@@ -150,7 +151,7 @@ def bench_dereverb(data: Folder, common: Judged, weights: File = None,
     from ..benchmarks import dereverb, restoration
 
     common.check()
-    result = dereverb.run(data, common.clips, str(weights) if weights else None, common.seed,
+    result = dereverb.run(data, common.clips, weights, common.seed,
                           common.pick_device(), save=common.saver(restoration.markdown),
                           precision=common.precision, judges=common.judges, compared=rivals)
     print(restoration.markdown(result))

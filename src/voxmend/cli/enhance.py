@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from tyro.conf import Positional, arg
 
+from ..models import remote
 from .options import (
     Calling,
     Common,
@@ -19,6 +20,7 @@ from .options import (
     Once,
     Paths,
     Plain,
+    Weights,
     load_restorer,
     load_separator,
 )
@@ -41,7 +43,7 @@ PathsOfFolders = Annotated[tuple[str, ...], Positional,
 
 def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
              method: Trained | Method = "frame-separator",
-             weights: File = None, sampler: Sampler | None = None, enrol: File = None) -> int:
+             weights: Weights = None, sampler: Sampler | None = None, enrol: File = None) -> int:
     """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
@@ -57,8 +59,8 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
             was not: voxmend, or UnDiff as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
-        weights: Of a trained network: a bundled name or a .safetensors; by default the bundled one
-            of the method's name.
+        weights: Of a trained network: a bundled name, a .safetensors, or hf://OWNER/NAME[@REVISION]
+            on the Hugging Face Hub; by default the bundled one of the method's name.
         sampler: Of diffsep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
             sampled as in their paper, with two network calls in each of 30 steps.
@@ -67,6 +69,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
     """
     from . import folders, html, jobs, sidecars
 
+    common, weights = common.pinned(), weights and remote.pin(weights)
     if method in get_args(Trained):
         speakers = _count_voices(method, weights, speakers)
         speakers = 1 if enrol else speakers
@@ -87,7 +90,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
                     html.Shown(names, place=lambda job: job.outputs[0].parent))
 
 
-def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
+def _count_voices(method: str, weights: str | None, told: int | None) -> int:
     """How many voices weights separate; raises ValueError if another number is told."""
     from ..models import hub
     from ..systems.separator import find_weights
@@ -100,7 +103,7 @@ def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
     return sources
 
 
-def load_divider(common: Common, speakers: int, method: str, weights: Path | None,
+def load_divider(common: Common, speakers: int, method: str, weights: str | None,
                  sampler: Sampler | None, enrol: Path | None) -> "Work":
     """What takes voices apart."""
     from . import files, jobs
@@ -137,7 +140,7 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
 def enhance(paths: Paths, common: Plain,
             method: Literal["voxmend", "diffsep", "segan", "deepfilternet", "voxmend+refine",
                             "diffsep+refine", "segan+refine", "deepfilternet+refine"] = "voxmend",
-            weights: File = None, sampler: Sampler | None = None, limit: Decibels = None,
+            weights: Weights = None, sampler: Sampler | None = None, limit: Decibels = None,
             keep_noise: bool = False) -> int:
     """Speech enhancement: remove any noise, and reverberation.
 
@@ -150,7 +153,8 @@ def enhance(paths: Paths, common: Plain,
         method: A prior that is told the recording (voxmend), in one call; DiffSep (diffsep), SEGAN
             (segan), or DeepFilterNet3 (deepfilternet), a network of others of the extra enhancers.
             With +refine what it makes is refined, as voxmend refine does.
-        weights: A bundled name or a .safetensors; by default the method's bundled ones.
+        weights: A bundled name, a .safetensors, or hf://OWNER/NAME[@REVISION] on the Hugging Face
+            Hub; by default the method's bundled ones.
         sampler: Of DiffSep, for a single draw, in 30 steps unless told. By default what suits the
             weights: the bundled ones hear the recording once in either polarity, imported ones are
             sampled as in their paper, with two network calls in each of 30 steps.
@@ -160,7 +164,7 @@ def enhance(paths: Paths, common: Plain,
     return _enhance("enhance", paths, common, method, weights, sampler, keep_noise, limit)
 
 
-def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool = False) -> int:
+def dereverb(paths: Paths, common: Once, weights: Weights = None, keep_noise: bool = False) -> int:
     """Dereverberation: remove a room's echo, and noise.
 
     What stays is the direct path, as by a microphone at the mouth. It is what enhance does by the
@@ -168,19 +172,20 @@ def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool 
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.
-        weights: A prior that listens: a bundled name or a .safetensors.
+        weights: A prior that listens: a bundled name, a .safetensors, or hf://OWNER/NAME[@REVISION]
+            on the Hugging Face Hub.
         keep_noise: Write what was taken away beside OUT, as NAME.noise: both add up to IN.
     """
     return _enhance("dereverb", paths, common, "voxmend", weights, None, keep_noise)
 
 
-def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: Path | None,
+def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: str | None,
              sampler: Sampler | None, keep_noise: bool, limit: float | None = None) -> int:
     from ..systems.enhance import check_limit
     from . import folders, html, jobs, sidecars
 
     check_limit(limit)
-
+    weights = weights and remote.pin(weights)
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.removed(out)] if keep_noise else [])])
     settings = sidecars.settings(common, method=method, weights=weights, sampler=sampler,
@@ -191,7 +196,7 @@ def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weig
         ("before", "after"), lambda job: (*job.inputs, job.outputs[0])))
 
 
-def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
+def load_enhancer(task: str, common: Calling, method: str, weights: str | None,
                   sampler: Sampler | None, limit: float | None = None) -> "Work":
     """What takes noise away, and with `+refine` refines what is left."""
     from ..systems.deepfilternet import NAME, load_deepfilternet
@@ -209,7 +214,7 @@ def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
     refiner = None
     if refines:
         refiner = load_refiner(enhancer, seed=common.seed, device=common.device,
-                               precision=common.precision)
+                               precision=common.precision, batch=common.batch)
     # a recurrent network hears a recording in one piece, and so does what follows it
     shared: list[Callable] = []
     if enhancer != NAME:
@@ -237,7 +242,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
     """
     from . import folders, html, jobs, sidecars
 
-    source = Path(noisy)
+    common, source = common.pinned(), Path(noisy)
     if source.is_dir() != enhanced.is_dir() and source.exists():
         raise ValueError(f"{enhanced}: name two recordings or two folders")
     plan = folders.make_plan([noisy, target])
@@ -257,7 +262,7 @@ def load_refiner(common: Common, method: Refining) -> "Work":
 
     common.check()
     refiner = Refiner(method, common.prior, common.steps, common.seed, common.device,
-                      common.precision)
+                      common.precision, batch=common.batch)
     return jobs.Work(lambda inputs, outputs, streaming: files.refine_file(
         inputs[0], inputs[1], outputs, refiner, streaming, common.handling), (refiner.stream,))
 

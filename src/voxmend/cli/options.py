@@ -1,22 +1,26 @@
 """Options that verbs share, their checks, and what they build. Heavy imports wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from tyro.conf import Positional, arg
+
+from ..models import remote
 
 if TYPE_CHECKING:
     from ..restore.restorer import Restorer
     from ..systems.separator import Separator
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Batch = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
 Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
 Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]
+Weights = Annotated[str | None, arg(metavar="WEIGHTS", help_behavior_hint="")]
 MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
 
 
@@ -38,6 +42,12 @@ def check_workers(workers: Workers) -> None:
     """Raises ValueError for no workers."""
     if workers != "auto":
         check_least(1, workers=workers)
+
+
+def check_batch(batch: Batch) -> None:
+    """Raises ValueError for an empty batch."""
+    if batch != "auto":
+        check_least(1, batch=batch)
 
 
 def check_plot(path: Path | None, overwrite: bool) -> None:
@@ -81,6 +91,8 @@ class Calling:
     """Replace outputs that exist already."""
     workers: Workers = 1
     """Processes that share files, and the parts of a long one; auto: one for each core."""
+    batch: Batch = "auto"
+    """Segments, channels and draws that pass a network at once; auto: as many as a GPU holds."""
     salvage: bool = False
     """Read what is there of a recording that breaks off or whose header says that it is empty."""
     headroom: float = 0.0
@@ -92,6 +104,7 @@ class Calling:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
         check_workers(self.workers)
+        check_batch(self.batch)
         if not 0 <= self.headroom <= 60:
             raise ValueError(f"--headroom {self.headroom:g}: give 0 to 60 dB")
 
@@ -119,7 +132,12 @@ class Common(Running):
     """Options of every verb that runs a prior."""
 
     prior: str = "speech16k"
-    """The network trained on speech: a bundled one's name (see voxmend info) or a .safetensors."""
+    """The network trained on speech: a bundled one's name (see voxmend info), a .safetensors, or
+    hf://OWNER/NAME[@REVISION] on the Hugging Face Hub."""
+
+    def pinned(self) -> Self:
+        """The same with the commit that a prior on a hub has now: all workers load that."""
+        return replace(self, prior=remote.pin(self.prior))
 
 
 @dataclass(frozen=True)
@@ -295,10 +313,10 @@ def load_restorer(task: str, common: Common, method: str = "voxmend",
                          "--steps")
     return Restorer(tasks[task], common.prior, common.steps, common.seed,
                     getattr(common, "draws", 1), common.device,
-                    precision=common.precision, **options)
+                    precision=common.precision, batch=common.batch, **options)
 
 
-def load_separator(task: str, method: str, weights: Path | None, sampler: str | None,
+def load_separator(task: str, method: str, weights: str | None, sampler: str | None,
                    common: Calling) -> "Separator":
     """The network trained for a task, to separate or to enhance, as the options say."""
     from ..systems import separator
@@ -309,4 +327,4 @@ def load_separator(task: str, method: str, weights: Path | None, sampler: str | 
     common.check()
     steps = common.steps if isinstance(common, Running) else None
     return separator.load(task, method, weights, sampler, steps, common.seed, common.device,
-                          common.precision)
+                          common.precision, common.batch)

@@ -52,6 +52,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
     from ..audio import SUFFIXES
     from . import folders, html, jobs, sidecars
 
+    common = common.pinned()
     takes = (*SUFFIXES, ".npy") if task == "vocode" else SUFFIXES
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.uncertainty(out)] if common.draws > 1 else [])], takes)
@@ -193,6 +194,7 @@ def generate(outdir: OutDir, common: Drawing,
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
+    common = common.pinned()
     plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
                         several=True, folder=outdir)
     settings = sidecars.settings(common, method=method, seconds=seconds)

@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from ..audio.batches import Segment, apply, groups
 from ..audio.quiet import silenced
 from . import claims
 from .folders import PIPE, Job, Plan, each
@@ -127,12 +128,11 @@ class _Loaded:
 
 
 @dataclass(frozen=True)
-class _Segment:
-    """A segment of a recording, and what is told of that."""
+class _Group:
+    """Segments of a recording that are made at once, and what is told of that."""
 
     told: bytes
-    start: int
-    chunk: np.ndarray
+    parts: list[Segment]
 
 
 def _load(verb: Verb, found: dict[str, bool], several: bool) -> _Loaded:
@@ -142,14 +142,14 @@ def _load(verb: Verb, found: dict[str, bool], several: bool) -> _Loaded:
     return _Loaded(verb, verb.load(), several)
 
 
-def _answer(loaded: _Loaded, message: Job | _Segment) -> Any:
-    if isinstance(message, _Segment):
+def _answer(loaded: _Loaded, message: Job | _Group) -> Any:
+    if isinstance(message, _Group):
         if message.told != loaded.told:
             number, arguments = pickle.loads(message.told)
             loaded.function = _function_of(loaded.work.streams[number], arguments)
             loaded.told = message.told
         assert loaded.function
-        return loaded.function(message.chunk, message.start)
+        return apply(loaded.function, message.parts)
     out, error = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(error):
         failed = each([(message,)], lambda job: do(loaded.verb, job, loaded.work, loaded.several),
@@ -180,12 +180,11 @@ class _Spread:
                  progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         told = pickle.dumps((self.work.streams.index(stream), arguments))
 
-        def share(function: Callable,
-                  parts: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
-            for _, out in self.pool.map((_Segment(told, start, chunk) for start, chunk in parts),
+        def share(function: Callable, parts: Iterable[Segment]) -> Iterator[np.ndarray]:
+            for _, out in self.pool.map((_Group(told, group) for group in groups(function, parts)),
                                         ordered=True):
                 if isinstance(out, Exception):
                     raise out
-                yield out
+                yield from out
 
         return stream(*arguments, progress=progress, spread=share)

@@ -132,7 +132,7 @@ def export(name: Annotated[str, Positional, arg(metavar="NAME")],
     It is run and compared before it counts. examples/enhance_onnx.py mends a file by one.
 
     Args:
-        name: A bundled network (see voxmend info) or a .safetensors.
+        name: A bundled network (see voxmend info), a .safetensors, or hf://OWNER/NAME[@REVISION].
         out: Name of the file; signals in it may have any length and number.
         overwrite: Replace a file that exists already.
     """
@@ -150,12 +150,33 @@ def export(name: Annotated[str, Positional, arg(metavar="NAME")],
     return 0
 
 
+def push(name: Annotated[str, Positional, arg(metavar="NAME")],
+         repo: Annotated[str, Positional, arg(metavar="OWNER/NAME")], private: bool = False,
+         revision: Annotated[str | None, arg(metavar="BRANCH", help_behavior_hint="")] = None,
+         ) -> int:
+    """Share weights on the Hugging Face Hub, with their figures.
+
+    It takes a token that may write: hf auth login, or $HF_TOKEN.
+
+    Args:
+        name: A bundled network (see voxmend info) or a .safetensors.
+        repo: The repository, which is made if there is none.
+        private: Make a new repository one that others do not see.
+        revision: Its branch; by default main.
+    """
+    from ..models.publish import push_to_hub
+
+    print(f"{name}: use it as {push_to_hub(name, repo, private, revision)}")
+    return 0
+
+
 def info(name: Annotated[str | None, Positional,
                          arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
     """Show priors, networks, their costs, licences, and devices.
 
     Args:
-        name: A prior's name or .safetensors file; without it, all bundled ones and all networks.
+        name: A prior's name, .safetensors file or hf://OWNER/NAME[@REVISION]; without it, all
+            bundled ones and all networks.
     """
     import torch
 
@@ -168,7 +189,7 @@ def info(name: Annotated[str | None, Positional,
     for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
         card = hub.read_card(path)
         size = path.stat().st_size / 1e6
-        print(f"\n{path.stem}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
+        print(f"\n{hub.title(path)}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")
         rate = card.get("sample_rate", 16000)
         print(f"  {macs.cost(card.get('network', ''), card.get('config', {}), rate)}")
         for key, value in card.items():
@@ -181,4 +202,4 @@ def info(name: Annotated[str | None, Positional,
     return 0
 
 
-VERBS = {verb.__name__.rstrip("_"): verb for verb in (train, dataset, import_, export, info)}
+VERBS = {verb.__name__.rstrip("_"): verb for verb in (train, dataset, import_, export, push, info)}

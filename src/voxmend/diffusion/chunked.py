@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser, Wrapper
+from .philox import normal
+
+HOST = {"cpu"}  # kinds of devices whose noise NumPy draws
 
 
 class ChunkedDenoiser(Wrapper):
@@ -52,11 +55,14 @@ class NoiseStream:
     """Gaussian noise that belongs to a position in a recording, not to a segment of it.
 
     The k-th call returns draw k at the samples `start … start + T`: whoever asks for the same
-    samples of the same draw gets the same noise, whatever its segment, batch or device.
+    samples of the same draw gets the same noise, whatever its segment or batch.
+
+    Other devices than the CPU draw by themselves, other numbers (`philox`): those of the CPU have
+    always been NumPy's, and to draw and copy them would take longer than a network does.
 
     Args:
         seeds: one number per batch item, or one number for a batch of one.
-        start: position of the first sample.
+        start: position of the first sample, of all items or of each.
         shared: give all channels of an item the same noise, which keeps a stereo image.
 
     Shape: `stream(like)` takes `[B, C, T]` and returns noise of its shape, dtype and device.
@@ -67,24 +73,40 @@ class NoiseStream:
     True
     """
 
-    def __init__(self, seeds: int | Sequence[int], start: int = 0, shared: bool = True):
+    def __init__(self, seeds: int | Sequence[int], start: int | Sequence[int] = 0,
+                 shared: bool = True):
         self.seeds = np.ravel(seeds).tolist()
-        self.start, self.shared, self.calls = start, shared, 0
+        self.starts = np.broadcast_to(start, len(self.seeds)).tolist()
+        self.shared, self.calls = shared, 0
 
     def __call__(self, like: Tensor) -> Tensor:
         if like.shape[0] != len(self.seeds):
             raise ValueError(f"{len(self.seeds)} seeds for a batch of {like.shape[0]}")
-        channels = range(1 if self.shared else like.shape[1])
-        noise = np.stack([[self._draw(seed, channel, like.shape[-1]) for channel in channels]
-                          for seed in self.seeds])
+        items = [*zip(self.seeds, self.starts, strict=True)]
+        alike = {item: row for row, item in enumerate(dict.fromkeys(items))}  # are drawn once
+        channels, length = 1 if self.shared else like.shape[1], like.shape[-1]
+        if like.device.type in HOST:
+            noise = torch.from_numpy(np.stack([[
+                self._draw(*item, channel, length) for channel in range(channels)]
+                for item in alike])).to(like)
+        else:
+            seeds, starts = (torch.tensor(column, device=like.device) for column in zip(
+                *((_word(seed), start) for seed, start in alike), strict=True))
+            noise = normal(seeds, starts, length, channels, self.calls).to(like)
         self.calls += 1
-        return torch.from_numpy(noise).to(like).expand(like.shape)
+        return noise[[alike[item] for item in items]].expand(like.shape)
 
-    def _draw(self, seed: int, channel: int, length: int, block: int = 1 << 14) -> np.ndarray:
-        numbers = range(self.start // block, (self.start + length - 1) // block + 1)
+    def _draw(self, seed: int, start: int, channel: int, length: int,
+              block: int = 1 << 14) -> np.ndarray:
+        numbers = range(start // block, (start + length - 1) // block + 1)
         keys = (np.random.SeedSequence(seed, spawn_key=(self.calls, channel, number))
                 for number in numbers)
         noise = [np.random.Generator(np.random.SFC64(key)).standard_normal(block, np.float32)
                  for key in keys]
-        offset = self.start % block
+        offset = start % block
         return np.concatenate(noise)[offset:offset + length]
+
+
+def _word(seed: int) -> int:
+    """A seed of any size as a signed one of 64 bits."""
+    return (seed + (1 << 63)) % (1 << 64) - (1 << 63)

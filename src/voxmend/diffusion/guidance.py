@@ -28,6 +28,12 @@ def _variance(denoiser: Denoiser, sigma: Tensor, x: Tensor) -> Tensor:
     return sigma * denoiser.sigma_data**2 / (sigma + denoiser.sigma_data**2)
 
 
+def _noise_std(operator: Operator, x: Tensor) -> Tensor | float:
+    """σ_y, ready to broadcast over x."""
+    std = operator.noise_std
+    return broadcast(std, x) if isinstance(std, Tensor) else std
+
+
 def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor,
                    sigma: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """D(x; σ) and the gradient with respect to x of Σ_items loss(D)."""
@@ -66,7 +72,7 @@ class Imputation:
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             x0 = denoiser(x, sigma)
             variance = _variance(denoiser, sigma, x)
-            weight = variance / (variance + operator.noise_std**2)
+            weight = variance / (variance + _noise_std(operator, x) ** 2)
             return x0 + weight * (operator.project(x0, y) - x0)
 
         return denoise
@@ -98,7 +104,7 @@ class Reconstruction:
             x0 = x0 - step * gradient
             if self.impute and operator.projects:
                 variance = _variance(denoiser, sigma, x)
-                weight = variance / (variance + operator.noise_std**2)
+                weight = variance / (variance + _noise_std(operator, x) ** 2)
                 x0 = x0 + weight * (operator.project(x0, y) - x0)
             return x0
 
@@ -149,7 +155,8 @@ def conjugate_gradients(apply: Callable[[Tensor], Tensor], b: Tensor, iterations
 
 def _linear_solve(operator: Operator, y: Tensor, x0: Tensor, variance: Tensor) -> Tensor:
     """Aᵀ(A r² Aᵀ + σ_y²)⁻¹(y − A x0), with a small ridge where the observation is exact."""
-    ridge = operator.noise_std**2 + 1e-6 * float(variance.max())
+    most = variance.flatten(1).amax(1).view(-1, 1, 1) if variance.ndim else float(variance)
+    ridge = _noise_std(operator, x0) ** 2 + 1e-6 * most  # of every item by itself
 
     def apply(u: Tensor) -> Tensor:
         return operator.forward(variance * operator.adjoint(u, x0)) + ridge * u
@@ -218,7 +225,7 @@ class NoisyObservation:
 
     def serves(self, operator: Operator) -> bool:
         """Whether what is observed is a whole signal in white noise."""
-        return operator.identity and operator.noise_std > 0
+        return operator.identity and bool(torch.as_tensor(operator.noise_std).min() > 0)
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         if not self.serves(operator):
@@ -228,11 +235,11 @@ class NoisyObservation:
                                 "use Imputation")
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
-            precision, known = sigma**-2, operator.noise_std**-2
+            precision, known = broadcast(sigma, x) ** -2, _noise_std(operator, x) ** -2
             total = precision + known
-            mean = (broadcast(precision, x) * x + known * y) / broadcast(total, x)
-            return denoiser(mean, total**-0.5)
+            sigma = total**-0.5
+            return denoiser((precision * x + known * y) / total,
+                            sigma.squeeze(-1) if sigma.ndim else sigma)
 
         return denoise
 

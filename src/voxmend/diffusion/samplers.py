@@ -3,7 +3,8 @@
 All take `(denoise, x, sigmas, noise, callback)`:
     denoise: `(x, sigma) -> x0_hat`, a prior's denoiser or a posterior's from `guidance`.
     x: `[B, C, T]`, the start, clean signal plus noise of level sigmas[0].
-    sigmas: `[N + 1]` falling grid that ends at 0, or `[N + 1, C]` with one level per channel.
+    sigmas: `[N + 1]` falling grid that ends at 0, or `[N + 1, C]` with one level per channel, or
+        `[N + 1, B, C]` with levels of each item.
     noise: `(like) -> standard normal tensor`; only `ancestral` draws any.
     callback: called with (step, x0_hat) after every network call's step.
 and return the sample at the last noise level.
@@ -26,7 +27,7 @@ def _levels(sigmas: Tensor, x: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Pairs of successive noise levels, each ready to broadcast over x."""
     levels = sigmas.to(device=x.device, dtype=x.dtype)
     if levels.ndim == 2:
-        levels = levels[:, None, :]  # [N + 1, 1, C]
+        levels = levels[:, None, :]  # [N + 1, 1, C], as levels of each item are
     return list(pairwise(levels))
 
 

@@ -5,6 +5,8 @@ starts there. Told nothing, the same weights are a plain prior. One kind is told
 they are (`ToldDenoiser`), the other what a classical method makes of them (`GuessDenoiser`).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -98,16 +100,16 @@ class Listener(nn.Module):
     Args:
         seed: of the noise, which belongs to positions and is the same in all channels.
 
-    Shape: recordings `[B, 1, T]` of about unit variance, whose first sample is sample `start`, to
-    `[B, 2, T]`.
+    Shape: recordings `[B, 1, T]` of about unit variance, whose first sample is sample `start`, of
+    all or of each, to `[B, 2, T]`.
     """
 
     def __init__(self, prior: ToldDenoiser, seed: int = 0):
         super().__init__()
         self.prior, self.seed = prior, seed
 
-    def forward(self, mixture: Tensor, start: int = 0) -> Tensor:
+    def forward(self, mixture: Tensor, start: int | Sequence[int] = 0) -> Tensor:
         level = self.prior.sigma_data
-        noise = NoiseStream(self.seed, start)(mixture[:1]).expand_as(mixture)
+        noise = NoiseStream([self.seed] * len(mixture), start)(mixture)
         speech = self.prior.posterior_mean(level * mixture, noise) / level
         return torch.cat([speech, mixture - speech], 1)

@@ -21,6 +21,7 @@ from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
 from ..diffusion.told import GuessDenoiser, ToldDenoiser
 from ..networks import NetworkError, find_network
+from . import remote
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT = "speech16k"
@@ -67,12 +68,18 @@ class PriorError(ValueError):
 
 
 def find_prior(name_or_path: str) -> Path:
-    """The weights file of a bundled prior's name or of a path; raises PriorError."""
+    """The weights file of a bundled prior's name, of a path, or of `hf://OWNER/NAME[@REVISION]`.
+
+    Raises PriorError, of the last as `remote.fetch`.
+    """
+    if name_or_path.startswith(remote.SCHEME):
+        return remote.fetch(name_or_path)
     for candidate in (Path(name_or_path), WEIGHTS / f"{name_or_path}.safetensors"):
         if candidate.suffix == ".safetensors" and candidate.is_file():
             return candidate
     bundled = ", ".join(sorted(p.stem for p in WEIGHTS.glob("*.safetensors"))) or "none"
-    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file or: {bundled}")
+    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file, "
+                     f"{remote.SCHEME}OWNER/NAME, or: {bundled}")
 
 
 def read_card(path: Path) -> dict:
@@ -87,6 +94,11 @@ def read_card(path: Path) -> dict:
     if not isinstance(content, dict) or not content.keys() >= {"network", "config"}:
         raise PriorError(f"{card}: no card of a prior, which names its network and config")
     return content
+
+
+def title(path: Path) -> str:
+    """What a sidecar calls weights: their stem, or on a hub their repository and commit."""
+    return remote.origin(path) or path.stem
 
 
 def file_hash(path: Path) -> str:

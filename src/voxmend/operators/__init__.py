@@ -2,6 +2,7 @@
 
 from .base import Compose, Operator
 from .clip import Clip
+from .each import Each
 from .evidence import Evidence
 from .gap import Gap
 from .highpass import Highpass
@@ -11,5 +12,5 @@ from .mixture import Mixture
 from .noise import WhiteNoise
 from .quantise import Quantise
 
-__all__ = ["Clip", "Compose", "Evidence", "Gap", "Highpass", "Lowpass", "Mel", "Mixture",
+__all__ = ["Clip", "Compose", "Each", "Evidence", "Gap", "Highpass", "Lowpass", "Mel", "Mixture",
            "Operator", "Quantise", "WhiteNoise"]

@@ -28,7 +28,8 @@ class Operator:
         projects: whether there is a `project`; guidance asks this before it calls it.
         identity: whether A(x) = x, so that y is the whole signal in white noise.
         sums_sources: whether A(x) = Σ_k x_k over the channels, without weights or noise.
-        noise_std: standard deviation of the white noise in y, 0 for an exact observation.
+        noise_std: standard deviation of the white noise in y, 0 for an exact observation; `[B]`
+            of a batch whose items differ (`Each`).
 
     Guidance goes by these, never by the class: a subclass declares what is true of it.
 
@@ -42,7 +43,7 @@ class Operator:
     projects: bool = False
     identity: bool = False
     sums_sources: bool = False
-    noise_std: float = 0.0
+    noise_std: float | Tensor = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """What an observation says of the signal, for priors that are told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,3 +30,9 @@ class Evidence:
         marks = [torch.as_tensor(mark, dtype=guess.dtype, device=guess.device).expand(guess.shape)
                  for mark in (bound, missing)]
         return cls(guess, torch.stack(marks, 2))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Evidence"]) -> "Evidence":
+        """Of a batch, from those of its items."""
+        return cls(torch.cat([part.guess for part in parts]),
+                   torch.cat([part.marks for part in parts]))

@@ -10,30 +10,31 @@ kept: what the prior changed is resampled and added to it.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import audio
+from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import FRAME_SECONDS, frame_powers
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
-from ..diffusion.chunked import ChunkedDenoiser, NoiseStream
+from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Denoiser
-from ..diffusion.guidance import NoisyObservation
-from ..diffusion.told import GuessDenoiser, Posterior
-from ..models import hub
+from ..models import hub, remote
+from ..models.batching import resolve
 from ..models.precision import choose
 from ..operators import Mel, Operator
 from .analysis import analyse
 from .damage import Damage
+from .drawing import Drawing, Request
 from .interference import without_interference
 from .scales import SHORTEST_SECONDS, Scale, by_stretch, scales
 from .tasks import TASKS, Scene, Task
@@ -41,6 +42,7 @@ from .tasks import TASKS, Scene, Task
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
 
 Told = Damage | Sequence[Damage] | None
+Asking = Generator[Request, Tensor, np.ndarray]  # draws, as of `side_by_side`
 
 
 def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
@@ -53,17 +55,20 @@ class Restorer:
 
     Args:
         task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
-        prior: a bundled name, a path, or any Denoiser.
+        prior: a bundled name, a path, `hf://OWNER/NAME[@REVISION]`, or any Denoiser.
         steps: the task's number of steps, replaced.
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
         speakers: of a mixture; the task's `sources`, replaced.
         precision: of a prior that is loaded here, as in `models.precision.resolve`.
+        batch: signals (segments, channels, draws) that pass the prior at once, as in
+            `models.batching.resolve`.
     """
 
     def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
                  steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
-                 speakers: int | None = None, precision: str = "auto"):
+                 speakers: int | None = None, precision: str = "auto",
+                 batch: int | Literal["auto"] = "auto"):
         if isinstance(task, str):
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
@@ -75,14 +80,35 @@ class Restorer:
             task = replace(task, steps=steps, told=task.told and {**task.told, "steps": steps})
         self.task = task
         self.device = hub.pick_device(device)
-        self.prior_name = None if isinstance(prior, Denoiser) else prior
+        self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(str(prior))
         if not isinstance(prior, Denoiser):
-            prior = hub.load_prior(str(prior), str(self.device))
+            prior = hub.load_prior(str(self.weights), str(self.device))
             choose(prior, precision)
         prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
-        self.seed, self.draws = seed, draws
-        self.sample_rate = prior.sample_rate
+        self.seed, self.draws, self.sample_rate = seed, draws, prior.sample_rate
+        self.drawing = Drawing(task, self.prior, seed, draws,
+                               resolve(batch, self.device, self._longest))
+
+    def _longest(self) -> None:
+        """Passes the longest segment through the prior, with what guidance may ask of it."""
+        x = torch.zeros(1, self.task.sources or 1, SEGMENT_SECONDS * self.sample_rate,
+                        device=self.device, requires_grad=True)
+        torch.autograd.grad(self.prior(x, self.prior.sigma_max).sum(), x)
+
+    @classmethod
+    def from_pretrained(cls, repo: str, task: str | Task = "mend", revision: str | None = None,
+                        **options: Any) -> Self:
+        """A Restorer whose prior is in a repository of the Hugging Face Hub.
+
+        Args:
+            repo: `OWNER/NAME`.
+            revision: a branch, tag or commit; by default the newest commit.
+            options: as above.
+
+        Raises as `models.remote.fetch`; `hub.PriorError` for weights that are no prior.
+        """
+        return cls(task, remote.reference(repo, revision), **options)
 
     def __call__(self, wave: np.ndarray, sample_rate: int,
                  damage: Told = None) -> np.ndarray:
@@ -139,12 +165,11 @@ class Restorer:
     @property
     def entry(self) -> dict:
         """What a sidecar says of the way in which an output was made."""
-        task = self.task
-        weights = hub.find_prior(str(self.prior_name)) if self.prior_name else None
+        task, weights = self.task, self.weights
         return {"task": task.name, "start": task.start,
                 "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
                 "draws": self.draws, "sampler": task.sampler.__name__,
-                "guidance": repr(task.guidance), "prior": weights and weights.stem,
+                "guidance": repr(task.guidance), "prior": weights and hub.title(weights),
                 "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device),
                 "precision": choose(self.prior, "fp32")}
 
@@ -161,9 +186,14 @@ class Restorer:
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
-        def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            parts = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
-                     for c in range(channels)]
+        def mend(parts: Sequence[Segment]) -> list[np.ndarray]:
+            tasks = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
+                     for start, chunk in parts for c in range(channels)]
+            mended = side_by_side(tasks, self.drawing)
+            return [joined(mended[first:first + channels])
+                    for first in range(0, len(mended), channels)]
+
+        def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
             both = np.stack(parts, 2)
             draws = list(both.reshape(len(both), -1, both.shape[-1]))
             if sources:  # each draw may have its sources in another order
@@ -175,11 +205,13 @@ class Restorer:
                 back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
-        return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
-                       Fraction(out_rate, rate), multiple=rate, progress=progress, spread=spread)
+        count = max(1, self.drawing.batch // (channels * self.draws))
+        return process(reader.blocks(), Jointly(mend, count), SEGMENT_SECONDS * rate,
+                       OVERLAP_SECONDS * rate, Fraction(out_rate, rate), multiple=rate,
+                       progress=progress, spread=spread)
 
     def _channel(self, chunk: np.ndarray, start: int, damage: Damage, stretches: Sequence[Scale],
-                 rate: int, out_rate: int) -> np.ndarray:
+                 rate: int, out_rate: int) -> Asking:
         """The draws of one channel's segment, without what interferes.
 
         That goes before anything else, but after clipping is mended: else clipped samples would
@@ -188,15 +220,15 @@ class Restorer:
         Shape: chunk `[1, m]` to `[draws, K, n]`.
         """
         wave = chunk if damage.clipping else without_interference(chunk, rate, damage)
-        draws = by_stretch(wave, start, stretches, partial(self._mend, damage, rate, out_rate),
-                           rate, Fraction(out_rate, rate),
-                           rate // math.gcd(rate, self.sample_rate))
+        draws = yield from by_stretch(
+            wave, start, stretches, partial(self._mend, damage, rate, out_rate), rate,
+            Fraction(out_rate, rate), rate // math.gcd(rate, self.sample_rate))
         if not damage.clipping:
             return draws
         return np.stack([without_interference(draw, out_rate, damage) for draw in draws])
 
     def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
-              scale: float) -> np.ndarray:
+              scale: float) -> Asking:
         """The draws of one channel's segment, at the output's rate.
 
         Args:
@@ -218,11 +250,12 @@ class Restorer:
         operator = self._operator(Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
                                         out_rate, self.task.sources or 1))
         if operator is None and self.task.operator is not None:
-            same = self._return(self._checked(low[None, None])[0], guess, low, rate, out_rate)
+            same = self._return(self._checked(torch.from_numpy(low[None]))[0], guess, low, rate,
+                                out_rate)
             return np.stack([same] * self.draws)
+        drawn = yield self._request(low * scale, operator, begin, guessed)
         draws = [self._return(draw / scale, guess, low if self.task.keeps_band else None, rate,
-                              out_rate)
-                 for draw in self._restore(low * scale, operator, begin, guessed)]
+                              out_rate) for draw in self._checked(drawn)]
         exact = rate == out_rate and not (damage.cutoff or damage.low_cutoff)
         if native is not None and native.projects and not native.noise_std and exact:
             told = torch.from_numpy(chunk)[:, None]
@@ -253,14 +286,17 @@ class Restorer:
             return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
         scale = self.prior.sigma_data / rms
 
-        def vocode(chunk: np.ndarray, start: int) -> np.ndarray:
-            y = torch.from_numpy(chunk.copy())[None, None].to(self.device) * scale
-            drawn = torch.cat([self.draw(y, Mel(), start * hop, d)[0] for d in range(self.draws)])
-            draws = drawn.cpu().numpy() / scale
-            return np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
+        def vocode(parts: Sequence[Segment]) -> list[np.ndarray]:
+            asked = [Request(torch.from_numpy(scale * chunk)[None, None].to(self.device), Mel(),
+                             start * hop) for start, chunk in parts]
+            made = [drawn[:, 0].cpu().numpy() / scale for drawn in self.drawing(asked)]
+            return [np.stack([draws.mean(0), draws.std(0, ddof=1)]) if self.draws > 1 else draws
+                    for draws in made]
 
-        return np.concatenate(list(process([mel], vocode, SEGMENT_SECONDS * per_second,
-                                           OVERLAP_SECONDS * per_second, hop)), axis=1)
+        count = max(1, self.drawing.batch // self.draws)
+        return np.concatenate(list(process(
+            [mel], Jointly(vocode, count), SEGMENT_SECONDS * per_second,
+            OVERLAP_SECONDS * per_second, hop)), axis=1)
 
     def generate(self, seconds: float, number: int = 0) -> np.ndarray:
         """Speech from the prior alone, draw `number`. Shape: `[1, T]`."""
@@ -279,9 +315,9 @@ class Restorer:
         change = audio.resample(mended - low, self.sample_rate, out_rate)
         return chunk + audio.fit(change, length)
 
-    def _restore(self, low: np.ndarray, operator: Operator | None, start: int,
-                 guessed: bool) -> np.ndarray:
-        """The draws of one scaled segment, `[draws, K·C, n]`.
+    def _request(self, low: np.ndarray, operator: Operator | None, start: int,
+                 guessed: bool) -> Request:
+        """What is asked of one scaled segment of a channel, `[1, n]`.
 
         Args:
             guessed: the segment is a first guess already.
@@ -290,64 +326,29 @@ class Restorer:
         first = y if guessed else None
         if operator is not None and (guessed or self.task.simulates):
             y = operator(y)
-        draws = torch.stack([self.draw(y, operator, start, d, first) for d in range(self.draws)])
-        return self._checked(draws.transpose(1, 2).cpu().numpy())
+        return Request(y, operator, start, first)
 
-    def _checked(self, draws: np.ndarray) -> np.ndarray:
-        """Draws `[draws, K, C, n]` as `[draws, K·C, n]`, if K is what the task declares."""
+    def _checked(self, draws: Tensor) -> np.ndarray:
+        """Draws `[draws, K, n]`, if K is what the task declares."""
         if draws.shape[1] != (self.task.sources or 1):
             raise ValueError(f"task {self.task.name!r}: its operator's signals have "
                              f"{draws.shape[1]} channels, but sources={self.task.sources}")
-        return draws.reshape(len(draws), -1, draws.shape[-1])
+        return draws.cpu().numpy()
 
-    @torch.no_grad()
     def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
              first: Tensor | None = None) -> Tensor:
         """One draw of the posterior given a scaled observation.
 
         Args:
-            start: position in the recording, in samples, which selects the noise.
+            start, first: as in `Request`.
             number: of the draw.
-            first: a guess, in the place of the operator's.
 
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
-        task, denoiser = self.task, self.prior
-        told = self._told(y, operator, first)
-        if told is not None:
-            task, denoiser = replace(task, **(task.told or {})), told
-            first = told.evidence.guess
-        if first is None:
-            first = y if operator is None else operator.start(y)
-        guidance = task.guidance
-        if (isinstance(guidance, NoisyObservation) and operator is not None
-                and guidance.serves(operator)):
-            task = replace(task, sigma_max=10 * operator.noise_std,
-                           sigma_min=1.5 * operator.noise_std)
-        sigmas = task.levels(task, self.prior)
-        noise = NoiseStream([self.seed + (number << 32)] * len(first), start,
-                            shared=task.sources is None)
-        guessed = task.start == "guess" and self.draws == 1
-        blank = operator.blank if operator is not None and guessed else None
-
-        def fresh(like: Tensor) -> Tensor:
-            return noise(like) if blank is None else blank(noise(like))
-
-        sigma = sigmas[0].to(first)
-        if task.start == "noise":
-            x = (1 + sigma**2).sqrt() * fresh(first)
-        else:
-            x = first + sigma * fresh(first)
-        return task.sampler(task.guidance(denoiser, operator, y), x, sigmas,
-                            lambda like: task.noise_scale * fresh(like))
-
-    def _told(self, y: Tensor, operator: Operator | None, first: Tensor | None) -> Posterior | None:
-        """A prior that corrects first guesses, told one, if the task has it so."""
-        prior = self.prior.innermost
-        if operator is None or self.task.told is None or not isinstance(prior, GuessDenoiser):
-            return None
-        evidence = operator.evidence(y, first)
-        return prior.told(evidence) if evidence is not None and evidence.marks.any() else None
+        guesses = [None] * len(y) if first is None else first.split(1)
+        requests = [Request(part, operator, start, guess)
+                    for part, guess in zip(y.split(1), guesses, strict=True)]
+        return torch.cat(self.drawing.numbered(requests, [number]))
 
 
 def restore(wave: np.ndarray, sample_rate: int, task: str | Task = "mend",

@@ -5,10 +5,11 @@ from afar. So the scale changes only where the level does by more than speech it
 such steps it is one number, by which operators are scaled exactly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -69,13 +70,15 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
 
 
 def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
-               function: Callable[[np.ndarray, int, float], np.ndarray], sample_rate: int,
-               ratio: Fraction, unit: int) -> np.ndarray:
+               function: Callable[[np.ndarray, int, float], Generator[Any, Any, np.ndarray]],
+               sample_rate: int, ratio: Fraction,
+               unit: int) -> Generator[Any, Any, np.ndarray]:
     """What a function makes of each stretch in a segment of a channel, cross-faded at the steps.
 
     Args:
         start: of the segment in the channel, in samples.
-        function: `(chunk, start, factor) -> out`.
+        function: `(chunk, start, factor) -> out`, a generator as this is, which yields what it
+            asks for (`audio.batches`).
         ratio: output rate / input rate.
         unit: what every start must be a multiple of, in samples.
 
@@ -89,7 +92,7 @@ def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
         if last <= 0 or first >= length:
             continue
         left, right = max(0, first - margin) // unit * unit, min(length, last + margin)
-        piece = function(chunk[:, left:right], start + left, stretch.factor)
+        piece = yield from function(chunk[:, left:right], start + left, stretch.factor)
         begin = int(left * ratio)
         if not out.size:
             out = np.zeros((*piece.shape[:-1], int(length * ratio + Fraction(1, 2))), np.float32)

@@ -80,7 +80,7 @@ class Encoder:
 
 def load_encoder(name: str | Path | Sequence[str | Path] = PRESETS[704],
                  device: str = "auto") -> Encoder:
-    """The encoder of a bundled name or a .safetensors, or of several of them side by side.
+    """The encoder of a name as of `hub.find_prior`, or of several of them side by side.
 
     Several are a sequence, or one name joined by "+", as `Encoder.name` has it.
 
@@ -96,5 +96,5 @@ def load_encoder(name: str | Path | Sequence[str | Path] = PRESETS[704],
             raise hub.PriorError(f"{path}: no encoder of speakers at 16 kHz; train one by "
                                  "recipes/speakemb/ecapa.py, or import one of SpeechBrain's")
         networks.append(hub.load_network(path, card, place))
-    return Encoder(tuple(networks), "+".join(path.stem for path in paths),
+    return Encoder(tuple(networks), "+".join(hub.title(path) for path in paths),
                    "+".join(hub.file_hash(path) for path in paths))

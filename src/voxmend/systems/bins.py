@@ -89,8 +89,13 @@ class WaveformPrior(nn.Module):
         wave = self.bins.synthesise(bins, self._samples(bins))
         return self.bins.analyse(self.denoiser(wave[:, None], sigma)[:, 0])
 
-    def noise(self, seeds: Sequence[int], start: int = 0) -> Callable[[Tensor], Tensor]:
-        """White noise of a recording from sample `start` on, as bins like those given."""
+    def noise(self, seeds: Sequence[int],
+              start: int | Sequence[int] = 0) -> Callable[[Tensor], Tensor]:
+        """White noise of a recording from sample `start` on, as bins like those given.
+
+        Args:
+            start: of all items or of each.
+        """
         stream = NoiseStream(seeds, start)
 
         def draw(like: Tensor) -> Tensor:
@@ -128,9 +133,15 @@ class SpectrogramPrior(EpsilonDenoiser):
     def forward(self, bins: Tensor, sigma: Tensor | float) -> Tensor:
         return self.denoise(bins, broadcast(sigma, bins).expand(len(bins), 1, 1, 1))
 
-    def noise(self, seeds: Sequence[int], start: int = 0) -> Callable[[Tensor], Tensor]:
-        """Independent noise of a recording from sample `start`, a multiple of the hop, on."""
-        stream = NoiseStream(seeds, start // self.bins.hop * 2 * self.bins.rows)
+    def noise(self, seeds: Sequence[int],
+              start: int | Sequence[int] = 0) -> Callable[[Tensor], Tensor]:
+        """Independent noise of a recording from sample `start`, a multiple of the hop, on.
+
+        Args:
+            start: of all items or of each.
+        """
+        numbers = (np.asarray(start) // self.bins.hop * 2 * self.bins.rows).tolist()
+        stream = NoiseStream(seeds, numbers)
 
         def draw(like: Tensor) -> Tensor:
             frames = like.permute(0, 3, 1, 2)

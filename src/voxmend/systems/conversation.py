@@ -9,13 +9,14 @@ apart and kept in a file, then people are found (`places`), and every piece is p
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
 import numpy as np
 
 from .. import audio
+from ..audio.batches import Segment, apply, groups
 from ..audio.levels import Levels
 from ..audio.segments import Aligner, process, segments
 from .places import Piece, Places
@@ -205,14 +206,17 @@ class Conversation:
         rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
         mean, levels = separator.measure(reader)
         takes = Takes(self.embed, rate, levels)
-        for start, chunk in segments(reader.blocks(), *lengths):
-            done, end = count(1), start + chunk.shape[1]
-            callback = progress and (lambda *_, start=start, length=chunk.shape[1], done=done:
-                                     progress(start + length * next(done) // separator.steps))
-            voices = separator.take_apart(chunk, start, rate, mean, levels, callback)
-            takes.add(voices, start, end == reader.frames)
-            if progress:
-                progress(end)
+
+        def apart(parts: Sequence[Segment]) -> list[np.ndarray]:
+            return separator.take_apart(parts, rate, mean, levels, progress)
+
+        function = separator.jointly(apart, reader.channels)
+        for group in groups(function, segments(reader.blocks(), *lengths)):
+            for (start, chunk), voices in zip(group, apply(function, group), strict=True):
+                end = start + chunk.shape[1]
+                takes.add(voices, start, end == reader.frames)
+                if progress:
+                    progress(end)
         return takes
 
     def find(self, takes: Takes) -> np.ndarray:

@@ -14,24 +14,28 @@ enhancement"; Kawar et al. 2022, "Denoising diffusion restoration models", secti
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import audio
+from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import Levels
 from ..audio.pair import Pair
 from ..audio.segments import Spread, in_turn, process
 from ..diffusion.samplers import Callback, Denoise, Noise
 from ..models import hub
+from ..models.batching import in_batches, resolve
 from ..models.precision import choose
 from . import bins
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 1
+Asked = tuple[np.ndarray, np.ndarray, int]  # noisy, enhanced, their first sample
 FLOOR = 1e-5  # added to the noise map where it divides, as in the release
 
 
@@ -174,13 +178,15 @@ class Refiner:
         weight: share of the change to the enhanced recording that is made, 0 to 1. What a prior
             makes of the noisy recording and what a good enhancer makes of it err independently in
             part, so that their mean may be better than both.
+        batch: channels of segments that pass the prior at once, as in `models.batching.resolve`.
 
     Raises ValueError for an unknown method; `hub.PriorError`.
     """
 
     def __init__(self, method: str | Method = "voxmend", prior: str = hub.DEFAULT,
                  steps: int | None = None, seed: int = 0, device: str = "auto",
-                 precision: str = "auto", weight: float = 1.0):
+                 precision: str = "auto", weight: float = 1.0,
+                 batch: int | Literal["auto"] = "auto"):
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
@@ -190,11 +196,12 @@ class Refiner:
         self.seed, self.steps = seed, steps or min(self.method.steps, self.prior.most)
         self.levels = self.prior.levels(self.steps)
         self.entry = {"task": "refine", "method": method if isinstance(method, str) else
-                      repr(method), "steps": self.steps, "seed": seed, "prior": path.stem,
+                      repr(method), "steps": self.steps, "seed": seed, "prior": hub.title(path),
                       "weights_sha256": hub.file_hash(path), "device": str(self.device),
                       "precision": choose(self.prior, precision)}
         if weight != 1:
             self.entry["weight"] = weight
+        self.batch = resolve(batch, self.device, self._longest)
 
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
         """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""
@@ -212,26 +219,46 @@ class Refiner:
         unit = rate * (self.prior.bins.hop // math.gcd(own, self.prior.bins.hop))
         levels = Levels.steady((block[pair.channels:] for block in pair.blocks()), rate)
 
-        def refine(chunk: np.ndarray, start: int) -> np.ndarray:
-            noisy, enhanced = np.split(chunk, 2)
-            heard = (np.ptp(noisy, axis=1) > 0) & (np.ptp(enhanced, axis=1) > 0)
-            if not heard.any():
-                return enhanced  # silence stays silence
-            scale = self.prior.sigma_data / levels(start, chunk.shape[1])[heard]
-            y, s = (audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced))
-            change = audio.resample(self._refine(y, s, start * own // rate) - s, own, rate)
-            enhanced[heard] += np.float32(self.weight) * audio.fit(change, chunk.shape[1]) / scale
-            return enhanced
+        def refine(parts: Sequence[Segment]) -> list[np.ndarray]:
+            tasks = [self._task(chunk, start, rate, levels) for start, chunk in parts]
+            return side_by_side(tasks, lambda asked: in_batches(
+                self._refine, asked, lambda one: one[0].shape[1], count))
 
-        return process(pair.blocks(), refine, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
-                       multiple=unit, progress=progress, spread=spread)
+        count = max(1, self.batch // pair.channels)
+        return process(pair.blocks(), Jointly(refine, count), SEGMENT_SECONDS * rate,
+                       OVERLAP_SECONDS * rate, multiple=unit, progress=progress, spread=spread)
+
+    def _task(self, chunk: np.ndarray, start: int, rate: int,
+              levels: Levels) -> Generator[Asked, np.ndarray, np.ndarray]:
+        """A segment: asks for what it becomes at the prior's rate and level."""
+        own = self.prior.sample_rate
+        noisy, enhanced = np.split(chunk, 2)
+        heard = (np.ptp(noisy, axis=1) > 0) & (np.ptp(enhanced, axis=1) > 0)
+        if not heard.any():
+            return enhanced  # silence stays silence
+        scale = self.prior.sigma_data / levels(start, chunk.shape[1])[heard]
+        y, s = (audio.resample(scale * w[heard], rate, own) for w in (noisy, enhanced))
+        refined = yield y, s, start * own // rate
+        change = audio.resample(refined - s, own, rate)
+        enhanced[heard] += np.float32(self.weight) * audio.fit(change, chunk.shape[1]) / scale
+        return enhanced
 
     @torch.no_grad()
-    def _refine(self, noisy: np.ndarray, enhanced: np.ndarray, start: int) -> np.ndarray:
-        """Refines a segment at the prior's rate and level. Shape: `[C, n]` twice to the same."""
-        length = max(noisy.shape[1], 1024)  # longer than any frame
-        y, s = (self.prior.bins.analyse(torch.from_numpy(audio.fit(w, length)).to(self.device))
-                for w in (noisy, enhanced))
+    def _refine(self, asked: Sequence[Asked]) -> list[np.ndarray]:
+        """Refines segments of one length. Shape: `[C, n]` twice, of each, to the same."""
+        noisy, enhanced, starts = zip(*asked, strict=True)
+        sizes, samples = [len(wave) for wave in noisy], noisy[0].shape[1]
+        length = max(samples, 1024)  # longer than any frame
+        y, s = (self.prior.bins.analyse(torch.from_numpy(audio.fit(
+            np.concatenate(waves), length)).to(self.device)) for waves in (noisy, enhanced))
+        noise = self.prior.noise([self.seed] * len(y), np.repeat(starts, sizes).tolist())
         refined = ddrm(self.prior, y, noise_map(y, s, self.method.share), self.levels,
-                       self.method.update, self.prior.noise([self.seed] * len(y), start))
-        return self.prior.bins.synthesise(refined, length)[:, :noisy.shape[1]].cpu().numpy()
+                       self.method.update, noise)
+        wave = self.prior.bins.synthesise(refined, length)[:, :samples].cpu()
+        return [part.numpy() for part in wave.split(sizes)]
+
+    def _longest(self) -> None:
+        """Passes the longest segment through the prior."""
+        wave = torch.zeros(1, SEGMENT_SECONDS * self.prior.sample_rate, device=self.device)
+        with torch.no_grad():
+            self.prior(self.prior.bins.analyse(wave), self.levels[0].item())

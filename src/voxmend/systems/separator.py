@@ -7,22 +7,24 @@ Segments have 10 s, or what the card of a network without a sampler says suits i
 and the order is found.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .. import audio
+from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import Levels
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
-from ..models import hub
+from ..models import hub, remote
+from ..models.batching import in_batches, resolve
 from ..models.precision import choose
 from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS, ScoreModel
@@ -53,7 +55,7 @@ def load_listener(path: Path, device: str = "cpu") -> Listener:
 DIRECT = {"frame-separator": frame_separator.load_separator, "voxmend": load_listener,
           "conv-tasnet": conv_tasnet.load_separator, "segan": segan.load_enhancer}
 
-Apart = Callable[[Tensor, int, Callable | None], Tensor]
+Apart = Callable[[Tensor, Sequence[int], Callable | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ class Separator:
     silence, gives silence. A recording of less than 0.2 s is all speech to an enhancer.
 
     Args:
-        apart: `(mixture, start, callback) -> sources` of a segment of about unit variance whose
-            first sample is sample `start` of the recording; `[B, 1, T]` to `[B, K, T]`.
+        apart: `(mixture, starts, callback) -> sources` of channels of segments, of about unit
+            variance, whose first samples are samples `starts` of the recording; `[B, 1, T]` to
+            `[B, K, T]`.
         sources: K.
         sample_rate: of `apart`, Hz.
         enhances: the sources are speech and noise; otherwise voices, in any order.
@@ -77,6 +80,7 @@ class Separator:
             voices need: a level that follows whoever speaks costs 3…8 dB on conversations of the
             validation speakers.
         entry: what a sidecar says of it.
+        batch: signals that pass `apart` at once, at most; the channels of a segment always do.
     """
 
     apart: Apart
@@ -87,6 +91,21 @@ class Separator:
     segment: float = SEGMENT_SECONDS
     follows: bool = False
     entry: dict = field(default_factory=dict)
+    batch: int = 1
+
+    @classmethod
+    def from_pretrained(cls, repo: str, task: str, method: str | None = None,
+                        revision: str | None = None, **options: Any) -> "Separator":
+        """A Separator whose weights are in a repository of the Hugging Face Hub.
+
+        Args:
+            repo: `OWNER/NAME`.
+            task, method, options: as in `load`.
+            revision: a branch, tag or commit; by default the newest commit.
+
+        Raises as `load` and `models.remote.fetch`.
+        """
+        return load(task, method, remote.reference(repo, revision), **options)
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Takes a whole recording apart in memory.
@@ -110,18 +129,21 @@ class Separator:
         mean, levels = self.measure(reader)
         align = Aligner(self.sources, reader.channels, overlap)
 
-        def separate(chunk: np.ndarray, start: int) -> np.ndarray:
-            done = count(1)
-            callback = progress and (lambda *_: progress(
-                start + chunk.shape[1] * next(done) // self.steps))
-            sources = self.take_apart(chunk, start, rate, mean, levels, callback)
+        def separate(parts: Sequence[Segment]) -> list[np.ndarray]:
+            taken = self.take_apart(parts, rate, mean, levels, progress)
             if self.enhances:
-                return np.concatenate([sources[0], chunk - sources[0]])
-            sources = sources.reshape(-1, chunk.shape[1])
-            return sources[align(sources)]
+                return [np.concatenate([sources[0], chunk - sources[0]])
+                        for (_, chunk), sources in zip(parts, taken, strict=True)]
+            rows = [sources.reshape(-1, sources.shape[2]) for sources in taken]
+            return [sources[align(sources)] for sources in rows]
 
-        return process(reader.blocks(), separate, segment, overlap, multiple=rate,
-                       progress=progress, spread=spread)
+        return process(reader.blocks(), self.jointly(separate, reader.channels), segment, overlap,
+                       multiple=rate, progress=progress, spread=spread)
+
+    def jointly(self, function: Callable[[Sequence[Segment]], Sequence[np.ndarray]],
+                channels: int) -> Jointly:
+        """A function of as many segments at once as a batch holds."""
+        return Jointly(function, max(1, self.batch // channels))
 
     def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
         """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it."""
@@ -137,9 +159,31 @@ class Separator:
         levels = (Levels.running if self.follows else Levels.steady)(heard(), reader.sample_rate)
         return mean.astype(np.float32)[:, None], levels
 
-    def take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray,
-                   levels: Levels, callback: Callable | None) -> np.ndarray:
-        """Sources of a segment. Shape: `[C, n]` to `[K, C, n]`."""
+    def take_apart(self, parts: Sequence[Segment], rate: int, mean: np.ndarray, levels: Levels,
+                   progress: Callable[[int], None] | None = None) -> list[np.ndarray]:
+        """Sources of segments, `[C, n]` each to `[K, C, n]`.
+
+        Args:
+            progress: told how far the network has come in a segment that is alone.
+        """
+        start, samples, done = parts[0][0], parts[0][1].shape[1], count(1)
+        callback = progress and (lambda *_: progress(start + samples * next(done) // self.steps))
+
+        def apart(asked: Sequence[tuple[Tensor, int]]) -> Sequence[Tensor]:
+            mixtures, starts = zip(*asked, strict=True)
+            sizes = [len(mixture) for mixture in mixtures]
+            found = self.apart(torch.cat(mixtures), np.repeat(starts, sizes).tolist(),
+                               None if parts[1:] else callback)
+            return found.split(sizes)
+
+        tasks = [self._take_apart(chunk, start, rate, mean, levels) for start, chunk in parts]
+        size = max(1, self.batch // len(parts[0][1]))  # channels go together
+        return side_by_side(tasks, lambda asked: in_batches(
+            apart, asked, lambda one: one[0].shape[2], size))
+
+    def _take_apart(self, chunk: np.ndarray, start: int, rate: int, mean: np.ndarray,
+                    levels: Levels) -> Generator[tuple[Tensor, int], Tensor, np.ndarray]:
+        """One segment: asks for the sources of a mixture, `[C, 1, T]`, and its start."""
         sources = np.zeros((self.sources, *chunk.shape), np.float32)
         if self.enhances and chunk.shape[1] < SHORTEST_SECONDS * rate:  # it is the whole recording
             sources[0] = chunk
@@ -150,8 +194,7 @@ class Separator:
         level = levels(start, chunk.shape[1])[heard]
         low = audio.resample((chunk - mean)[heard] / level, rate, self.sample_rate)
         if low.size:
-            mixture = torch.from_numpy(low)[:, None]
-            found = self.apart(mixture, start * self.sample_rate // rate, callback)
+            found = yield torch.from_numpy(low)[:, None], start * self.sample_rate // rate
             rows = found.transpose(0, 1).flatten(0, 1).cpu().numpy()
             back = audio.fit(audio.resample(rows, self.sample_rate, rate), chunk.shape[1])
             sources[:, heard] = level * back.reshape(self.sources, -1, chunk.shape[1])
@@ -164,8 +207,8 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
     device = next(model.parameters()).device
 
     @torch.no_grad()
-    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        noise = NoiseStream([seed] * len(mixture), start, shared=False)
+    def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
+        noise = NoiseStream([seed] * len(mixture), starts, shared=False)
         return diffsep.draw(model, mixture.to(device), sampler, steps, noise, callback, polarities)
 
     return apart
@@ -176,7 +219,7 @@ def by_network(network: nn.Module, polarities: int = 1, ordered: bool = False) -
     device = next(network.parameters()).device
 
     @torch.no_grad()
-    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
+    def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
         return conv_tasnet.over_polarities(network, mixture.to(device), polarities, ordered)
 
     return apart
@@ -187,16 +230,16 @@ def by_listener(listener: Listener) -> Apart:
     device = next(listener.parameters()).device
 
     @torch.no_grad()
-    def apart(mixture: Tensor, start: int, callback: Callable | None) -> Tensor:
-        return listener(mixture.to(device), start)
+    def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
+        return listener(mixture.to(device), starts)
 
     return apart
 
 
 def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
-    """The weights of a bundled name or of a path, by default a method's own.
+    """The weights of a bundled name, a path or `hf://OWNER/NAME`, by default a method's own.
 
-    Raises `hub.PriorError`, which says how to get some.
+    Raises `hub.PriorError`, which says how to get some, or as `models.remote.fetch`.
     """
     default = WEIGHTS[task, method]
     try:
@@ -212,7 +255,8 @@ def find_weights(task: str, method: str, name_or_path: str | Path | None = None)
 
 def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
-         device: str = "auto", precision: str = "auto") -> Separator:
+         device: str = "auto", precision: str = "auto",
+         batch: int | Literal["auto"] = "auto") -> Separator:
     """The separator of a task, "separate", "enhance" or "dereverb".
 
     Args:
@@ -222,6 +266,7 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             suits them. With a sampler it is a single draw, in the paper's steps unless told.
         seed: same seed, same result.
         precision: as in `models.precision.resolve`.
+        batch: channels of segments that pass the network at once, as in `models.batching.resolve`.
 
     Raises ValueError for weights made for something else and options that the method lacks.
     """
@@ -229,7 +274,7 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     place, enhances = hub.pick_device(device), task != "separate"
     path = find_weights(task, method, weights)
     entry: dict[str, Any] = {
-        "task": task, "method": method, "weights": path.stem,
+        "task": task, "method": method, "weights": hub.title(path),
         "weights_sha256": hub.file_hash(path), "device": str(place)}
     card = hub.read_card(path)
     suited = {"polarities": 1} | card.get("sampling", {})
@@ -244,9 +289,10 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             network.seed = entry["seed"] = seed
             apart, polarities = by_listener(network), 1
         entry |= {"precision": choose(network, precision), "polarities": polarities}
-        return Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
+        made = Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
                          segment=suited.get("segment_seconds", SEGMENT_SECONDS),
                          follows=isinstance(network, Listener), entry=entry)
+        return _batched(made, batch, place)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
     if sampler:
@@ -254,6 +300,13 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     sampling = {"sampler": suited.get("sampler", PAPER),
                 "steps": steps or suited.get("steps", STEPS), "seed": seed,
                 "polarities": suited["polarities"]}
-    return Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
-                     enhances, sampling["steps"] * sampling["polarities"],
-                     entry=entry | sampling)
+    made = Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
+                     enhances, sampling["steps"] * sampling["polarities"], entry=entry | sampling)
+    return _batched(made, batch, place)
+
+
+def _batched(separator: Separator, batch: int | Literal["auto"], place: torch.device) -> Separator:
+    """The same with batches of a size that suits the device."""
+    longest = torch.zeros(1, 1, round(separator.segment * separator.sample_rate))
+    return replace(separator, batch=resolve(
+        batch, place, lambda: separator.apart(longest, [0], None)))
