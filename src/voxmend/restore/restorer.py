@@ -11,9 +11,11 @@ kept: what the prior changed is resampled and added to it.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,9 @@ class Restorer:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
+
+        Args:
+            progress: told about how many samples are done, after every call of the prior.
         """
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         damages = self._each(damage, reader)
@@ -162,8 +167,9 @@ class Restorer:
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(chunk: np.ndarray, start: int) -> np.ndarray:
-            parts = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
-                     for c in range(channels)]
+            with self._telling(progress, start, chunk.shape[1], channels):
+                parts = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate,
+                                       out_rate) for c in range(channels)]
             both = np.stack(parts, 2)
             draws = list(both.reshape(len(both), -1, both.shape[-1]))
             if sources:  # each draw may have its sources in another order
@@ -177,6 +183,22 @@ class Restorer:
 
         return process(reader.blocks(), mend, SEGMENT_SECONDS * rate, OVERLAP_SECONDS * rate,
                        Fraction(out_rate, rate), multiple=rate, progress=progress, spread=spread)
+
+    @contextmanager
+    def _telling(self, progress: Callable[[int], None] | None, start: int, samples: int,
+                 channels: int) -> Iterator[None]:
+        """Tells how far a segment has come, of as many calls of the prior as it takes at most."""
+        if progress is None:
+            yield
+            return
+        most = channels * self.draws * max(len(self.task.levels(self.task, self.prior)) - 1, 1)
+        calls = count(1)
+        hook = self.prior.register_forward_hook(
+            lambda *_: progress(start + samples * min(next(calls), most) // most))
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _channel(self, chunk: np.ndarray, start: int, damage: Damage, stretches: Sequence[Scale],
                  rate: int, out_rate: int) -> np.ndarray:
