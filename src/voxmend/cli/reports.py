@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import audio
 from ..restore.analysis import analyse
-from ..restore.damage import Damage
+from ..restore.damage import Damage, channel_name
 from ..training.corpus import audio_files
 from .folders import each
 from .options import Told
@@ -66,11 +66,6 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
                      "16 kHz)")
     print(f"{name}: " + ("; ".join(filter(None, lines))
                          or "nothing to mend found, it is passed on unchanged"))
-
-
-def channel_name(channel: int, channels: int) -> str:
-    """What `--gaps` and the like call a channel: L and R of two, else a number from 1."""
-    return "LR"[channel] if channels == 2 else str(channel + 1)
 
 
 def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:

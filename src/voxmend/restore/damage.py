@@ -129,3 +129,8 @@ class Damage:
 def decibel(amplitude: ArrayLike) -> Any:
     """20 log₁₀ |a|, limited to −200 dB."""
     return 20 * np.log10(np.maximum(np.abs(amplitude), 1e-10))
+
+
+def channel_name(channel: int, channels: int) -> str:
+    """What `--gaps` and the like call a channel: L and R of two, else a number from 1."""
+    return "LR"[channel] if channels == 2 else str(channel + 1)

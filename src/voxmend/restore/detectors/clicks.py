@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...classical.declick import certain_clicks
 from ..damage import Damage, decibel
@@ -24,13 +25,26 @@ class Clicks(Detector):
         self.samples += len(view.own)
         places, errors = certain_clicks(view.wave, self.sample_rate)
         own = (places >= view.inner.start) & (places < view.inner.stop)
-        column = (decibel(errors[own]) - LOWEST).clip(0, COLUMNS - 1).astype(int)
-        self.errors += np.bincount(column, minlength=COLUMNS)
+        self.errors += np.bincount(columns(errors[own]), minlength=COLUMNS)
 
     def find(self, found: Damage) -> Damage:
-        least = max(int(decibel(LEAST * found.rms) - LOWEST), 0)
-        number = int(self.errors[least:].sum())
+        number = int(self.errors[columns(LEAST * found.rms):].sum())
         minutes = self.samples / self.sample_rate / 60
         if number < max(FEWEST, PER_MINUTE * minutes):
             return found
         return replace(found, clicks=number)
+
+
+def columns(error: ArrayLike) -> np.ndarray:
+    """Those of the histogram in which prediction errors count."""
+    return np.asarray((decibel(error) - LOWEST).clip(0, COLUMNS - 1), int)
+
+
+def click_places(wave: np.ndarray, sample_rate: int, rms: float) -> np.ndarray:
+    """The samples at which clicks begin that the detector counts. Shape: `[T]` to `[N]`.
+
+    Args:
+        rms: of the whole channel.
+    """
+    places, errors = certain_clicks(wave, sample_rate)
+    return places[columns(errors) >= columns(LEAST * rms)]

@@ -1,0 +1,83 @@
+"""Recordings of a folder in a table, the worst first."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ..restore.damage import Damage
+from .marks import words
+from .pages import asset, templates
+
+CLICK = 0.02  # seconds that a click spoils to the ear, about its window of time
+EARLY = 0.05  # seconds within which an echo still belongs to the sound
+BAND = 8000.0  # Hz up to which speech is judged
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recording in a table.
+
+    Attributes:
+        name: of it.
+        link: to its page, relative to the table's: a path, which is quoted.
+        seconds: how long it is.
+        found: damage of every channel.
+        left: damage of every channel of what was made of it; None if nothing was.
+    """
+
+    name: str
+    link: str
+    seconds: float
+    found: tuple[Damage, ...]
+    left: tuple[Damage, ...] | None = None
+
+    @property
+    def severity(self) -> float:
+        """That of the worst channel."""
+        return max((severity(damage, self.seconds) for damage in self.found), default=0.0)
+
+
+def severity(damage: Damage, seconds: float) -> float:
+    """How bad a channel is: the sum of what each kind of damage takes of it, 0…1 each.
+
+    Gaps: their share of the time. Clipping of a share p of the samples: √p, the amplitude of the
+    distortion beside that of a signal whose amplitudes follow a Laplace distribution. Lost
+    bandwidth: its share of the mels up to 8 kHz. Noise: its amplitude beside that of all. Clicks:
+    the share of the time that they spoil. Reverberation: 1 − D50 = exp(−0.05 · 13.8/T60), the share
+    of its energy that comes later than 50 ms (ISO 3382-1). Hum, whose level is not known, counts
+    nothing.
+
+    Args:
+        seconds: how long the channel is.
+    """
+    missing = sum(end - start for start, end in (*damage.gaps, *damage.ends)) / seconds
+    top = mel(min(damage.cutoff or BAND, damage.dull or BAND, BAND))
+    band = 1 - (top - mel(damage.low_cutoff or 0.0)) / mel(BAND)
+    noise = math.hypot(damage.noise or 0.0, damage.coloured or 0.0) / max(damage.rms, 1e-9)
+    late = (math.exp(-EARLY * math.log(1e6) / damage.reverberation)
+            if damage.reverberation else 0.0)
+    return sum(min(share, 1.0) for share in (
+        missing, math.sqrt(damage.clipped), band, noise, damage.clicks * CLICK / seconds, late))
+
+
+def mel(hertz: float) -> float:
+    """2595 log₁₀(1 + f/700) (O'Shaughnessy 1987)."""
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+def table(title: str, rows: Sequence[Row]) -> str:
+    """A whole HTML document with a table of recordings, the worst first, each with its link."""
+    ordered = sorted(rows, key=lambda row: (-row.severity, -len(_texts(row.found)), row.name))
+    most = max([row.severity for row in rows], default=0.0) or 1.0
+    return templates().get_template("table.html").render(
+        title=title, style=asset("viewer.css"), restored=any(row.left is not None for row in rows),
+        rows=[{"name": row.name, "link": quote(row.link), "seconds": row.seconds,
+               "severity": row.severity, "share": row.severity / most,
+               "found": _texts(row.found),
+               "left": None if row.left is None else _texts(row.left)} for row in ordered])
+
+
+def _texts(damages: Sequence[Damage]) -> list[str]:
+    """What is said of any channel, each once."""
+    return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
