@@ -1,4 +1,4 @@
-"""What visitors can ask for: each answer is a course of views, from a moving bar to what was made."""
+"""What visitors can ask for: an answer is a course of views, from a moving bar to what was made."""
 
 import os
 import shutil
@@ -14,9 +14,12 @@ from .commands import Line, Sampling
 from .examine import Found, examine
 from .limits import MOST_DRAWS, MOST_VOICES, Limits
 from .process import FailedError, Process
-from .runs import PAGE, Command, Made, run
+from .runs import Command, Made, run
 from .store import Recording, Store
 
+LOADED = ("voxmend.cli.files", "voxmend.restore.restorer", "voxmend.systems.enhance",
+          "voxmend.systems.conversation", "voxmend.speakers.voices", "voxmend.app.examine",
+          "voxmend.app.runs", "voxmend.app.voices")  # what runs are forked with
 SAME = "same"  # the input's format
 
 
@@ -29,7 +32,7 @@ class View(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What the page shows of an upload: a line, what is wrong, and the recording once it is known."""
+    """What the page shows of an upload: a line, what is wrong, and the recording once known."""
 
     status: str = ""
     finding: str = ""
@@ -113,7 +116,7 @@ class Desk:
         """Refines what another tool has made of the recording."""
         def plan(recording: Recording, found: Found) -> Plan:
             enhanced = self.store.get(other)
-            name = f"enhanced/{enhanced.name}"  # the two may be called the same
+            name = f"by another tool/{enhanced.name}"  # the two may be called the same
             lines = commands.refine(recording.name, name, _suffix(form, found), _sampling(1, seed))
             return Plan(lines, ["Refined"], links={name: enhanced.path})
 
@@ -180,7 +183,7 @@ class Desk:
             for name, path in plan.links.items():
                 (folder / name).parent.mkdir(exist_ok=True)
                 os.link(path, folder / name)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             yield View(markup.failure(str(error)))
             return
         begun = time.monotonic()
@@ -196,8 +199,8 @@ class Desk:
         made: Made = recording.work.made
         result = markup.made(
             recording.secret, folder.name, made.outputs,
-            [(made.sidecar, "How it was made (JSON)"), (PAGE, "This comparison (HTML)")],
-            recording.work.notes, PAGE, plan.players)
+            [(made.sidecar, "How it was made (JSON)")], recording.work.notes,
+            f"{folder.name}.html", plan.players)
         yield View(markup.note(f"done in {time.monotonic() - begun:.0f} s"), result, typed)
 
     def _follow(self, recording: Recording, folder: Path, what: str,

@@ -12,7 +12,7 @@ from ..restore.tasks import TASKS
 from .limits import Limits
 from .show import show
 
-PAGE = "found.html"
+PAGE = "found.html"  # beside the working folder, in which names are the visitor's
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Found:
 
 
 def examine(name: str, limits: Limits) -> Found:
-    """Reads a recording in the working folder and writes `found.html` beside it.
+    """Reads a recording in the working folder and writes `../found.html`.
 
     Raises: AudioError for what cannot be read, ValueError for what passes the limits.
     """
@@ -51,9 +51,7 @@ def examine(name: str, limits: Limits) -> Found:
     if reader.sample_rate < 16000:
         others = (*others, f"sampled at {reader.sample_rate} Hz: nothing above "
                            f"{reader.sample_rate / 2000:.3g} kHz (voxmend extend makes it 16 kHz)")
-    facts = {"Length": f"{seconds:.2f} s", "Sample rate": f"{reader.sample_rate} Hz",
-             "Channels": str(reader.channels), "Encoding": reader.subtype}
-    show(Path(PAGE), name, [("Recording", Path(name))], damages, facts)
+    show(Path("..") / PAGE, name, [("Recording", Path(name))], damages)
     suffix = Path(name).suffix.lower()
     keeps = suffix in audio.SUFFIXES and audio.writable(Path(name)).name == name
     return Found(seconds, reader.sample_rate, reader.channels, suffix if keeps else None, mendable,

@@ -50,7 +50,7 @@ def finding(secret: str, name: str, found: Found, opened: bool = True) -> str:
     body = f"<ul>{items}</ul>" if lines else "<p>Nothing to mend was found.</p>"
     return (f'<div class="found"><h2>What is wrong</h2><p>{escape(head)}</p>{body}'
             f'<details {"open" if opened else ""}><summary>Waveform and spectrogram</summary>'
-            f'{frame(secret, f"source/{FOUND}", "The recording, with marks")}</details></div>')
+            f'{frame(secret, FOUND, "The recording, with marks")}</details></div>')
 
 
 def made(secret: str, folder: str, outputs: Sequence[str], others: Sequence[tuple[str, str]],
@@ -62,19 +62,23 @@ def made(secret: str, folder: str, outputs: Sequence[str], others: Sequence[tupl
         outputs: files.
         others: more files, with what each is.
         notes: what the command said.
-        page: the report.
+        page: the report, in the recording's folder.
         players: names of outputs that get a player each, in their order.
     """
     def item(file: str, text: str) -> str:
-        return f'<li><a href="{link(secret, f"{folder}/{file}")}?keep" download>{escape(text)}</a></li>'
+        place = link(secret, f"{folder}/{file}")
+        return f'<li><a href="{place}?keep" download>{escape(text)}</a></li>'
 
     items = [item(file, f"Download {file}") for file in outputs]
     items += [item(file, text) for file, text in others]
+    if page:
+        items.append(f'<li><a href="{link(secret, page)}?keep" download>This comparison (HTML)</a>'
+                     "</li>")
     sounds = "".join(
         f'<figure><figcaption>{escape(name)}</figcaption><audio controls preload="metadata" '
         f'aria-label="{escape(name)}" src="{link(secret, f"{folder}/{file}")}"></audio></figure>'
         for name, file in zip(players, outputs, strict=False))
     said = "".join(map(note, notes))
-    shown = frame(secret, f"{folder}/{page}", "Before and after") if page else ""
+    shown = frame(secret, page, "Before and after") if page else ""
     return (f'<div class="made">{said}<div class="players">{sounds}</div><ul>{"".join(items)}</ul>'
             f"{shown}</div>")

@@ -1,7 +1,6 @@
 """The page, laid out in gradio: what can be chosen, and which of the desk's answers goes where."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -33,8 +32,8 @@ CSS, HEAD = asset("page.css"), asset("frames.html")
 
 def theme() -> gr.themes.Base:
     """Colours, and fonts that every system has: none is fetched."""
-    return gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
-                             primary_hue="blue")
+    return gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"],
+                             font_mono=["ui-monospace", "monospace"])
 
 
 class Outputs(NamedTuple):
@@ -133,7 +132,7 @@ def _restore(desk: Desk, limits: Limits, secret: gr.State) -> tuple[gr.CheckboxG
     form = _form()
     with gr.Accordion("More", open=False):
         draws = gr.Slider(1, MOST_DRAWS, 1, step=1, label="Draws",
-                          info="Of several you get the mean, and where they differ: how sure it is.")
+                          info="Of several you get the mean, and how far they differ.")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, info="Same seed, same result.")
     _runs("Restore", desk, limits, secret, desk.mend, [kinds, form, draws, seed])
     return kinds, [form]
@@ -206,7 +205,7 @@ def _speakers(desk: Desk, limits: Limits) -> None:
         yield from steer_(kept, count, seed, start, *voices.place(event.x, event.y))
 
     into = [secret, drawn, map_, *outputs]
-    listen = {"concurrency_id": QUEUE, "show_progress": "minimal",
+    listen: dict[str, Any] = {"concurrency_id": QUEUE, "show_progress": "minimal",
               "show_progress_on": outputs.status, "api_visibility": "private"}
     draw.click(draw_, [secret, count, seed], into, **listen)
     steer.click(steer_, [secret, count, seed, drawn, x, y], into, **listen)

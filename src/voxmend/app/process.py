@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Process:
     def __init__(self, folder: Path, function: Callable[..., Any], *arguments: Any):
         self.lines: list[str] = []
         self.made: Any = None
-        self._rest, self._cancelled = "", False
+        self._rest, self._cancelled, self._folder = "", False, f"{folder}/"
         self._failed: str | None = None
         self._pipe, theirs = _context.Pipe(duplex=False)
         self._process = _context.Process(
@@ -124,7 +124,7 @@ class Process:
         """What it has said to the user, as the command does on stderr."""
         return [line.removeprefix(NOTE) for line in self.lines if line.startswith(NOTE)]
 
-    def progress(self) -> Iterator[tuple[str, float]]:
+    def progress(self) -> Generator[tuple[str, float]]:
         """What it does and which share of that is done, now and then until it has ended.
 
         Raises: FailedError with the line that says why, CancelledError after `cancel`.
@@ -150,7 +150,8 @@ class Process:
         if self._cancelled:
             raise CancelledError("cancelled; nothing was kept")
         if self._failed is not None:
-            raise FailedError(self._failed or (self.notes or ["it failed"])[-1])
+            line = self._failed or (self.notes or ["it failed"])[-1]
+            raise FailedError(line.replace(self._folder, ""))
         if self.made is None:
             raise FailedError("the work ended too soon, as of too little memory; try a shorter "
                               "recording")

@@ -10,7 +10,6 @@ from ..restore.damage import Damage
 from .commands import Line, as_typed
 from .show import show
 
-PAGE = "report.html"
 SIDECAR = ".voxmend.json"  # as the command calls what it writes beside an output
 FACTS = {"task": "Task", "prior": "Prior", "weights": "Weights", "steps": "Steps", "draws": "Draws",
          "seed": "Seed", "voices_heard": "Voices heard", "seconds": "Seconds of work"}
@@ -20,15 +19,10 @@ Command = Callable[[list[str]], int]  # `voxmend.cli.main.main`
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has left in its folder.
-
-    Attributes:
-        outputs: the files made, the main one first.
-        sidecar: what tells how they were made; None of a command that writes none.
-    """
+    """What a run has left in its folder: the files made, the main one first, and their sidecar."""
 
     outputs: tuple[str, ...]
-    sidecar: str | None = None
+    sidecar: str
 
 
 def obey(main: Command, lines: Sequence[Line]) -> None:
@@ -43,20 +37,21 @@ def obey(main: Command, lines: Sequence[Line]) -> None:
 
 def run(main: Command, lines: Sequence[Line], name: str, found: Sequence[Damage],
         titles: Sequence[str]) -> Made:
-    """Runs lines of the command on a recording and writes `report.html`.
+    """Runs lines of the command on a recording and writes `../N.html` of a working folder N.
 
     Args:
         name: of the recording, in the working folder.
         found: what is wrong with each of its channels.
         titles: what the outputs are called on the page, in their order.
     """
+    before = {*Path().rglob("*")}
     obey(main, lines)
-    (sidecar,) = Path().rglob(f"*{SIDECAR}")
+    (sidecar,) = (path for path in Path().rglob(f"*{SIDECAR}") if path not in before)
     told = json.loads(sidecar.read_text(encoding="utf-8"))
     outputs = [sidecar.parent / entry["name"] for entry in told["outputs"]]
     band = next((path for path in outputs if path.stem.endswith(".uncertainty")), None)
     heard = [path for path in outputs if path != band]
-    show(Path(PAGE), name, [("Recording", Path(name)), *zip(titles, heard, strict=False)], found,
+    show(Path("..", f"{Path.cwd().name}.html"), name, [("Recording", Path(name)), *zip(titles, heard, strict=False)], found,
          {**facts(told), "Command": as_typed(lines)}, band)
     return Made(tuple(map(str, outputs)), str(sidecar))
 

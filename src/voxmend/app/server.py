@@ -26,14 +26,14 @@ from fastapi import FastAPI
 from gradio import mount_gradio_app
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from ..audio.errors import reason
-from .examine import PAGE as FOUND
+from .desk import LOADED
 from .limits import Limits
 from .page import CSS, HEAD, build, theme
 from .process import warm_up
-from .runs import PAGE, Command
+from .runs import Command
 from .store import FullError, GoneError, Store
 
 SWEEP_SECONDS = 60.0
@@ -41,13 +41,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CLOSED = ("/gradio_api/upload", "/gradio_api/file", "/gradio_api/proxy", "/gradio_api/deep_link",
           "/gradio_api/vibe", "/monitoring", "/gradio_api/component_server")
 # What a page may load: nothing from elsewhere, whatever gradio's own files ask for.
-POLICY = ("default-src 'self' data: blob:; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
-          "style-src 'self' 'unsafe-inline'; base-uri 'self'; form-action 'self'; object-src 'none'")
+POLICY = "; ".join(("default-src 'self' data: blob:", "style-src 'self' 'unsafe-inline'",
+                    "script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'", "base-uri 'self'",
+                    "form-action 'self'", "object-src 'none'"))
 # What was made of an upload runs no script of this server's origin, even when opened by itself.
 SEALED = "sandbox allow-scripts allow-downloads"
-PRELOADED = ("voxmend.cli.main", "voxmend.cli.files", "voxmend.restore.restorer",
-             "voxmend.systems.enhance", "voxmend.systems.conversation", "voxmend.speakers.voices",
-             "voxmend.app.examine", "voxmend.app.runs", "voxmend.app.voices")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -138,7 +136,7 @@ class Files:
         self.store, self.limits = store, limits
 
     @property
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         return [Route("/upload", self.upload, methods=["POST"]),
                 Route("/files/{secret}/{path:path}", self.download)]
 
@@ -171,7 +169,8 @@ class Files:
         except GoneError as error:
             return PlainTextResponse(str(error), 404)
         headers = {"Content-Security-Policy": SEALED, "Cache-Control": "private, no-store"}
-        if path.name not in (PAGE, FOUND) or "keep" in request.query_params:
+        ours = "/" not in request.path_params["path"]  # a page, no file of the visitor's
+        if not ours or "keep" in request.query_params:
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(path.name)}"
         return FileResponse(path, headers=headers)
 
@@ -218,16 +217,15 @@ def serve(main: Command, limits: Limits, host: str = "127.0.0.1", port: int = 78
     """
     limits.check()
     check_host(host, openly, password)
-    warm_up(PRELOADED)
-    hosts = (*LOOPBACK,) if host in LOOPBACK else ()
-    with opened(limits) as store:
+    with _listening(host, port) as sock, opened(limits) as store:
+        warm_up(LOADED)
+        hosts = LOOPBACK if host in LOOPBACK else ()
         server = uvicorn.Server(uvicorn.Config(
             application(store, limits, main, password, hosts), log_level="warning"))
-        with _listening(host, port) as sock:
-            address, number = sock.getsockname()[:2]
-            shown = f"[{address}]" if ":" in address else address
-            print(f"voxmend app: http://{shown}:{number} (Ctrl-C ends it)", flush=True)
-            server.run([sock])
+        address, number = sock.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        print(f"voxmend app: http://{shown}:{number} (Ctrl-C ends it)", flush=True)
+        server.run([sock])
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from ..restore.damage import Damage
 
 
 def show(target: Path, title: str, files: Sequence[tuple[str, Path]], found: Sequence[Damage],
-         facts: Mapping[str, str], uncertainty: Path | None = None) -> None:
+         facts: Mapping[str, str] | None = None, uncertainty: Path | None = None) -> None:
     """Writes a page of a recording and what was made of it, of a minute at most.
 
     Args:

@@ -1,7 +1,9 @@
 """Recordings of visitors: each in a folder of its own, known by a secret, removed after an hour.
 
     ROOT/SECRET/source/NAME          what was uploaded
+    ROOT/SECRET/found.html           what is wrong with it
     ROOT/SECRET/1/NAME, OUT, ...     the first run, with a link to it
+    ROOT/SECRET/1.html               what came of that
 """
 
 import os
@@ -17,7 +19,7 @@ from .examine import Found
 from .limits import KEPT_SECONDS, MOST_RECORDINGS
 from .process import Process
 
-LONGEST = 80  # characters of a name, so that those of outputs fit as well
+LONGEST = 120  # bytes of a name, so that those of outputs fit as well
 SOURCE = "source"
 
 
@@ -38,9 +40,10 @@ def safe_name(name: str) -> str:
     'recording'
     """
     last = re.split(r"[/\\]", name)[-1]
-    kept = "".join(c for c in last if c.isprintable()).strip().lstrip(".-~ ")
-    stem, suffix = os.path.splitext(kept.encode("utf-8", "ignore").decode())
-    return (stem[:LONGEST] + suffix[:10]) or "recording"
+    kept = Path("".join(c for c in last if c.isprintable()).strip().lstrip(".-~ "))
+    stem = kept.stem.encode("utf-8", "ignore")[:LONGEST].decode("utf-8", "ignore")
+    suffix = kept.suffix[:10].encode("ascii", "ignore").decode()
+    return f"{stem}{suffix}" or "recording"
 
 
 @dataclass
