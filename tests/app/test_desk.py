@@ -1,5 +1,7 @@
 import json
+import re
 import shlex
+from html import unescape
 
 import numpy as np
 import pytest
@@ -16,7 +18,6 @@ from voxmend.app.store import Store
 from voxmend.cli import main as cli
 from voxmend.restore.damage import Damage
 
-
 READABLE = {"2gb.wav", "4gb.wav", "bits.wav"}  # headers that say more than there is, and odd bits
 
 
@@ -31,6 +32,11 @@ def desk(tmp_path):
     desk = Desk(Store(tmp_path / "store"), Limits(minutes=0.5), cli.main)
     yield desk
     desk.store.clear()
+
+
+def typed(view):
+    """The command as a browser shows it."""
+    return unescape(re.search(">([^<]*)</textarea>", view.command)[1])
 
 
 def drop(desk, content, name="my voice.flac"):
@@ -54,7 +60,7 @@ def test_the_line_to_copy_makes_the_same_file(desk, clipped, tmp_path, monkeypat
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/my voice.flac").write_bytes(clipped)
     monkeypatch.chdir(tmp_path / "mine")
-    assert cli.main(shlex.split(last.command)[1:]) == 0
+    assert cli.main(shlex.split(typed(last))[1:]) == 0
     mine = tmp_path / "mine/my voice-mended.wav"
     theirs = recording.folder / "1/my voice-mended.wav"
     assert mine.read_bytes() == theirs.read_bytes()
@@ -90,7 +96,7 @@ def test_bad_uploads_get_a_line_and_are_removed(desk, tmp_path):
         assert arrival.status.count("\n") == 0 and "Traceback" not in arrival.status, name
         assert str(tmp_path) not in arrival.status and "<img" not in arrival.status, name
         assert not recording.folder.exists(), name
-        assert "not the recording's fault" not in arrival.status and "too soon" not in arrival.status, name
+        assert "too soon" not in arrival.status and "not the rec" not in arrival.status, name
 
 
 def test_too_long_is_refused_before_it_is_looked_at(desk, wav):
@@ -134,15 +140,15 @@ def test_kinds_of_several_channels_name_them():
 def test_names_are_quoted_on_the_line():
     name = "'; rm -rf ~; '$(reboot).wav"
     (line,) = commands.mend(name, ["hum", "clicks"], ".wav", commands.Sampling(2, 5))
-    typed = commands.as_typed([line])
-    assert shlex.split(typed) == ["voxmend", *line]
+    (text,) = commands.as_typed([line])
+    assert shlex.split(text) == ["voxmend", *line]
     assert line[1] == name and line[3:] == ["--leave", "hum,clicks", "--draws", "2", "--seed", "5"]
 
 
 def test_voices_are_drawn_and_steered_to_where_somebody_clicked(desk):
     secret, view = [*desk.draw_voices(None, 3, 1)][-1]
     assert len(view.drawn) == 3 and view.map.count('class="new"') == 3
-    assert view.command == "voxmend speakers generate -o voices.npz -n 3 --seed 1 --npy voice.npy"
+    assert typed(view) == "voxmend speakers generate -o voices.npz -n 3 --seed 1 --npy voice.npy"
     _, moved = [*desk.draw_voices(secret, 3, 1, view.drawn, (1.5, 1.0))][-1]
     assert moved.drawn == view.drawn  # from where the next click starts
     assert moved.command.count("speakers steer") == 2 and "steered2.npz" in moved.result

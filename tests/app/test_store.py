@@ -24,7 +24,8 @@ def test_only_who_knows_the_secret_gets_files_and_only_those(tmp_path):
     assert one.secret != two.secret and len(one.secret) >= 32
     (tmp_path / "link").symlink_to("/etc/passwd")
     (one.folder / "link").symlink_to("/etc/passwd")
-    for path in (f"../{two.secret}/source/a.wav", "/etc/passwd", "link", "source", "none", "../link"):
+    for path in (f"../{two.secret}/source/a.wav", "/etc/passwd", "link", "source", "none",
+                 "../link"):
         with pytest.raises(GoneError):
             store.file(one.secret, path)
     for secret in ("", None, "x", "..", two.secret[:-1]):

@@ -1,9 +1,10 @@
-"""What the page in the browser is tried with: functions for its processes, and files of visitors."""
+"""What the page in the browser is tried with: work for its processes, and files of visitors."""
 
 import os
 import struct
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -17,7 +18,7 @@ def told(value):
     print("voxmend: a note", file=sys.stderr)
     for percent in (10, 60):
         print(f"\rmend: {percent:3d}%|##   | ", end="", file=sys.stderr)
-    return value, os.getcwd()
+    return value, str(Path.cwd())
 
 
 def wrong():
@@ -47,8 +48,8 @@ def _wav(samples, rate=RATE, channels=1, size=None, bits=16, form=1):
     """A wav of bytes of samples, whose header may say that there are more of them."""
     size = len(samples) if size is None else size
     block = channels * bits // 8
-    return b"".join((b"RIFF", struct.pack("<I", min(36 + size, 2**32 - 1)), b"WAVEfmt ",
-                     struct.pack("<IHHIIHH", 16, form, channels, rate, rate * block % 2**32, block, bits),
+    about = struct.pack("<IHHIIHH", 16, form, channels, rate, rate * block % 2**32, block, bits)
+    return b"".join((b"RIFF", struct.pack("<I", min(36 + size, 2**32 - 1)), b"WAVEfmt ", about,
                      b"data", struct.pack("<I", size), samples))
 
 

@@ -21,13 +21,13 @@ class Sampling(NamedTuple):
                 *(["--seed", str(self.seed)] if self.seed else [])]
 
 
-def as_typed(lines: Sequence[Line]) -> str:
+def as_typed(lines: Sequence[Line]) -> list[str]:
     """Lines to copy into a terminal.
 
     >>> as_typed([["mend", "my voice.m4a", "my voice-mended.wav"]])
-    "voxmend mend 'my voice.m4a' 'my voice-mended.wav'"
+    ["voxmend mend 'my voice.m4a' 'my voice-mended.wav'"]
     """
-    return "\n".join(shlex.join(["voxmend", *line]) for line in lines)
+    return [shlex.join(["voxmend", *line]) for line in lines]
 
 
 def output(name: str, what: str, suffix: str) -> str:

@@ -24,7 +24,7 @@ SAME = "same"  # the input's format
 
 
 class View(NamedTuple):
-    """What the page shows of a run: three pieces of HTML or text."""
+    """What the page shows of a run: three pieces of HTML."""
 
     status: str = ""
     result: str = ""
@@ -151,7 +151,7 @@ class Desk:
         if target and start:
             moves = voices.amounts(voices.Drawn(tuple(start), ()).middle, target)
             lines = commands.steer(count, seed, moves)
-        typed = commands.as_typed(lines)
+        typed = markup.command(commands.as_typed(lines))
         try:
             recording = self.store.get(secret) if secret else self.store.new("voices")
             folder = recording.new_run()
@@ -179,7 +179,8 @@ class Desk:
             if recording.found is None or (recording.work and recording.work.running):
                 raise ValueError("the recording is being worked on: wait, or cancel that")
             plan = make(recording, recording.found)
-            typed, folder = commands.as_typed(plan.lines), recording.new_run()
+            typed = markup.command(commands.as_typed(plan.lines))
+            folder = recording.new_run()
             for name, path in plan.links.items():
                 (folder / name).parent.mkdir(exist_ok=True)
                 os.link(path, folder / name)

@@ -35,6 +35,13 @@ def progress(what: str, share: float, seconds: float) -> str:
             f"<span>{escape(said)}, {seconds:.0f} s</span></div>")
 
 
+def command(lines: Sequence[str]) -> str:
+    """Lines of the command, to be copied."""
+    return (f'<div class="command"><label>The same on the command line<textarea readonly '
+            f'rows="{len(lines)}">{escape(chr(10).join(lines))}</textarea></label>'
+            '<button type="button" class="copy">Copy</button></div>')
+
+
 def frame(secret: str, path: str, title: str) -> str:
     """A report, which can reach nothing of the page that it stands in."""
     return (f'<iframe class="shown" sandbox="allow-scripts" title="{escape(title)}" '

@@ -41,7 +41,7 @@ class Outputs(NamedTuple):
 
     status: gr.HTML
     result: gr.HTML
-    command: gr.Textbox
+    command: gr.HTML
 
 
 def build(store: Store, limits: Limits, main: Command) -> gr.Blocks:
@@ -52,13 +52,13 @@ def build(store: Store, limits: Limits, main: Command) -> gr.Blocks:
         secret = gr.State(delete_callback=store.remove)
         drop = _drop(limits)
         status, finding = gr.HTML(elem_id="arrival"), gr.HTML(elem_id="finding")
-        with gr.Tab("Restore"):
+        with gr.Tab("Restore", elem_id="restore"):
             kinds, forms = _restore(desk, limits, secret)
-        with gr.Tab("Enhance"):
+        with gr.Tab("Enhance", elem_id="enhance"):
             forms += _enhance(desk, limits, secret)
-        with gr.Tab("Separate"):
+        with gr.Tab("Separate", elem_id="separate"):
             _separate(desk, limits, secret)
-        with gr.Tab("Speakers"):
+        with gr.Tab("Speakers", elem_id="speakers"):
             _speakers(desk, limits)
 
         def arrive(event: gr.EventData) -> Iterator[list[Any]]:
@@ -103,9 +103,7 @@ def _outputs() -> Outputs:
     """The places of a view, below the buttons."""
     status = gr.HTML(elem_classes="status")
     result = gr.HTML(elem_classes="result")
-    command = gr.Textbox(label="The same on the command line", interactive=False, lines=1,
-                         max_lines=4, buttons=["copy"], elem_classes="command")
-    return Outputs(status, result, command)
+    return Outputs(status, result, gr.HTML(js_on_load=asset("copy.js")))
 
 
 def _runs(run: str, desk: Desk, limits: Limits, secret: gr.State,

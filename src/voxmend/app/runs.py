@@ -51,8 +51,9 @@ def run(main: Command, lines: Sequence[Line], name: str, found: Sequence[Damage]
     outputs = [sidecar.parent / entry["name"] for entry in told["outputs"]]
     band = next((path for path in outputs if path.stem.endswith(".uncertainty")), None)
     heard = [path for path in outputs if path != band]
-    show(Path("..", f"{Path.cwd().name}.html"), name, [("Recording", Path(name)), *zip(titles, heard, strict=False)], found,
-         {**facts(told), "Command": as_typed(lines)}, band)
+    files = [("Recording", Path(name)), *zip(titles, heard, strict=False)]
+    show(Path("..", f"{Path.cwd().name}.html"), name, files, found,
+         {**facts(told), "Command": "\n".join(as_typed(lines))}, band)
     return Made(tuple(map(str, outputs)), str(sidecar))
 
 

@@ -221,11 +221,13 @@ def serve(main: Command, limits: Limits, host: str = "127.0.0.1", port: int = 78
         warm_up(LOADED)
         hosts = LOOPBACK if host in LOOPBACK else ()
         server = uvicorn.Server(uvicorn.Config(
-            application(store, limits, main, password, hosts), log_level="warning"))
+            application(store, limits, main, password, hosts), log_level="warning",
+            timeout_graceful_shutdown=1))
         address, number = sock.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         print(f"voxmend app: http://{shown}:{number} (Ctrl-C ends it)", flush=True)
-        server.run([sock])
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run([sock])
 
 
 def _listening(host: str, port: int) -> socket.socket:
