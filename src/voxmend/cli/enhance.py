@@ -65,7 +65,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
         enrol: A recording of somebody, best of 4 s or more: only the voice that is most alike is
             written, as speaker1.wav. Of a trained network.
     """
-    from . import folders, jobs, running, sidecars
+    from . import folders, html, jobs, sidecars
 
     if method in get_args(Trained):
         speakers = _count_voices(method, weights, speakers)
@@ -82,7 +82,9 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
                                  sampler=sampler, enrol=enrol)
     load = partial(load_divider, common, speakers, method, weights, sampler, enrol)
     verb = jobs.Verb("separate", settings, load, common.overwrite, common.workers)
-    return running.run(verb, plan)
+    names = ("recording", *(f"speaker {k + 1}" for k in range(speakers)))
+    return html.run(verb, plan, common,
+                    html.Shown(names, place=lambda job: job.outputs[0].parent))
 
 
 def _count_voices(method: str, weights: Path | None, told: int | None) -> int:
@@ -175,7 +177,7 @@ def dereverb(paths: Paths, common: Once, weights: File = None, keep_noise: bool 
 def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: Path | None,
              sampler: Sampler | None, keep_noise: bool, limit: float | None = None) -> int:
     from ..systems.enhance import check_limit
-    from . import folders, jobs, running, sidecars
+    from . import folders, html, jobs, sidecars
 
     check_limit(limit)
 
@@ -185,7 +187,8 @@ def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weig
                                  keep_noise=keep_noise, limit=limit)
     load = partial(load_enhancer, task, common, method, weights, sampler, limit)
     verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
-    return running.run(verb, plan)
+    return html.run(verb, plan, common, html.Shown(
+        ("before", "after"), lambda job: (*job.inputs, job.outputs[0])))
 
 
 def load_enhancer(task: str, common: Calling, method: str, weights: Path | None,
@@ -232,7 +235,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
-    from . import folders, jobs, running, sidecars
+    from . import folders, html, jobs, sidecars
 
     source = Path(noisy)
     if source.is_dir() != enhanced.is_dir() and source.exists():
@@ -244,7 +247,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         for job in plan.jobs]
     settings, load = sidecars.settings(common, method=method), partial(load_refiner, common, method)
     verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers)
-    return running.run(verb, plan)
+    return html.run(verb, plan, common, html.Shown(("noisy", "enhanced", "refined")))
 
 
 def load_refiner(common: Common, method: Refining) -> "Work":

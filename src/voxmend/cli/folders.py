@@ -39,6 +39,8 @@ class Plan:
     jobs: list[Job]
     several: bool
     """They go into a folder: what is finished is passed over, what is bad stops no other."""
+    folder: Path = Path()
+    """Where those are."""
     spool: ExitStack = field(default_factory=ExitStack)
     """Closes, and removes, what stdin was kept in."""
 
@@ -121,7 +123,7 @@ def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
     *sources, target = read_names(texts)
     several = (len(sources) > 1 or sources[0].is_dir()
                or (not into_folder and (target.is_dir() or texts[-1].endswith("/"))))
-    plan = Plan([], several)
+    plan = Plan([], several, target if several else target.parent)
     sources = keep_stdin(sources, plan.spool)
     if several or into_folder:
         _check_folder(target, texts[-1], sources, into_folder)

@@ -85,6 +85,8 @@ class Calling:
     """Read what is there of a recording that breaks off or whose header says that it is empty."""
     headroom: float = 0.0
     """Lower outputs by so many dB, so that peaks fit below full scale."""
+    report: File = None
+    """Show what was found, and before and after, in this HTML page; of several, in a table."""
 
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""

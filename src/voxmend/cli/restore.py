@@ -52,7 +52,7 @@ def load_mender(task: str, common: Mending, method: str, told: Told,
 def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
           method: str = "voxmend", leave: Sequence[str] = ()) -> int:
     from ..audio import SUFFIXES
-    from . import folders, jobs, running, sidecars
+    from . import folders, html, jobs, sidecars
 
     takes = (*SUFFIXES, ".npy") if task == "vocode" else SUFFIXES
     plan = folders.make_plan(
@@ -65,7 +65,8 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
     settings = sidecars.settings(common, method=method, told=told, **left)
     load = partial(load_mender, task, common, method, told, leave)
     verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
-    return running.run(verb, plan)
+    return html.run(verb, plan, common,
+                    html.Shown(("before", "after"), html.sounds, uncertain=common.draws > 1))
 
 
 def _examine(paths: Sequence[str], salvage: bool) -> int:
@@ -207,16 +208,16 @@ def generate(outdir: OutDir, common: Drawing,
         method: voxmend, or undiff: ancestral sampling by every step of the prior's schedule, or 200
             where it has none.
     """
-    from . import folders, jobs, running, sidecars
+    from . import folders, html, jobs, sidecars
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
     plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
-                        several=True)
+                        several=True, folder=outdir)
     settings = sidecars.settings(common, method=method, seconds=seconds)
     load = partial(load_generator, common, method, seconds)
     verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers)
-    return running.run(verb, plan)
+    return html.run(verb, plan, common, html.Shown(("recording", "generated")))
 
 
 def load_generator(common: Common, method: str, seconds: float) -> "Work":

@@ -16,7 +16,7 @@ from .. import __version__, audio
 from .folders import Job, fit_name
 
 SUFFIX = ".voxmend.json"
-ELSEWHERE = {"overwrite", "plot", "device", "workers"}  # options that change no sample
+ELSEWHERE = {"overwrite", "plot", "report", "device", "workers"}  # options that change no sample
 
 
 def sidecar(target: Path) -> Path:

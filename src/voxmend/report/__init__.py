@@ -2,6 +2,6 @@
 
 from .pages import Excerpt, page
 from .sound import Track
-from .table import Row, table
+from .table import Row, severity, table
 
-__all__ = ["Excerpt", "Row", "Track", "page", "table"]
+__all__ = ["Excerpt", "Row", "Track", "page", "severity", "table"]

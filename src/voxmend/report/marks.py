@@ -11,6 +11,7 @@ from ..restore.detectors.base import runs
 from ..restore.detectors.clicks import click_places
 
 CLICK_SECONDS = 0.002  # how long a mark of a click is
+LEAD_SECONDS = 1.0  # what is heard before the first damage of a stretch
 NEAR_SECONDS = 0.01  # clipped peaks nearer than that have one mark
 
 Span = tuple[str, float, float]  # field of Damage, start and end in seconds
@@ -79,7 +80,7 @@ def worst(damages: Sequence[Damage], total: float, seconds: float) -> float:
                       (*damage.gaps, *((part.start, part.end) for part in damage.clipping))])
     if not len(edges) or total <= seconds:
         return 0.0
-    starts = np.clip(np.append(edges.ravel(), 0.0), 0.0, total - seconds)
+    starts = np.clip(np.append(edges.ravel() - LEAD_SECONDS, 0.0), 0.0, total - seconds)
 
     def before(time: np.ndarray) -> np.ndarray:
         """Seconds of damage up to each time. Shape: `[N]` to the same."""

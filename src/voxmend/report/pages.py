@@ -101,15 +101,16 @@ def page(title: str, tracks: Sequence[Track], found: Found, facts: Mapping[str, 
 def _fitting(tracks: Sequence[Track],
              damages: Sequence[Damage]) -> tuple[list[Track], Sounds, float]:
     """Tracks, or the stretch of them that a page can hold, as sound, and where that begins."""
-    start, seconds = 0.0, max(track.seconds for track in tracks)
-    if seconds > LONGEST:
-        start, seconds = worst(damages, seconds, LONGEST), LONGEST
+    total = max(track.seconds for track in tracks)
+    seconds = min(total, LONGEST)
     while True:
+        start = worst(damages, total, seconds)
         pieces = [cut(track, start, seconds) for track in tracks]
         sounds = embed(pieces)
-        if sum(map(len, sounds.files)) <= LARGEST or seconds <= SHORTEST:
+        size = sum(map(len, sounds.files))
+        if size <= LARGEST or seconds <= SHORTEST:
             return pieces, sounds, start
-        seconds /= 2
+        seconds *= 0.95 * LARGEST / size
 
 
 def cut(track: Track, start: float, seconds: float) -> Track:

@@ -80,6 +80,11 @@ function sized(canvas) { // a canvas with a pixel for each of the screen's; unit
   return { pen, width, height };
 }
 
+function labelled(canvas, text) { // for those who cannot see it
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", text);
+}
+
 const samplesOf = track => track.buffer.getChannelData(Math.min(view.channel, track.buffer.numberOfChannels - 1));
 const about = () => DATA.channels[Math.min(view.channel, DATA.channels.length - 1)];
 
@@ -205,6 +210,6 @@ function describe(track) {
   const counts = {};
   for (const [kind] of about().spans) counts[kind] = (counts[kind] || 0) + 1;
   const marks = Object.entries(counts).map(([kind, n]) => `${n} marks of ${KINDS[kind]}`).join(", ");
-  track.wave.ariaLabel = `Waveform of ${track.name}${marks && `, ${marks}`}`;
-  track.spectrogram.ariaLabel = `Spectrogram of ${track.name}, 0 to ${NYQUIST / 1000} kHz`;
+  labelled(track.wave, `Waveform of ${track.name}${marks && `, ${marks}`}`);
+  labelled(track.spectrogram, `Spectrogram of ${track.name}, 0 to ${NYQUIST / 1000} kHz`);
 }

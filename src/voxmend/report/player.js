@@ -16,6 +16,14 @@ function difference(one, other) {
   return made;
 }
 
+function peak(buffer) {
+  let top = 1e-6;
+  for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
+    for (const x of buffer.getChannelData(channel)) top = Math.max(top, Math.abs(x));
+  }
+  return top;
+}
+
 // All tracks run at once and all but one are silent, so that a switch keeps the place.
 class Player {
   constructor(tracks) {
@@ -36,7 +44,8 @@ class Player {
 
   gain(number) {
     if (number !== this.current) return 0;
-    return this.equal ? this.tracks[number].gain : DATA.plain;
+    const { gain, plain } = this.tracks[number];
+    return this.equal ? gain : plain;
   }
 
   play() {

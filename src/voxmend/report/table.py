@@ -1,12 +1,11 @@
 """Recordings of a folder in a table, the worst first."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from ..restore.damage import Damage
-from .marks import words
 from .pages import asset, templates
 
 CLICK = 0.02  # seconds that a click spoils to the ear, about its window of time
@@ -22,24 +21,21 @@ class Row:
         name: of it.
         link: to its page, relative to the table's: a path, which is quoted.
         seconds: how long it is.
-        found: damage of every channel.
-        left: damage of every channel of what was made of it; None if nothing was.
+        severity: of what was found.
+        found: what was found, in words.
+        left: what was found in what was made of it; None if nothing was made.
     """
 
     name: str
     link: str
     seconds: float
-    found: tuple[Damage, ...]
-    left: tuple[Damage, ...] | None = None
-
-    @property
-    def severity(self) -> float:
-        """That of the worst channel."""
-        return max((severity(damage, self.seconds) for damage in self.found), default=0.0)
+    severity: float
+    found: Sequence[str]
+    left: Sequence[str] | None = None
 
 
-def severity(damage: Damage, seconds: float) -> float:
-    """How bad a channel is: the sum of what each kind of damage takes of it, 0…1 each.
+def severity(damages: Sequence[Damage], seconds: float) -> float:
+    """How bad the worst channel is: the sum of what each kind of damage takes of it, 0…1 each.
 
     Gaps: their share of the time. Clipping of a share p of the samples: √p, the amplitude of the
     distortion beside that of a signal whose amplitudes follow a Laplace distribution. Lost
@@ -49,16 +45,21 @@ def severity(damage: Damage, seconds: float) -> float:
     nothing.
 
     Args:
-        seconds: how long the channel is.
+        seconds: how long the recording is.
     """
-    missing = sum(end - start for start, end in (*damage.gaps, *damage.ends)) / seconds
+    return max((sum(min(share, 1.0) for share in _shares(damage, seconds)) for damage in damages),
+               default=0.0)
+
+
+def _shares(damage: Damage, seconds: float) -> Iterator[float]:
+    """What each kind of damage takes of a channel, as `severity` has it."""
+    yield sum(end - start for start, end in (*damage.gaps, *damage.ends)) / seconds
+    yield math.sqrt(damage.clipped)
     top = mel(min(damage.cutoff or BAND, damage.dull or BAND, BAND))
-    band = 1 - (top - mel(damage.low_cutoff or 0.0)) / mel(BAND)
-    noise = math.hypot(damage.noise or 0.0, damage.coloured or 0.0) / max(damage.rms, 1e-9)
-    late = (math.exp(-EARLY * math.log(1e6) / damage.reverberation)
-            if damage.reverberation else 0.0)
-    return sum(min(share, 1.0) for share in (
-        missing, math.sqrt(damage.clipped), band, noise, damage.clicks * CLICK / seconds, late))
+    yield 1 - (top - mel(damage.low_cutoff or 0.0)) / mel(BAND)
+    yield math.hypot(damage.noise or 0.0, damage.coloured or 0.0) / max(damage.rms, 1e-9)
+    yield damage.clicks * CLICK / seconds
+    yield math.exp(-EARLY * math.log(1e6) / damage.reverberation) if damage.reverberation else 0.0
 
 
 def mel(hertz: float) -> float:
@@ -68,16 +69,8 @@ def mel(hertz: float) -> float:
 
 def table(title: str, rows: Sequence[Row]) -> str:
     """A whole HTML document with a table of recordings, the worst first, each with its link."""
-    ordered = sorted(rows, key=lambda row: (-row.severity, -len(_texts(row.found)), row.name))
-    most = max([row.severity for row in rows], default=0.0) or 1.0
+    ordered = sorted(rows, key=lambda row: (-row.severity, -len(row.found), row.name))
     return templates().get_template("table.html").render(
-        title=title, style=asset("viewer.css"), restored=any(row.left is not None for row in rows),
-        rows=[{"name": row.name, "link": quote(row.link), "seconds": row.seconds,
-               "severity": row.severity, "share": row.severity / most,
-               "found": _texts(row.found),
-               "left": None if row.left is None else _texts(row.left)} for row in ordered])
-
-
-def _texts(damages: Sequence[Damage]) -> list[str]:
-    """What is said of any channel, each once."""
-    return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
+        title=title, style=asset("viewer.css"), rows=ordered, quote=quote,
+        most=max((row.severity for row in rows), default=0.0) or 1.0,
+        restored=any(row.left is not None for row in rows))

@@ -9,7 +9,7 @@ function follow() { // puts the line and the figures where the player is
     });
   }
   $("position").value = position;
-  $("position").ariaValueText = `${clock(DATA.begin + position)}`;
+  $("position").setAttribute("aria-valuetext", clock(DATA.begin + position));
   $("time").textContent = `${clock(DATA.begin + position)} / ${clock(DATA.begin + player.duration)}`;
 }
 
@@ -112,9 +112,9 @@ function drag(plot) { // a stretch to zoom to, or a place to go to
 // ---------------------------------------------------------------- begin
 
 function plotted(figure, track) { // gives a figure its two pictures
-  track.plots = ["wave", "spectrogram"].map(name => {
-    track[name] = element("canvas", { className: name, role: "img" });
-    const plot = element("div", { className: "plot" }, track[name]);
+  track.plots = ["wave", "spectrogram"].map(kind => {
+    track[kind] = element("canvas", { className: kind });
+    const plot = element("div", { className: "plot" }, track[kind]);
     figure.append(plot);
     return plot;
   });
@@ -124,22 +124,22 @@ function plotted(figure, track) { // gives a figure its two pictures
 
 function build(buffers) {
   const figures = [...document.querySelectorAll(".track")], letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  tracks = buffers.map((buffer, n) => ({ buffer, name: DATA.names[n], gain: DATA.gains[n], letter: letters[n], recording: n === 0 }));
+  tracks = buffers.map((buffer, n) => ({ buffer, name: DATA.names[n], gain: DATA.gains[n], plain: DATA.plain, letter: letters[n], recording: n === 0 }));
   if (DATA.band) tracks.at(-1).band = true;
   if (tracks.length === 2) {
     const buffer = difference(buffers[0], buffers[1]);
-    tracks.push({ buffer, name: "difference", gain: DATA.gains[0], letter: "D", recording: false });
+    const fits = gain => Math.min(gain, 1 / peak(buffer)); // beyond 1 it would be clipped
+    tracks.push({ buffer, name: "difference", gain: fits(Math.min(...DATA.gains)), plain: fits(DATA.plain), letter: "D", recording: false });
     const caption = element("figcaption", {}, element("b", { textContent: "D " }), "difference, A − B");
     figures.push($("plots").appendChild(element("figure", { className: "track" }, caption)));
   }
   document.querySelectorAll("audio").forEach(audio => { audio.hidden = true; });
   tracks.forEach((track, n) => plotted(figures[n], track));
-  $("plots").append(element("canvas", { id: "axis", className: "axis", role: "img", ariaLabel: "Time in seconds" }));
+  $("plots").append(element("canvas", { id: "axis", className: "axis" }));
+  labelled($("axis"), "Time in seconds");
 
   player = new Player(tracks);
-  const peaks = buffers.map(buffer => Array.from({ length: buffer.numberOfChannels }, (_, channel) =>
-    buffer.getChannelData(channel).reduce((peak, x) => Math.max(peak, Math.abs(x)), 1e-6)));
-  Object.assign(view, { last: player.duration, peak: Math.max(...peaks.flat()) });
+  Object.assign(view, { last: player.duration, peak: Math.max(...buffers.map(peak)) });
 }
 
 function connect() {
@@ -147,7 +147,7 @@ function connect() {
   tracks.forEach((track, number) => {
     const input = element("input", { type: "radio", name: "track", checked: !number, onchange: () => choose(number) });
     input.setAttribute("aria-keyshortcuts", track.letter);
-    $("choices").append(element("label", {}, input, `${track.letter} ${track.name}`));
+    $("choices").append(element("label", {}, input, element("span", { textContent: `${track.letter} ${track.name}` })));
   });
   const names = DATA.channels.map(channel => channel.name);
   $("channel").append(...names.map(name => new Option(name)));
