@@ -1,5 +1,6 @@
 import json
 import os
+import runpy
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,15 @@ def test_pages_tell_no_path_and_load_nothing_from_elsewhere(app, store):
             assert str(place) == "/" or str(place) not in told, place
         assert json.loads(visitor.get("/config").text)["analytics_enabled"] is False
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+
+
+def test_the_space_opens_a_page_for_everybody(monkeypatch):
+    told = []
+    monkeypatch.setattr(server, "serve", lambda *options: told.extend(options))
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(Path(__file__).parents[2] / "deploy/app.py"), run_name="__main__")
+    assert end.value.code == 0
+    assert told[1:] == [Limits(3.0, 50.0, 1), "0.0.0.0", 7860, True, None]
 
 
 def test_addresses_that_others_reach_need_a_word(tmp_path, capsys):

@@ -51,7 +51,8 @@ def build(store: Store, limits: Limits, main: Command) -> gr.Blocks:
         gr.Markdown(INTRODUCTION.format(minutes=limits.minutes, megabytes=limits.megabytes))
         secret = gr.State(delete_callback=store.remove)
         drop = _drop(limits)
-        status, finding = gr.HTML(elem_id="arrival"), gr.HTML(elem_id="finding")
+        status, finding = (gr.HTML(elem_id=name, elem_classes="quiet")
+                           for name in ("arrival", "finding"))
         with gr.Tab("Restore", elem_id="restore"):
             kinds, forms = _restore(desk, limits, secret)
         with gr.Tab("Enhance", elem_id="enhance"):
@@ -102,8 +103,8 @@ def _form() -> gr.Radio:
 def _outputs() -> Outputs:
     """The places of a view, below the buttons."""
     status = gr.HTML(elem_classes="status")
-    result = gr.HTML(elem_classes="result")
-    return Outputs(status, result, gr.HTML(js_on_load=asset("copy.js")))
+    result = gr.HTML(elem_classes="result quiet")
+    return Outputs(status, result, gr.HTML(js_on_load=asset("copy.js"), elem_classes="quiet"))
 
 
 def _runs(run: str, desk: Desk, limits: Limits, secret: gr.State,
@@ -137,7 +138,7 @@ def _restore(desk: Desk, limits: Limits, secret: gr.State) -> tuple[gr.CheckboxG
 
 
 def _enhance(desk: Desk, limits: Limits, secret: gr.State) -> list[Any]:
-    with gr.Tab("Take noise away"):
+    with gr.Tab("Clean"):
         verb = gr.Radio([("noise", "enhance"), ("echo and noise", "dereverb")], value="enhance",
                         label="Take away")
         form = _form()
@@ -147,7 +148,7 @@ def _enhance(desk: Desk, limits: Limits, secret: gr.State) -> list[Any]:
                               info="Of noise; 0 is no limit.")
             rest = gr.Checkbox(label="Keep what is taken away, too")
         _runs("Enhance", desk, limits, secret, desk.enhance, [verb, form, refined, limit, rest])
-    with gr.Tab("Refine what another tool made"):
+    with gr.Tab("Refine"):
         gr.Markdown("Above, drop the noisy recording; here, what another tool has made of it.")
         other = gr.State(delete_callback=desk.store.remove)
         drop, status = _drop(limits), gr.HTML()

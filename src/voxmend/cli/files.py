@@ -56,10 +56,11 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
 @contextmanager
 def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], None]]:
     """A bar over the seconds of a recording, and a function that tells it the samples done."""
-    with tqdm(total=round(reader.frames / reader.sample_rate), unit="s", desc=name,
+    with tqdm(total=round(reader.frames / reader.sample_rate, 1), unit="s", desc=name,
               disable=not sys.stderr.isatty()) as bar:
         def tell(samples: int) -> None:
-            bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
+            bar.n = max(bar.n, round(samples / reader.sample_rate, 1))
+            bar.refresh()
 
         yield tell
 

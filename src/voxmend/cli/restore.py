@@ -109,6 +109,8 @@ def _check_kinds(text: str) -> tuple[str, ...]:
     for kind in kinds:
         if kind not in finds:
             raise ValueError(f"--leave {kind}: give some of {','.join(finds)}")
+    if len(kinds) == len(finds):
+        raise ValueError(f"--leave {text}: nothing is left to mend; leave out one")
     return tuple(kind for kind in finds if kind in kinds)
 
 
