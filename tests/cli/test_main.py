@@ -57,7 +57,7 @@ def test_mend_leaves_what_it_is_told_to(damaged, prior, tmp_path, capsys):
     assert code == 0 and "clipped at" in text.out  # told of, and passed on untouched
     assert (tmp_path / "out.wav").read_bytes() == damaged.read_bytes()
     told = json.loads((tmp_path / "out.wav.voxmend.json").read_text())["options"]["leave"]
-    assert told == [kind for kind in TASKS["mend"].finds if kind != "hum"]  # in one order, so that folders resume
+    assert told == [kind for kind in TASKS["mend"].finds if kind != "hum"]  # in one order
     for kinds in ("clipping,rain", ",".join(TASKS["mend"].finds)):
         code, text = run(capsys, "mend", damaged, tmp_path / "new.wav", "--leave", kinds)
         assert code == 2 and "--leave" in text.err and text.err.count("\n") == 1

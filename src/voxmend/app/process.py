@@ -17,6 +17,8 @@ from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 GRACE = 3.0  # seconds that a process has to stop by itself
 TICK = 0.25  # seconds between two looks at it
 BAR = re.compile(r"(\w+): +(\d+)%\|")  # of tqdm
@@ -75,6 +77,7 @@ def _serve(pipe: connection.Connection, folder: str, function: Callable[..., Any
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent tells it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # no semaphore, which a killed process would leave
     os.chdir(folder)
     terminal = sys.stderr
     sys.stdout = sys.stderr = _Teller(pipe)
