@@ -74,6 +74,20 @@ def test_a_folder_becomes_a_table_with_the_worst_first(folder, capsys):
     assert table.all("h1")[0][1] == "in"
 
 
+def test_a_restored_folder_is_shown_beside_it(folder, wav, capsys):
+    (folder / "out" / "sub").mkdir(parents=True)
+    for name in ("a.wav", "sub/b & <b>.wav"):  # c.wav was not restored
+        wav(f"out/{name}", 0.5 * voice(1.0))
+    code, text = run(capsys, "report", folder / "in", folder / "out.html", "--restored",
+                     folder / "out")
+    assert code == 2 and text.err.count("\n") == 2 and "out/c.wav: no such file" in text.err
+    table = read(folder / "out.html")
+    assert [text for _, text in table.all("a")] == ["sub/b & <b>.wav", "a.wav"]
+    page = read(folder / unquote(table.all("a")[0][0]["href"]))
+    np.testing.assert_allclose(page.sounds[1][0].T / page.data["scale"], 0.5 * voice(1.0),
+                               atol=1e-4)
+
+
 def test_a_second_run_makes_what_has_changed(folder, wav, capsys):
     (folder / "in" / "bad.wav").unlink()
     command = ["report", folder / "in", folder / "out.html"]
@@ -122,6 +136,9 @@ def test_long_recordings_are_read_where_they_are_worst(wav, tmp_path, monkeypatc
                                wave[:, 5 * 16000:], atol=1e-4)
     assert any(kind == "gaps" and start == pytest.approx(2.0, abs=0.01)
                for kind, start, _ in page.data["channels"][0]["spans"])
+    code, _ = run(capsys, "report", tmp_path / "in.wav", tmp_path / "two.html", "--restored",
+                     wav("short.wav", voice(1.0)))
+    assert code == 0 and not read(tmp_path / "two.html").sounds[1][0].any()
 
 
 def test_mend_leaves_its_page(wav, prior, tmp_path, capsys):

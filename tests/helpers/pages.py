@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import soundfile
 
+VOID = {"meta", "input", "link", "br", "img"}  # tags that nothing closes
+
 
 class Page(HTMLParser):
     """The elements of a page: `found`, tag, attributes and text of each that is closed."""
-
-    VOID = {"meta", "input", "link", "br", "img"}
 
     def __init__(self, text):
         super().__init__()
@@ -21,7 +21,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.found.append([tag, dict(attributes), ""])
-        if tag not in self.VOID:
+        if tag not in VOID:
             self.open.append(self.found[-1])
 
     def handle_endtag(self, tag):

@@ -49,7 +49,7 @@ def test_a_page_needs_nothing_beside_itself():
 
 def test_only_the_script_of_the_page_may_run():
     text = page("a", tracks(voice(0.5)), [Damage(rms=0.1)])
-    script = re.search(r"<script>(.*?)</script>", text, re.S)[1]
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1]
     known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     [policy] = [told["content"] for told, _ in Page(text).all("meta")
                 if told.get("http-equiv") == "Content-Security-Policy"]
@@ -57,7 +57,8 @@ def test_only_the_script_of_the_page_may_run():
     assert not any("</script" in asset(name).lower() for name in SCRIPTS)
 
 
-@pytest.mark.parametrize("rate, channels, peak", [(16000, 1, 0.3), (44100, 2, 1.7), (8000, 1, 1e-3)])
+@pytest.mark.parametrize("rate, channels, peak", [
+    (16000, 1, 0.3), (44100, 2, 1.7), (8000, 1, 1e-3)])
 def test_the_sound_is_the_recording(rate, channels, peak):
     waves = [peak * noise(0.5, rate, channels), peak * voice(0.5, rate, channels)]
     shown = Page(page("a", tracks(*waves, rate=rate), [Damage(rms=0.1)] * channels))
@@ -135,6 +136,15 @@ def test_long_recordings_are_cut_around_the_worst_and_say_so():
     assert data["begin"] + start == 150.0 and end - start == pytest.approx(0.5)
     assert samples[round(16000 * start), 0] > 0.9
     assert "lasts" not in page("a", tracks(wave[:, :16000]), [])
+
+
+def test_a_track_may_end_before_what_is_shown(monkeypatch):
+    monkeypatch.setattr("voxmend.report.pages.LONGEST", 1.0)
+    long, short = noise(3.0), noise(0.5)
+    shown = Page(page("a", tracks(long, short), [Damage(gaps=((2.5, 2.6),), rms=0.1)]))
+    (one, _), (other, _) = shown.sounds
+    assert shown.data["begin"] == 1.6 and one.any() and len(other) == len(one)
+    assert not other.any()
 
 
 def test_a_page_stays_small(monkeypatch):

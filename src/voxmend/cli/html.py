@@ -166,7 +166,8 @@ def _read(reader: audio.Reader, start: float) -> np.ndarray:
         done += block.shape[1]
         if done >= last:
             break
-    return np.concatenate(kept, axis=1)
+    wave = np.concatenate(kept, axis=1)
+    return audio.fit(wave, max(wave.shape[1], 1))  # a shorter one may have ended before
 
 
 def _facts(readers: Sequence[audio.Reader], left: Sequence[Damage] | None) -> dict[str, str]:
@@ -227,7 +228,11 @@ def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, ove
     with plan.spool:
         sources = folders.keep_stdin(sources, plan.spool)
         places = folders.find(sources) if several else {sources[0]: Path(sources[0].name)}
-        after = {file: (restored / place if several else restored,) if restored else ()
-                 for file, place in places.items()}
-        return show(verb, {(file, *after[file]): place for file, place in places.items()}, target,
+
+        def shown(file: Path, place: Path) -> tuple[Path, ...]:
+            if not restored:
+                return (file,)
+            return file, audio.writable(restored / place) if several else restored
+
+        return show(verb, {shown(file, place): place for file, place in places.items()}, target,
                     plan)

@@ -26,7 +26,7 @@ class Showing:
 
 
 def report(paths: PathsOfPage, common: Annotated[Showing, arg(name="")]) -> int:
-    """Show what is wrong with a recording in a page, with its sound.
+    """Show and play what is wrong with recordings, in a page.
 
     The page needs no network and no other file: waveforms with marks, spectrograms, and a player
     that switches between tracks in place, at equal loudness. Of several recordings OUT.html is a

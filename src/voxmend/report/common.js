@@ -7,9 +7,9 @@ const KINDS = { clipping: "clipped", gaps: "gap", ends: "missing", clicks: "clic
 const $ = id => document.getElementById(id);
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-function clock(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  return `${minutes}:${(seconds - 60 * minutes).toFixed(2).padStart(5, "0")}`;
+function clock(seconds, digits = 2) { // as in 1:02.50
+  const rounded = Number(seconds.toFixed(digits)), minutes = Math.floor(rounded / 60);
+  return `${minutes}:${(rounded - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }
 
 function element(name, properties = {}, ...children) {

@@ -13,6 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..audio import fit
 from ..restore.damage import Damage, channel_name
 from .marks import lines, spans, words, worst
 from .sound import Sounds, Track, embed, heard
@@ -114,10 +115,10 @@ def _fitting(tracks: Sequence[Track],
 
 
 def cut(track: Track, start: float, seconds: float) -> Track:
-    """So many seconds of a track, or what there is of them."""
+    """So many seconds of a track, or what there is of them, a sample at least."""
     first = round(start * track.sample_rate)
-    last = first + round(seconds * track.sample_rate)
-    return Track(track.name, track.wave[:, first:last], track.sample_rate)
+    wave = track.wave[:, first:first + round(seconds * track.sample_rate)]
+    return Track(track.name, fit(wave, max(wave.shape[1], 1)), track.sample_rate)
 
 
 def _data(tracks: Sequence[Track], sounds: Sounds, found: Mapping[str, Damage], begin: float,

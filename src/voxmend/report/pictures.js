@@ -189,10 +189,11 @@ function drawFrequencies(track, pen, width, height) {
 function drawAxis() {
   const { pen, width } = sized($("axis")), span = view.last - view.first;
   const step = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find(s => span / s * 56 < width) || 20;
+  const long = DATA.begin + view.last >= 60;
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   pen.fillStyle = pen.strokeStyle = colour("soft");
   for (let n = Math.ceil((DATA.begin + view.first) / step); n * step <= DATA.begin + view.last; n++) {
-    const x = (n * step - DATA.begin - view.first) / span * width, text = `${(n * step).toFixed(digits)} s`;
+    const x = (n * step - DATA.begin - view.first) / span * width, text = long ? clock(n * step, digits) : `${(n * step).toFixed(digits)} s`;
     pen.fillRect(x, 0, 1, 5);
     pen.fillText(text, clamp(x - pen.measureText(text).width / 2, 0, width - pen.measureText(text).width), 18);
   }
