@@ -38,7 +38,8 @@ def address():
 @pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--use-fake-device-for-media-stream"])  # a microphone that beeps
         yield chromium
         chromium.close()
 
@@ -143,6 +144,16 @@ def test_a_bad_file_gets_a_line_and_the_next_one_is_taken(visit, clipped, tmp_pa
     expect(status(page)).to_contain_text("drop a recording first", timeout=SLOW)
     drop(page, clipped / "short.wav")
     expect(page.locator("#finding")).to_contain_text("short.wav", timeout=SLOW)
+
+
+def test_a_microphone_is_recorded(visit):
+    page = visit(permissions=["microphone"])
+    page.get_by_role("button", name="Record from the microphone").first.click()
+    stop = page.get_by_role("button", name="Stop recording")
+    expect(stop).to_have_attribute("aria-pressed", "true", timeout=SLOW)
+    page.wait_for_timeout(2000)
+    stop.click()
+    expect(page.locator("#finding")).to_contain_text("microphone.webm: ", timeout=SLOW)
 
 
 def test_a_second_visitor_waits_and_is_served(visit, clipped):
