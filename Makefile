@@ -1,12 +1,13 @@
 # make demo   mend a damaged clip and draw it          make test   run the tests
 # make check  style, types, layers, sizes, what importing loads
 # make docs   build the documentation site into site/
+# make test-browser   test the page in a Chromium, that of $CHROMIUM or else of the system
 # WORKERS=0 runs the tests one after another; so does `python -m pytest` by itself
 PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo check test docs clean
+.PHONY: demo check test docs test-browser clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python -m voxmend.demo demo-output
@@ -24,6 +25,9 @@ docs: .venv/docs.stamp
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "Built site/; open site/index.html, or search in it with"
 	@echo "  $(BIN)/python -m http.server -d site --bind 127.0.0.1"
+
+test-browser: .venv/browser.stamp
+	@$(BIN)/python -m pytest -m "browser or not browser" tests/app -rs
 
 .venv/%.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

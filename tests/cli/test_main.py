@@ -19,6 +19,7 @@ from voxmend.cli import main as cli
 from voxmend.dsp import degrade
 from voxmend.restore.damage import Clipping, Damage
 from voxmend.restore.restorer import Restorer
+from voxmend.restore.tasks import TASKS
 
 
 def quick(prior):
@@ -48,6 +49,21 @@ def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
     code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--dry-run")
     assert code == 0 and "clipped at 0.1" in text.out and "4 gaps" in text.out
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_mend_leaves_what_it_is_told_to(damaged, prior, tmp_path, capsys):
+    code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--leave",
+                     "clicks,clipping,cutoff,gaps,noise,low_cutoff,coloured", "--prior", prior)
+    assert code == 0 and "clipped at" in text.out  # told of, and passed on untouched
+    assert (tmp_path / "out.wav").read_bytes() == damaged.read_bytes()
+    told = json.loads((tmp_path / "out.wav.voxmend.json").read_text())["options"]["leave"]
+    assert told == [kind for kind in TASKS["mend"].finds if kind != "hum"]  # in one order
+    for kinds in ("clipping,rain", ",".join(TASKS["mend"].finds)):
+        code, text = run(capsys, "mend", damaged, tmp_path / "new.wav", "--leave", kinds)
+        assert code == 2 and "--leave" in text.err and text.err.count("\n") == 1
+    code, text = run(capsys, "mend", damaged, tmp_path / "new.wav", *quick(prior))
+    assert code == 0  # as sidecars of versions before it have it
+    assert "leave" not in json.loads((tmp_path / "new.wav.voxmend.json").read_text())["options"]
 
 
 def test_dry_run_of_a_folder_goes_on_after_a_bad_file(wav, tmp_path, capsys):

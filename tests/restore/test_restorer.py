@@ -141,6 +141,17 @@ def test_samples_outside_the_damage_are_kept(prior, rate):
     assert (np.abs(declipped[~kept]) >= 0.99 * level).all()
 
 
+def test_progress_is_told_after_every_call_of_the_prior(prior):
+    wave, rate, told = voice(2, 8000, channels=2), 8000, []
+    restorer = Restorer("inpaint", prior, steps=4, draws=2)
+    reader = audio.ArrayReader(wave, rate)
+    list(restorer.stream(reader, Damage(**DAMAGE["inpaint"]), progress=told.append))
+    calls = 2 * 2 * 4  # channels, draws and steps
+    assert told[:-1] == [wave.shape[1] * call // calls for call in range(1, calls + 1)]
+    assert told[-1] == wave.shape[1]
+    assert not restorer.prior._forward_hooks  # none is left behind
+
+
 def test_level_is_kept(prior):
     """Mending a recording that is 30 dB softer gives the same, 30 dB softer."""
     gain = 10 ** (-30 / 20)

@@ -26,6 +26,17 @@ DAMAGE = {"declip": Damage((Clipping(0.1),)), "extend": Damage(cutoff=3000.0),
           "mend": Damage((Clipping(0.1),), gaps=((0.2, 0.25),), cutoff=3000.0)}
 
 
+def test_a_task_leaves_what_it_is_told_to():
+    task = TASKS["mend"].leaving(["clipping", "hum"])
+    damage = Damage((Clipping(0.1),), hum=50.0, noise=0.01, rms=0.1)
+    left = Restorer(task, Identity()).relevant(damage)
+    assert not left.clipping and not left.hum and left.noise == 0.01
+    assert {*task.reports} == {*TASKS["mend"].reports}  # it still tells of them
+    assert TASKS["mend"].leaving([]) == TASKS["mend"]
+    with pytest.raises(ValueError, match="finds no reverberation"):
+        TASKS["mend"].leaving(["reverberation"])
+
+
 class Identity(Denoiser):
     """Believes everything: D(x; σ) = x."""
 

@@ -40,7 +40,8 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
     damages = find(reader, restorer.task.reports, told)
     if restorer.task.finds:
         report(source, damages, reader.sample_rate)
-    found = any(damages) or not restorer.task.finds or reader.sample_rate < restorer.sample_rate
+    found = (any(map(restorer.relevant, damages)) or not restorer.task.finds
+             or reader.sample_rate < restorer.sample_rate)
     alike = source.suffix.lower() == targets[0].suffix.lower() and how == PLAIN
     if found or restorer.draws > 1 or not alike:
         with progress_bar(reader, restorer.task.name) as progress:
@@ -55,10 +56,11 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
 @contextmanager
 def progress_bar(reader: audio.Reader, name: str) -> Iterator[Callable[[int], None]]:
     """A bar over the seconds of a recording, and a function that tells it the samples done."""
-    with tqdm(total=round(reader.frames / reader.sample_rate), unit="s", desc=name,
+    with tqdm(total=round(reader.frames / reader.sample_rate, 1), unit="s", desc=name,
               disable=not sys.stderr.isatty()) as bar:
         def tell(samples: int) -> None:
-            bar.update(max(0, round(samples / reader.sample_rate) - bar.n))
+            bar.n = max(bar.n, round(samples / reader.sample_rate, 1))
+            bar.refresh()
 
         yield tell
 

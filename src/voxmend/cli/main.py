@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from types import FrameType
 
 from .. import __version__
-from . import bench, enhance, report, restore, speakers, train
+from . import app, bench, enhance, report, restore, speakers, train
 from .pages import HELP, Page, join_lines, paths_first, wrapped
 from .parsing import parse, unknown_verb
 
@@ -17,6 +17,7 @@ HOME = Page(
         "Restore": restore.VERBS,
         "Enhance, separate": enhance.VERBS,
         "Speakers": {"speakers": speakers.PAGE},
+        "Browser": app.VERBS,
         "Train, models": train.VERBS,
         "Measure": {"report": report.report, "bench": bench.PAGE, "degrade": restore.degrade}},
     "IN may be a folder. voxmend VERB --help shows what a verb takes.")

@@ -14,6 +14,7 @@ from typing import TextIO, get_type_hints
 
 Verb = Callable[..., int]
 HELP = ("-h", "--help")
+SCREEN = 24  # lines of the smallest terminal
 
 
 def summary(verb: "Verb | Page") -> str:
@@ -81,7 +82,9 @@ class Page:
         head = [self.about, f"Start with: {self.start}"]
         if len(" ".join(head)) <= 80:
             head = [" ".join(head)]
-        return "\n".join([f"usage: {self.prog} {self.usage}", *head, "", *rows, self.more])
+        head.insert(0, f"usage: {self.prog} {self.usage}")
+        gap = [""] if len(head) + len(rows) + 2 <= SCREEN else []
+        return "\n".join([*head, *gap, *rows, self.more])
 
 
 def join_lines(verb: Verb) -> None:

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from .jobs import Work
 
 
-def load_mender(task: str, common: Mending, method: str, told: Told) -> "Work":
+def load_mender(task: str, common: Mending, method: str, told: Told,
+                leave: Sequence[str] = ()) -> "Work":
     """What mends recordings, and by `vocode` makes them of mel-spectrograms as well."""
     from . import files, jobs
 
     restorer = load_restorer(task, common, method)
+    restorer.task = restorer.task.leaving(leave)
 
     def mend_one(inputs: Sequence[Path], outputs: Sequence[Path],
                  streaming: jobs.Streaming) -> files.Made:
@@ -48,7 +50,7 @@ def load_mender(task: str, common: Mending, method: str, told: Told) -> "Work":
 
 
 def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
-          method: str = "voxmend") -> int:
+          method: str = "voxmend", leave: Sequence[str] = ()) -> int:
     from ..audio import SUFFIXES
     from . import folders, html, jobs, sidecars
 
@@ -60,8 +62,9 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
         raise ValueError("--plot draws one file: name a file as IN and one as OUT")
     if common.plot and plan.jobs[0].inputs[0].suffix.lower() == ".npy":
         raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
-    settings = sidecars.settings(common, method=method, told=told)
-    load = partial(load_mender, task, common, method, told)
+    left = {"leave": leave} if leave else {}  # as sidecars of versions without it have it
+    settings = sidecars.settings(common, method=method, told=told, **left)
+    load = partial(load_mender, task, common, method, told, leave)
     verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
     return html.run(verb, plan, common,
                     html.Shown(("before", "after"), html.sounds, uncertain=common.draws > 1))
@@ -81,17 +84,35 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
         return max([failed, *status])
 
 
-def mend(paths: Paths, common: Options, dry_run: bool = False) -> int:
+def mend(paths: Paths, common: Options, dry_run: bool = False,
+         leave: Annotated[str, arg(metavar="KIND,...", help_behavior_hint="")] = "") -> int:
     """Find clipping, lost bandwidth, gaps, noise; restore all.
 
     Args:
         paths: A recording, or several or folders of them, and where the result goes: a folder, if
             not a single recording is read. - is stdin, or stdout.
         dry_run: Only say what is wrong; nothing is written, and OUT may be left out.
+        leave: Of what is found, leave these kinds as they are: clipping, cutoff, low_cutoff, gaps,
+            noise, coloured, hum, clicks.
     """
+    kinds = _check_kinds(leave)
     if dry_run:
         return _examine(paths, common.salvage)
-    return _mend("mend", paths, common, {})
+    return _mend("mend", paths, common, {}, leave=kinds)
+
+
+def _check_kinds(text: str) -> tuple[str, ...]:
+    """The kinds of --leave KIND,..., each once; raises ValueError for what `mend` never mends."""
+    from ..restore.tasks import TASKS
+
+    finds = TASKS["mend"].finds
+    kinds = dict.fromkeys(filter(None, text.split(",")))
+    for kind in kinds:
+        if kind not in finds:
+            raise ValueError(f"--leave {kind}: give some of {','.join(finds)}")
+    if len(kinds) == len(finds):
+        raise ValueError(f"--leave {text}: nothing is left to mend; leave out one")
+    return tuple(kind for kind in finds if kind in kinds)
 
 
 def declip(paths: Paths, common: Options, level: str = "auto",

@@ -175,6 +175,12 @@ function refresh() { // of another channel: its loudest is the top of the colour
   draw();
 }
 
+if (parent !== window) { // in a frame of a page that has a heading, and that is told how high it is
+  document.documentElement.classList.add("embedded");
+  new ResizeObserver(() => parent.postMessage({ height: document.documentElement.offsetHeight }, "*"))
+    .observe(document.documentElement);
+}
+
 Promise.all([...document.querySelectorAll("audio")].map(decode)).then(buffers => {
   build(buffers);
   connect();

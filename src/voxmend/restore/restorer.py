@@ -11,9 +11,11 @@ kept: what the prior changed is resampled and added to it.
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -179,6 +181,9 @@ class Restorer:
         """Mended blocks `[outputs, n]`, and with several draws `[2·outputs, n]`: mean, then std.
 
         Estimates the damage if it is not told.
+
+        Args:
+            progress: told about how many samples are done, after every call of the prior.
         """
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         damages = self._each(damage, reader)
@@ -189,7 +194,8 @@ class Restorer:
         def mend(parts: Sequence[Segment]) -> list[np.ndarray]:
             tasks = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
                      for start, chunk in parts for c in range(channels)]
-            mended = side_by_side(tasks, self.drawing)
+            with self._telling(progress, parts, channels):
+                mended = side_by_side(tasks, self.drawing)
             return [joined(mended[first:first + channels])
                     for first in range(0, len(mended), channels)]
 
@@ -209,6 +215,25 @@ class Restorer:
         return process(reader.blocks(), Jointly(mend, count), SEGMENT_SECONDS * rate,
                        OVERLAP_SECONDS * rate, Fraction(out_rate, rate), multiple=rate,
                        progress=progress, spread=spread)
+
+    @contextmanager
+    def _telling(self, progress: Callable[[int], None] | None, parts: Sequence[Segment],
+                 channels: int) -> Iterator[None]:
+        """Tells how far segments have come, of as many calls of the prior as they take at most."""
+        if progress is None:
+            yield
+            return
+        begin, (start, last) = parts[0][0], parts[-1]
+        samples, signals = start + last.shape[1] - begin, len(parts) * channels * self.draws
+        steps = max(len(self.task.levels(self.task, self.prior)) - 1, 1)
+        most = math.ceil(signals / self.drawing.batch) * steps
+        calls = count(1)
+        hook = self.prior.register_forward_hook(
+            lambda *_: progress(begin + samples * min(next(calls), most) // most))
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _channel(self, chunk: np.ndarray, start: int, damage: Damage, stretches: Sequence[Scale],
                  rate: int, out_rate: int) -> Asking:

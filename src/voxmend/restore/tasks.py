@@ -1,8 +1,8 @@
 """Tasks: which damage is mended, under which guidance, by which sampler."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -176,6 +176,21 @@ class Task:
     def reports(self) -> tuple[str, ...]:
         """The fields of `Damage` of which a user is told."""
         return (*self.finds, *self.names, "speech")
+
+    def leaving(self, kinds: Sequence[str]) -> "Task":
+        """The task that leaves some of what it finds as it is, and only names it.
+
+        Args:
+            kinds: fields of `Damage`.
+
+        Raises: ValueError for a kind that it does not find.
+        """
+        strange = [kind for kind in kinds if kind not in self.finds]
+        if strange:
+            raise ValueError(f"task {self.name!r} finds no {', '.join(strange)}; it finds "
+                             f"{', '.join(self.finds)}")
+        return replace(self, finds=tuple(name for name in self.finds if name not in kinds),
+                       names=(*self.names, *kinds))
 
     def __post_init__(self) -> None:
         if self.sources is not None and self.sources < 1:

@@ -1,0 +1,231 @@
+"""What visitors can ask for: an answer is a course of views, from a moving bar to what was made."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from . import commands, markup, voices
+from .commands import Line, Sampling
+from .examine import Found, examine
+from .limits import MOST_DRAWS, MOST_VOICES, Limits
+from .process import FailedError, Process
+from .runs import Command, Made, run
+from .store import Recording, Store
+
+LOADED = ("voxmend.cli.files", "voxmend.restore.restorer", "voxmend.systems.enhance",
+          "voxmend.systems.conversation", "voxmend.speakers.voices", "voxmend.app.examine",
+          "voxmend.app.runs", "voxmend.app.voices")  # what runs are forked with
+SAME = "same"  # the input's format
+
+
+class View(NamedTuple):
+    """What the page shows of a run: three pieces of HTML."""
+
+    status: str = ""
+    result: str = ""
+    command: str = ""
+
+
+class Arrival(NamedTuple):
+    """What the page shows of an upload: a line, what is wrong, and the recording once known."""
+
+    status: str = ""
+    finding: str = ""
+    recording: Recording | None = None
+
+
+class VoicesView(NamedTuple):
+    """What the page shows of voices; `drawn` are the places that a run began with."""
+
+    status: str
+    map: str
+    result: str = ""
+    command: str = ""
+    drawn: tuple[voices.Place, ...] = ()
+
+
+class Plan(NamedTuple):
+    """Lines of the command, what their outputs are called, and which files they need beside it."""
+
+    lines: list[Line]
+    titles: Sequence[str]
+    players: Sequence[str] = ()
+    links: Mapping[str, Path] = MappingProxyType({})
+
+
+class Desk:
+    """Takes recordings and runs the command on them.
+
+    Args:
+        main: the command, which takes its words and returns an exit code.
+    """
+
+    def __init__(self, store: Store, limits: Limits, main: Command):
+        self.store, self.limits, self.main = store, limits, main
+
+    def arrive(self, secret: str) -> Iterator[Arrival]:
+        """Finds what is wrong with an upload; one that cannot be used is removed."""
+        try:
+            recording = self.store.get(secret)
+            for status in self._follow(recording, recording.path.parent, "looking for damage",
+                                       examine, recording.name, self.limits):
+                yield Arrival(status)
+        except (ValueError, FailedError) as error:
+            self.store.remove(secret)
+            yield Arrival(markup.failure(str(error)))
+            return
+        assert recording.work
+        recording.found = recording.work.made
+        yield Arrival("", markup.finding(secret, recording.name, recording.found), recording)
+
+    def mend(self, secret: str | None, kinds: Sequence[str], form: str, draws: float,
+             seed: float) -> Iterator[View]:
+        """Restores what is wrong, of the kinds that were chosen."""
+        def plan(recording: Recording, found: Found) -> Plan:
+            leave = [kind for kind in found.mendable if kind not in kinds]
+            if found.mendable and len(leave) == len(found.mendable):
+                raise ValueError("nothing is chosen: choose what is to be mended")
+            return Plan(commands.mend(recording.name, leave, _suffix(form, found),
+                                      _sampling(draws, seed)), ["Mended"])
+
+        return self._run(secret, plan)
+
+    def enhance(self, secret: str | None, verb: str, form: str, refined: bool, limit: float,
+                keep_noise: bool) -> Iterator[View]:
+        """Takes noise away, and with the verb `dereverb` the room as well.
+
+        Args:
+            limit: dB; 0 is no limit.
+        """
+        def plan(recording: Recording, found: Found) -> Plan:
+            if verb not in ("enhance", "dereverb"):
+                raise ValueError(f"{verb}: no way to enhance")
+            lines = commands.enhance(recording.name, verb, _suffix(form, found), refined,
+                                     limit or None, keep_noise)
+            return Plan(lines, ["Enhanced", "Taken away"])
+
+        return self._run(secret, plan)
+
+    def refine(self, secret: str | None, other: str | None, form: str,
+               seed: float) -> Iterator[View]:
+        """Refines what another tool has made of the recording."""
+        def plan(recording: Recording, found: Found) -> Plan:
+            enhanced = self.store.get(other)
+            name = f"by another tool/{enhanced.name}"  # the two may be called the same
+            lines = commands.refine(recording.name, name, _suffix(form, found), _sampling(1, seed))
+            return Plan(lines, ["Refined"], links={name: enhanced.path})
+
+        return self._run(secret, plan)
+
+    def separate(self, secret: str | None) -> Iterator[View]:
+        """Takes two voices apart."""
+        titles = ["Speaker 1", "Speaker 2"]
+        return self._run(secret, lambda recording, found: Plan(
+            commands.separate(recording.name), titles, titles))
+
+    def cancel(self, secret: str | None) -> str:
+        """Stops what is done with a recording."""
+        try:
+            self.store.get(secret).cancel()
+        except ValueError as error:
+            return markup.failure(str(error))
+        return markup.note("cancelled; nothing was kept")
+
+    def draw_voices(self, secret: str | None, count: float, seed: float,
+                    start: Sequence[voices.Place] = (),
+                    target: voices.Place | None = None) -> Iterator[tuple[str, VoicesView]]:
+        """Draws voices, and steers them from where they are drawn to a place of the map.
+
+        Args:
+            start: where they are drawn.
+            target: where their middle is to go.
+        """
+        before = voices.picture(start, target)
+        count, seed = round(min(max(count or 1, 1), MOST_VOICES)), round(max(seed or 0, 0))
+        lines = commands.generate(count, seed)
+        if target and start:
+            moves = voices.amounts(voices.Drawn(tuple(start), ()).middle, target)
+            lines = commands.steer(count, seed, moves)
+        typed = markup.command(commands.as_typed(lines))
+        try:
+            recording = self.store.get(secret) if secret else self.store.new("voices")
+            folder = recording.new_run()
+            for status in self._follow(recording, folder, "drawing voices", voices.draw, self.main,
+                                       lines):
+                yield recording.secret, VoicesView(status, before, "", typed, tuple(start))
+        except (ValueError, FailedError) as error:
+            yield "", VoicesView(markup.failure(str(error)), before, "", typed, tuple(start))
+            return
+        assert recording.work
+        drawn: voices.Drawn = recording.work.made
+        result = markup.made(recording.secret, folder.name, drawn.outputs[:2], [],
+                             recording.work.notes, None)
+        yield recording.secret, VoicesView(
+            markup.note(f"{count} voices, their middle at {drawn.middle[0]:+.2f}, "
+                        f"{drawn.middle[1]:+.2f} standard deviations"),
+            voices.picture(drawn.places, target), result, typed,
+            tuple(start) if target and start else drawn.places)
+
+    def _run(self, secret: str | None,
+             make: Callable[[Recording, Found], Plan]) -> Iterator[View]:
+        """Runs what is planned for a recording."""
+        try:
+            recording = self.store.get(secret)
+            if recording.found is None or (recording.work and recording.work.running):
+                raise ValueError("the recording is being worked on: wait, or cancel that")
+            plan = make(recording, recording.found)
+            typed = markup.command(commands.as_typed(plan.lines))
+            folder = recording.new_run()
+            for name, path in plan.links.items():
+                (folder / name).parent.mkdir(exist_ok=True)
+                os.link(path, folder / name)
+        except ValueError as error:
+            yield View(markup.failure(str(error)))
+            return
+        begun = time.monotonic()
+        try:
+            for status in self._follow(recording, folder, "loading", run, self.main, plan.lines,
+                                       recording.name, recording.found.damages, plan.titles):
+                yield View(status, "", typed)
+        except FailedError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            yield View(markup.failure(str(error)), "", typed)
+            return
+        assert recording.work
+        made: Made = recording.work.made
+        result = markup.made(
+            recording.secret, folder.name, made.outputs,
+            [(made.sidecar, "How it was made (JSON)")], recording.work.notes,
+            f"{folder.name}.html", plan.players)
+        yield View(markup.note(f"done in {time.monotonic() - begun:.0f} s"), result, typed)
+
+    def _follow(self, recording: Recording, folder: Path, what: str,
+                function: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+        """Runs a function for a recording, which ends with whoever follows it; bars as HTML.
+
+        Raises: FailedError as `Process.progress`.
+        """
+        begun, last = time.monotonic(), ""
+        recording.work = process = Process(folder, function, *arguments)
+        with closing(process.progress()) as course:
+            for doing, share in course:
+                now = markup.progress(doing or what, share, time.monotonic() - begun)
+                if now != last:
+                    yield now
+                last = now
+        recording.used = time.monotonic()
+
+
+def _suffix(form: str, found: Found) -> str:
+    """The suffix of a format that was chosen."""
+    return found.writable or ".wav" if form == SAME else ".wav"
+
+
+def _sampling(draws: float, seed: float) -> Sampling:
+    """How results are drawn, within what is allowed."""
+    return Sampling(round(min(max(draws or 1, 1), MOST_DRAWS)), round(max(seed or 0, 0)))

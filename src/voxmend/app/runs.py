@@ -1,0 +1,62 @@
+"""A run: lines of the command, and a page of what they made."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..restore.damage import Damage
+from .commands import Line, as_typed
+from .show import show
+
+SIDECAR = ".voxmend.json"  # as the command calls what it writes beside an output
+FACTS = {"task": "Task", "prior": "Prior", "weights": "Weights", "steps": "Steps", "draws": "Draws",
+         "seed": "Seed", "voices_heard": "Voices heard", "seconds": "Seconds of work"}
+
+Command = Callable[[list[str]], int]  # `voxmend.cli.main.main`
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run has left in its folder: the files made, the main one first, and their sidecar."""
+
+    outputs: tuple[str, ...]
+    sidecar: str
+
+
+def obey(main: Command, lines: Sequence[Line]) -> None:
+    """Runs lines of the command, until one fails, in the working folder.
+
+    Raises: SystemExit where one fails, which has said why on stderr.
+    """
+    for line in lines:
+        if main(line):
+            raise SystemExit(2)
+
+
+def run(main: Command, lines: Sequence[Line], name: str, found: Sequence[Damage],
+        titles: Sequence[str]) -> Made:
+    """Runs lines of the command on a recording and writes `../N.html` of a working folder N.
+
+    Args:
+        name: of the recording, in the working folder.
+        found: what is wrong with each of its channels.
+        titles: what the outputs are called on the page, in their order.
+    """
+    before = {*Path().rglob("*")}
+    obey(main, lines)
+    (sidecar,) = (path for path in Path().rglob(f"*{SIDECAR}") if path not in before)
+    told = json.loads(sidecar.read_text(encoding="utf-8"))
+    outputs = [sidecar.parent / entry["name"] for entry in told["outputs"]]
+    band = next((path for path in outputs if path.stem.endswith(".uncertainty")), None)
+    heard = [path for path in outputs if path != band]
+    files = [("Recording", Path(name)), *zip(titles, heard, strict=False)]
+    show(Path("..", f"{Path.cwd().name}.html"), name, files, found,
+         {**facts(told), "Command": "\n".join(as_typed(lines))}, band)
+    return Made(tuple(map(str, outputs)), str(sidecar))
+
+
+def facts(told: dict[str, Any]) -> dict[str, str]:
+    """What a sidecar tells that a listener may want to know."""
+    return {title: str(told[key]) for key, title in FACTS.items() if told.get(key) is not None}

@@ -1,0 +1,157 @@
+"""Recordings of visitors: each in a folder of its own, known by a secret, removed after an hour.
+
+    ROOT/SECRET/source/NAME          what was uploaded
+    ROOT/SECRET/found.html           what is wrong with it
+    ROOT/SECRET/1/NAME, OUT, ...     the first run, with a link to it
+    ROOT/SECRET/1.html               what came of that
+"""
+
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .examine import Found
+from .limits import KEPT_SECONDS, MOST_RECORDINGS
+from .process import Process
+
+LONGEST = 120  # bytes of a name, so that those of outputs fit as well
+SOURCE = "source"
+
+
+class GoneError(ValueError):
+    """A recording that is not, or no longer, there."""
+
+
+class FullError(ValueError):
+    """There is no room for another recording."""
+
+
+def safe_name(name: str) -> str:
+    r"""A file's name without folders, control characters, or what a shell takes for an option.
+
+    >>> safe_name("../../etc/passwd"), safe_name("C:\\a\\b.wav"), safe_name("-rf.wav")
+    ('passwd', 'b.wav', 'rf.wav')
+    >>> safe_name("..\x00/")
+    'recording'
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    kept = Path("".join(c for c in last if c.isprintable()).strip().lstrip(".-~ "))
+    stem = kept.stem.encode("utf-8", "ignore")[:LONGEST].decode("utf-8", "ignore")
+    suffix = kept.suffix[:10].encode("ascii", "ignore").decode()
+    return f"{stem}{suffix}" or "recording"
+
+
+@dataclass
+class Recording:
+    """What a visitor has uploaded, and what was made of it.
+
+    Attributes:
+        secret: who knows it may see the files.
+        folder: of all of them.
+        name: of the file uploaded.
+        found: what is wrong with it; None until that is known.
+        used: when it was last used, by `time.monotonic`.
+        runs: their number so far.
+        work: what is being done.
+    """
+
+    secret: str
+    folder: Path
+    name: str
+    found: Found | None = None
+    used: float = field(default_factory=time.monotonic)
+    runs: int = 0
+    work: Process | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file uploaded."""
+        return self.folder / SOURCE / self.name
+
+    def new_run(self) -> Path:
+        """A new folder, in which the file uploaded has its name."""
+        self.runs += 1
+        folder = self.folder / str(self.runs)
+        folder.mkdir()
+        if self.path.exists():
+            os.link(self.path, folder / self.name)
+        return folder
+
+    def cancel(self) -> None:
+        """Stops what is being done."""
+        if self.work:
+            self.work.cancel()
+
+
+class Store:
+    """All recordings of a server; safe to be used by several threads.
+
+    Args:
+        root: an empty folder.
+        kept: seconds after which a recording that nobody uses is removed.
+        most: recordings at a time.
+    """
+
+    def __init__(self, root: Path, kept: float = KEPT_SECONDS, most: int = MOST_RECORDINGS):
+        self.root, self.kept, self.most = root, kept, most
+        self._recordings: dict[str, Recording] = {}
+        self._lock = threading.Lock()
+
+    def new(self, name: str) -> Recording:
+        """A recording whose file is still to be written; raises FullError."""
+        self.sweep()
+        with self._lock:
+            if len(self._recordings) >= self.most:
+                raise FullError("the server holds as many recordings as it can: try again in some "
+                                "minutes")
+            secret = secrets.token_urlsafe(24)
+            recording = Recording(secret, self.root / secret, safe_name(name))
+            recording.path.parent.mkdir(parents=True)
+            self._recordings[secret] = recording
+            return recording
+
+    def get(self, secret: str | None) -> Recording:
+        """The recording of a secret, which stays for another hour; raises GoneError."""
+        with self._lock:
+            recording = self._recordings.get(secret or "")
+            if recording is None:
+                raise GoneError("the recording is gone, as all are after an hour: drop it again"
+                                if secret else "drop a recording first")
+            recording.used = time.monotonic()
+            return recording
+
+    def file(self, secret: str, name: str) -> Path:
+        """A file of a recording, by its path in the recording's folder; raises GoneError."""
+        folder = self.get(secret).folder.resolve()
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise GoneError("there is no such file")
+        return path
+
+    def remove(self, secret: str) -> None:
+        """Stops what is done with a recording and removes its files, if it is there."""
+        with self._lock:
+            recording = self._recordings.pop(secret, None)
+        if recording:
+            recording.cancel()
+            shutil.rmtree(recording.folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what nobody has used for long, unless it is being worked on."""
+        now = time.monotonic()
+        with self._lock:
+            old = [secret for secret, recording in self._recordings.items()
+                   if now - recording.used > self.kept
+                   and not (recording.work and recording.work.running)]
+        for secret in old:
+            self.remove(secret)
+
+    def clear(self) -> None:
+        """Removes all."""
+        for secret in list(self._recordings):
+            self.remove(secret)

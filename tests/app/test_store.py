@@ -1,0 +1,67 @@
+import pytest
+
+from voxmend.app import store as stores
+from voxmend.app.store import FullError, GoneError, Store, safe_name
+
+
+def test_names_lead_nowhere_and_fit():
+    for name in ("../../etc/passwd", "/etc/passwd", "..\\..\\passwd", "a/../passwd"):
+        assert safe_name(name) == "passwd"
+    assert safe_name("--overwrite.wav") == "overwrite.wav"  # no option of the command
+    assert safe_name("a\x00b\n.wav") == "ab.wav"
+    assert safe_name("my voice (1).m4a") == "my voice (1).m4a"
+    assert all(safe_name(name) == "recording" for name in ("", "..", "/", "\x00", "\ud800"))
+    long = safe_name("🎙" * 300 + ".wav")
+    assert long.endswith("🎙.wav") and len(long.encode()) <= 130
+
+
+def test_only_who_knows_the_secret_gets_files_and_only_those(tmp_path):
+    store = Store(tmp_path)
+    one, two = store.new("a.wav"), store.new("a.wav")
+    for recording in (one, two):
+        recording.path.write_text(recording.secret)
+    assert store.file(one.secret, "source/a.wav").read_text() == one.secret
+    assert one.secret != two.secret and len(one.secret) >= 32
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (one.folder / "link").symlink_to("/etc/passwd")
+    for path in (f"../{two.secret}/source/a.wav", "/etc/passwd", "link", "source", "none",
+                 "../link"):
+        with pytest.raises(GoneError):
+            store.file(one.secret, path)
+    for secret in ("", None, "x", "..", two.secret[:-1]):
+        with pytest.raises(GoneError):
+            store.get(secret)
+
+
+def test_recordings_go_an_hour_after_their_last_use(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(stores.time, "monotonic", lambda: now)
+    store = Store(tmp_path)
+    left, used = store.new("a.wav"), store.new("b.wav")
+    left.used = used.used = 0.0
+    now = 3000.0
+    store.get(used.secret)
+    now = 3601.0
+    store.sweep()
+    assert not left.folder.exists() and used.folder.exists()
+    with pytest.raises(GoneError, match="hour"):
+        store.get(left.secret)
+    store.clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_store_takes_no_more(tmp_path):
+    store = Store(tmp_path, most=1)
+    first = store.new("a.wav")
+    with pytest.raises(FullError, match="try again"):
+        store.new("b.wav")
+    store.remove(first.secret)
+    store.new("b.wav")
+
+
+def test_each_run_sees_the_upload_under_its_name(tmp_path):
+    recording = Store(tmp_path).new("a.wav")
+    recording.path.write_text("x")
+    folders = [recording.new_run(), recording.new_run()]
+    assert folders[0] != folders[1]
+    assert all((folder / "a.wav").read_text() == "x" for folder in folders)
