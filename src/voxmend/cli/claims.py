@@ -18,10 +18,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from .. import audio
+from ..audio import remote
 from .folders import PIPE, is_stream
-from .sidecars import sidecar
+from .sidecars import sidecar, unfinished
 
 PREFIX = ".voxmend-"
 
@@ -41,11 +43,12 @@ class Claim:
         self.outputs, self.folder = outputs, folder
         self.made = [folder / (path.name if path != PIPE else "stdout.wav") for path in outputs]
 
-    def commit(self, text: str) -> None:
-        """Puts the outputs, then a sidecar of this text, in their places: from here on they are."""
+    def commit(self, told: dict[str, Any]) -> None:
+        """Puts the outputs, then a sidecar that says this, in their places: from here they are."""
         if is_stream(self.outputs[0]):
             _pour(self.made[0], self.outputs[0])
             return
+        text = json.dumps(told, indent=2) + "\n"
         (self.folder / "sidecar.json").write_text(text, encoding="utf-8")
         places = [*map(_follow, self.outputs), _follow(sidecar(self.outputs[0]))]
         moves = {path.name: os.path.relpath(place, self.folder) for path, place in
@@ -61,6 +64,23 @@ class Claim:
         return text
 
 
+class Sending(Claim):
+    """A claim on outputs by URL, which are made on this machine and sent when all are whole.
+
+    There is no lock: of two that make the same output the last one sends it, whole. What is killed
+    while it sends leaves a note, by which the next one knows the outputs for voxmend's.
+    """
+
+    def commit(self, told: dict[str, Any]) -> None:
+        note = unfinished(self.outputs[0])
+        remote.send_json(told, note)
+        for made, path, entry in zip(self.made, self.outputs, told["outputs"], strict=True):
+            remote.send(made, path)
+            entry["modified"] = remote.describe(path)["modified"]
+        remote.send_json(told, sidecar(self.outputs[0]))
+        note.unlink()
+
+
 @contextmanager
 def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
     """The claim on some outputs, which lie in one folder.
@@ -71,6 +91,14 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
     if is_stream(outputs[0]):
         with TemporaryDirectory(prefix="voxmend-") as kept:
             yield Claim(outputs, Path(kept))
+        return
+    if remote.is_remote(outputs[0]):
+        with TemporaryDirectory(prefix="voxmend-") as kept:
+            sending = Sending(outputs, Path(kept))
+            try:
+                yield sending
+            except audio.AudioError as error:
+                raise audio.AudioError(sending.rename(str(error))) from error
         return
     target = _follow(outputs[0])
     new = [parent for parent in target.parents if not parent.exists()]

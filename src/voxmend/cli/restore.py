@@ -17,6 +17,7 @@ from .options import (
     Options,
     OutDir,
     Paths,
+    Ray,
     Told,
     Workers,
     check_seed,
@@ -61,7 +62,8 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
         raise ValueError("--plot compares recordings: a mel-spectrogram has no picture before")
     settings = sidecars.settings(common, method=method, told=told)
     load = partial(load_mender, task, common, method, told)
-    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers,
+                     common.ray)
     return running.run(verb, plan)
 
 
@@ -196,7 +198,8 @@ def generate(outdir: OutDir, common: Drawing,
                         several=True)
     settings = sidecars.settings(common, method=method, seconds=seconds)
     load = partial(load_generator, common, method, seconds)
-    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers,
+                     common.ray)
     return running.run(verb, plan)
 
 
@@ -228,8 +231,10 @@ class Damaging:
     """For noise: another seed, other noise."""
     overwrite: bool = False
     """Replace an output that exists already."""
-    workers: Workers = 1
+    workers: Workers = None
     """Processes that share files; auto: one for each core."""
+    ray: Ray = None
+    """Have Ray run the workers, as in voxmend mend."""
 
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
@@ -243,9 +248,10 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import folders, jobs, running, sidecars
 
     check_seed(common.seed)
-    check_workers(common.workers)
+    check_workers(common.workers, common.ray)
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
-    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers,
+                     common.ray)
     return running.run(verb, folders.make_plan(paths))
 
 
