@@ -40,9 +40,10 @@ def locate(text: str) -> Path:
     try:
         path = UPath(text.rstrip("/") if text.count("/") > 3 else text)
         path.fs  # noqa: B018, which imports what serves it
-    except ImportError:
+    except ImportError as error:
         package = known_implementations[scheme]["class"].partition(".")[0]
-        raise AudioError(f"{text}: {scheme}:// needs pip install {package}") from None
+        needs = f"pip install {package}" if package != "fsspec" else str(error)
+        raise AudioError(f"{text}: {scheme}:// needs a package: {needs}") from None
     except ValueError as error:
         raise AudioError(f"{text}: no storage that fsspec knows ({error}): check the "
                          "name") from None

@@ -26,6 +26,7 @@ from .folders import PIPE, is_stream
 from .sidecars import sidecar, unfinished
 
 PREFIX = ".voxmend-"
+_held: set[Path] = set()  # folders whose locks this process has
 
 
 class Taken(audio.AudioError):
@@ -109,6 +110,7 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
             lock = _lock(folder)
         if lock is None:
             raise Taken(f"{outputs[0]}: {_owner(folder)} works on it; wait, or use another name")
+        _held.add(folder)
         try:
             settle(folder, keep=True)
             _check_places(outputs)
@@ -123,6 +125,7 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
                 raise _refusal(outputs[0], error) from error
         finally:
             settle(folder)
+            _held.discard(folder)
             os.close(lock)
     finally:
         for parent in new:
@@ -153,6 +156,13 @@ def settle(folder: Path, keep: bool = False) -> None:
         (folder / "lock").unlink()
         with suppress(OSError):  # another process has made its own lock here
             folder.rmdir()
+
+
+def settle_held() -> None:
+    """Settles what this process has in work, before it ends in the midst of it."""
+    for folder in list(_held):
+        with suppress(OSError):
+            settle(folder)
 
 
 def tidy(folder: Path) -> None:

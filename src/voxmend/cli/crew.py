@@ -7,12 +7,14 @@ An actor that dies is replaced and its message sent again by Ray.
 """
 
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..cluster import session
+from .stopping import kill_descendants
 from .workers import TRIES, Lost, cores
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ class Crew:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(session.connected(self.address, max(cores(), self.count)))
+            stack.enter_context(session.connected(self.address, max(cores(), self.count),
+                                                  kill_descendants))
             self.shares = session.shares(self.count or None)
             self.count, self._session = self.shares.workers, stack.pop_all()
         return self
@@ -75,12 +78,14 @@ class Crew:
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # of which is told below
         context.execution_options.preserve_order = ordered
-        table = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Actor, fn_constructor_args=(self.load, self.answer), batch_size=1,
-            batch_format="pyarrow", num_cpus=self.shares.cpus, num_gpus=self.shares.gpus,
-            compute=ray.data.ActorPoolStrategy(size=min(self.count, len(rows)),
-                                               max_tasks_in_flight_per_actor=1),
-            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": TRIES - 1})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray 2.64 is to have another way to bound retries
+            table = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                _Actor, fn_constructor_args=(self.load, self.answer), batch_size=1,
+                batch_format="pyarrow", num_cpus=self.shares.cpus, num_gpus=self.shares.gpus,
+                compute=ray.data.ActorPoolStrategy(size=min(self.count, len(rows)),
+                                                   max_tasks_in_flight_per_actor=1),
+                max_restarts=-1, max_task_retries=TRIES - 1)
         missing = dict.fromkeys(range(len(rows)))
         try:
             for row in table.iter_rows():

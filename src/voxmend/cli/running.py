@@ -20,6 +20,7 @@ from ..audio.quiet import silenced
 from . import claims, sharing, sidecars
 from .folders import PIPE, Job, Plan, each
 from .jobs import Verb, Work, do, is_finished
+from .stopping import stopping
 from .workers import GRACE, Lost, Pool, cores, share_of_threads
 
 LEAST_SECONDS = 60.0  # of a recording whose segments are worth to be shared
@@ -30,7 +31,12 @@ def run(verb: Verb, plan: Plan) -> int:
     piped = any(PIPE in job.outputs for job in plan.jobs)
     folders = {job.outputs[0].parent for job in plan.jobs
                if job.outputs[0] != PIPE and not remote.is_remote(job.outputs[0])}
-    with plan.spool, redirect_stdout(sys.stderr) if piped else nullcontext():
+    def settle() -> None:
+        claims.settle_held()
+        _tidy(folders)
+
+    with (plan.spool, stopping(settle),
+          redirect_stdout(sys.stderr) if piped else nullcontext()):
         _tidy(folders)
         todo = [job for job in plan.jobs if not is_finished(verb, plan, job)]
         if len(todo) < len(plan.jobs):
@@ -45,7 +51,7 @@ def run(verb: Verb, plan: Plan) -> int:
                if not parent.exists()}
         try:
             return _share(verb, plan, work, todo)
-        finally:  # what workers left that had to be killed, on other machines a moment later
+        finally:  # what workers left that had to be killed, of other machines a moment later
             until = time.monotonic() + (GRACE if verb.ray else 0)
             while _tidy(folders) and time.monotonic() < until:
                 time.sleep(0.02)

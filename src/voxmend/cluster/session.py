@@ -10,13 +10,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TextIO
 
-QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL",
-         "RAY_USAGE_STATS_ENABLED": "0"}
+STDERR = 2
+QUIET = {"RAY_DATA_LOG_LEVEL": "CRITICAL", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def check() -> None:
@@ -52,7 +52,7 @@ def shares(count: int | None = None) -> Shares:
 
 
 class _OfOneThread:
-    """A stream that takes what its own thread writes, and not what Ray's threads say of workers."""
+    """A stream that takes what its own thread writes."""
 
     def __init__(self, stream: TextIO):
         self.stream, self.thread = stream, threading.get_ident()
@@ -65,12 +65,31 @@ class _OfOneThread:
 
 
 @contextmanager
-def connected(address: str, cpus: int) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
+    """Throws away what Ray's threads and its native code print, mostly of workers that died."""
+    with ExitStack() as stack:
+        kept = os.dup(STDERR)
+        stack.callback(os.close, kept)
+        ours = sys.stderr
+        if ours.isatty() or ours is sys.__stderr__:
+            ours = stack.enter_context(os.fdopen(os.dup(STDERR), "w", buffering=1))
+        null = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, null)
+        stack.callback(os.dup2, kept, STDERR)
+        os.dup2(null, STDERR)
+        stack.enter_context(redirect_stdout(_OfOneThread(sys.stdout)))  # type: ignore[type-var]
+        stack.enter_context(redirect_stderr(_OfOneThread(ours)))  # type: ignore[type-var]
+        yield
+
+
+@contextmanager
+def connected(address: str, cpus: int, interrupted: Callable[[], None]) -> Iterator[None]:
     """A session with Ray; where there is one in this process it is used, and stays.
 
     Args:
         address: see above.
         cpus: of a cluster that is started here.
+        interrupted: called at KeyboardInterrupt in place of Ray's orderly end, which takes seconds.
 
     Raises RuntimeError, in one line, where no cluster answers.
     """
@@ -82,19 +101,31 @@ def connected(address: str, cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    with _quiet():
+        try:
+            _init(address, cpus)
+            yield
+        except KeyboardInterrupt:
+            interrupted()
+            raise
+        except BaseException:
+            ray.shutdown()
+            raise
+        ray.shutdown()
+
+
+def _init(address: str, cpus: int) -> None:
+    import ray
+
     local: dict[str, Any] = {}
     if address == "local":
         local = {"num_cpus": cpus, "include_dashboard": False}
     handler = signal.getsignal(signal.SIGTERM)  # which Ray replaces
     try:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **local)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise RuntimeError(f"--ray {address}: no cluster answers ({error}); start one by ray "
-                               "start --head, or give --ray local") from error
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-        with redirect_stdout(_OfOneThread(sys.stdout)):  # type: ignore[type-var]
-            yield
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **local)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RuntimeError(f"--ray {address}: no cluster answers ({error}); start one by ray "
+                           "start --head, or give --ray local") from error
     finally:
-        ray.shutdown()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
