@@ -111,7 +111,7 @@ class Folder:
 
 def kill(driver: subprocess.Popen, dice: random.Random) -> str | None:
     """Kills the driver or one of its workers, and says which; None if it has ended."""
-    sharing, all_of_it = workers(driver.pid), descendants(driver.pid)
+    sharing = workers(driver.pid)
     if driver.poll() is not None:
         return None
     if sharing and dice.random() < 0.7:
@@ -120,7 +120,7 @@ def kill(driver: subprocess.Popen, dice: random.Random) -> str | None:
     driver.kill()
     driver.wait()
     until = time.monotonic() + 60
-    while any(map(alive, all_of_it)):
+    while any(map(alive, sharing)):
         if time.monotonic() > until:
             sys.exit("a worker outlived its driver by a minute")
         time.sleep(0.02)

@@ -8,6 +8,7 @@ from helpers import answers
 from helpers.commands import run
 from helpers.pools import samples
 from helpers.speech import voice
+from voxmend.cli import crew as crews
 from voxmend.cli import running
 from voxmend.cli.crew import Crew
 from voxmend.cli.workers import Lost
@@ -31,10 +32,13 @@ def test_a_folder_is_as_by_one_process(ray, wav, tmp_path, capsys):
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert len(content(tmp_path / "two")) == 3
     assert not list((tmp_path / "two").glob(".*"))
-    assert "3 of 4 files are finished already" in run(capsys, *shared)[1].out
+    (tmp_path / "in" / "bad.wav").unlink()
+    code, text = run(capsys, *shared)
+    assert code == 0 and "3 of 3 files are finished already" in text.out
 
 
-def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path):
+def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path, monkeypatch):
+    monkeypatch.setattr(crews, "TRIES", 2)
     ray.cloudpickle.register_pickle_by_value(answers)
     messages = [("square", 0), ("die once", tmp_path / "once"), ("square", 2),
                 ("die", tmp_path / "always"), ("square", 4), ("fail", "bad")]
