@@ -116,6 +116,19 @@ def test_storage_that_is_not_there_is_said(url, says, wav, capsys):
     assert code == 2 and text.err.count("\n") == 1 and f"voxmend: {url}: {says}" in text.err
 
 
+def test_what_is_generated_or_separated_goes_there(store, prior, capsys):
+    options = ["--prior", prior, *QUICK]
+    code, text = run(capsys, "generate", store / "new", "-n", 2, "--seconds", 0.5, *options)
+    assert code == 0, text.err
+    code, text = run(capsys, "separate", store / "in" / "a.wav", store / "voices", "--method",
+                     "voxmend", *options)
+    assert code == 0, text.err
+    made = {"0001.wav", "0002.wav"}
+    assert names(store / "new") == made | {f"{name}.voxmend.json" for name in made}
+    assert names(store / "voices") == {"speaker1.wav", "speaker2.wav", "speaker1.wav.voxmend.json"}
+    assert read(store / "new" / "0001.wav").shape == (8000,)
+
+
 def test_a_file_url_is_a_path(wav, tmp_path, capsys):
     assert remote.locate(f"file://{tmp_path}/a%20b.wav") == tmp_path / "a b.wav"
     assert noise(capsys, f"file://{wav()}", f"file://{tmp_path}/o.wav")[0] == 0
@@ -133,11 +146,11 @@ def test_a_long_one_is_shared_by_workers_that_read_it(verb, prior, wav, tmp_path
                                                       monkeypatch):
     monkeypatch.setattr(running, "Pool", Far)
     monkeypatch.setattr(running, "LEAST_SECONDS", 1.0)
-    wave = np.tile(voice(5.0, 8000), 9)
+    wave = np.tile(voice(5.0, 4000), 9)
     store, sources = UPath(f"memory://{tmp_path.name}"), []
     store.mkdir(parents=True, exist_ok=True)
     for number in range(2 if verb == "refine" else 1):
-        path = wav(f"{number}.wav", (1 - 0.1 * number) * wave, 8000)
+        path = wav(f"{number}.wav", (1 - 0.1 * number) * wave, 4000)
         (store / path.name).write_bytes(path.read_bytes())
         sources.append(store / path.name)
     command = [verb, *sources]

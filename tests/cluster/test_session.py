@@ -1,6 +1,8 @@
 """What workers have of a cluster: arithmetic on its machines."""
 
+import io
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -39,3 +41,12 @@ def test_what_is_missing_is_said_with_what_to_install(monkeypatch):
     monkeypatch.setattr(session, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'voxmend\[cluster\]'"):
         session.check()
+
+
+def test_what_other_threads_print_is_thrown_away():
+    stream = session._OfOneThread(io.StringIO())
+    thread = threading.Thread(target=lambda: print("a worker died", file=stream))
+    thread.start()
+    thread.join()
+    print("ours", file=stream)
+    assert stream.getvalue() == "ours\n"

@@ -15,7 +15,6 @@ from .options import (
     Mending,
     Method,
     Options,
-    OutDir,
     Paths,
     Ray,
     Told,
@@ -177,7 +176,7 @@ def vocode(paths: Paths, common: Options,
     return _mend("vocode", paths, common, {}, method)
 
 
-def generate(outdir: OutDir, common: Drawing,
+def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Drawing,
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
@@ -194,7 +193,8 @@ def generate(outdir: OutDir, common: Drawing,
 
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
-    plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
+    (place,) = folders.read_names([outdir])
+    plan = folders.Plan([folders.Job((), (place / f"{i + 1:04d}.wav",)) for i in range(n)],
                         several=True)
     settings = sidecars.settings(common, method=method, seconds=seconds)
     load = partial(load_generator, common, method, seconds)
