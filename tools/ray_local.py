@@ -1,8 +1,8 @@
 """Ray's actors against processes, after their start: `python tools/ray_local.py [ROUNDS] [FILES]`.
 
 Two of either enhance the same files, in turns, so that other work on the machine meets both. The
-time of a turn is that from the second reply to the last: what comes before is the start. Prints
-files a second of every turn, and the ratio of the medians.
+time of a turn is that from when the second file was written until the last reply is there: what
+comes before is the start. Prints files a second of every turn, and the ratio of the medians.
 """
 
 import statistics
@@ -23,14 +23,14 @@ LOAD = partial(enhance.load_enhancer, "enhance", Running(precision="fp32", devic
                "voxmend", None, None)
 
 
-def speed(replies: Iterable) -> float:
+def speed(replies: Iterable, out: Path) -> float:
     """Files a second, those after the second."""
-    times = []
     for _, (_, error, failed) in replies:
         if failed:
             sys.exit(error)
-        times.append(time.monotonic())
-    return (len(times) - 2) / (times[-1] - times[1])
+    ended = time.time()
+    written = sorted(path.stat().st_mtime for path in out.glob("*.flac"))
+    return (len(written) - 2) / (ended - written[1])
 
 
 def main(rounds: int = 5, count: int = 24) -> None:
@@ -43,7 +43,7 @@ def main(rounds: int = 5, count: int = 24) -> None:
         with Pool(2, load, sharing.answer) as pool, Crew("local", 2, load, sharing.answer) as crew:
             for number in range(rounds):
                 for name, workers in (("processes", pool), ("actors", crew)):
-                    speeds[name].append(speed(workers.map(plan.jobs)))
+                    speeds[name].append(speed(workers.map(plan.jobs), Path(place) / "out"))
                 print(f"round {number + 1}: " + ", ".join(
                     f"{values[-1]:.2f} files/s by {name}" for name, values in speeds.items()),
                     flush=True)

@@ -68,7 +68,7 @@ def reached(*paths: Path) -> Iterator[None]:
     """Raises what storage raises, of whatever kind, as an AudioError that names the last URL."""
     try:
         yield
-    except (ValueError, MemoryError):
+    except (ValueError, RuntimeError, MemoryError):  # of the work
         raise
     except Exception as error:  # botocore, aiohttp, gcsfs, ... have their own
         named = [path for path in paths if is_remote(path)]

@@ -81,9 +81,14 @@ class _Naming(io.TextIOBase):
 
 
 @contextmanager
-def _naming_urls() -> "Iterator[None]":
-    with redirect_stdout(_Naming(sys.stdout)), redirect_stderr(_Naming(sys.stderr)):
-        yield
+def _fetched(job: Job) -> "Iterator[list[Path]]":
+    """The inputs of a job as they are on this machine."""
+    if not any(map(remote.is_remote, job.inputs)):
+        yield list(job.inputs)
+        return
+    with (remote.fetched(job.inputs) as inputs,
+          redirect_stdout(_Naming(sys.stdout)), redirect_stderr(_Naming(sys.stderr))):
+        yield inputs
 
 
 def do(verb: Verb, job: Job, work: Work, several: bool, streaming: Streaming = alone) -> None:
@@ -99,7 +104,7 @@ def do(verb: Verb, job: Job, work: Work, several: bool, streaming: Streaming = a
                 print(f"{target}: done again, {why}")
             entry: dict[str, Any] = {"verb": verb.name, "options": verb.options,
                                      "inputs": sidecars.describe_all(job.inputs)}
-            with remote.fetched(job.inputs) as inputs, _naming_urls():
+            with _fetched(job) as inputs:
                 begun = time.monotonic()
                 told, duration = work.make(inputs, claimed.made, streaming)
                 seconds = time.monotonic() - begun
