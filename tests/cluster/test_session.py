@@ -1,6 +1,7 @@
 """What workers have of a cluster: arithmetic on its machines."""
 
 import io
+import socket
 import sys
 import threading
 from types import SimpleNamespace
@@ -50,3 +51,18 @@ def test_what_other_threads_print_is_thrown_away():
     thread.join()
     print("ours", file=stream)
     assert stream.getvalue() == "ours\n"
+
+
+@pytest.mark.parametrize("address, says", [
+    ("somewhere", "give local, auto or HOST:PORT"), ("127.0.0.1:", "give local, auto or HOST:PORT"),
+    ("127.0.0.1:{port}", "refused")])
+def test_a_cluster_that_is_not_there_is_said_at_once(address, says, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = address.format(port=port)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(
+        is_initialized=lambda: False, shutdown=lambda: None, init=lambda **options: None))
+    monkeypatch.setattr(session, "check", lambda: None)
+    with (pytest.raises(RuntimeError, match=f"--ray {address}: no cluster answers.*{says}"),
+          session.connected(address, 1, lambda: None)):
+        pass

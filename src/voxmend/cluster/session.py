@@ -8,6 +8,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, TextIO
 
 STDERR = 2
+SECONDS = 5.0  # that a cluster has to answer
 QUIET = {"RAY_DATA_LOG_LEVEL": "CRITICAL", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -114,6 +116,14 @@ def connected(address: str, cpus: int, interrupted: Callable[[], None]) -> Itera
         ray.shutdown()
 
 
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens, for whom Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise OSError("give local, auto or HOST:PORT")
+    socket.create_connection((host, int(port)), SECONDS).close()
+
+
 def _init(address: str, cpus: int) -> None:
     import ray
 
@@ -122,8 +132,10 @@ def _init(address: str, cpus: int) -> None:
         local = {"num_cpus": cpus, "include_dashboard": False}
     handler = signal.getsignal(signal.SIGTERM)  # which Ray replaces
     try:
+        if address not in ("local", "auto"):
+            _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise RuntimeError(f"--ray {address}: no cluster answers ({error}); start one by ray "
                            "start --head, or give --ray local") from error
     finally:
