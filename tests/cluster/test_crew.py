@@ -18,6 +18,7 @@ def content(folder):
     return {path.name: samples(path) for path in folder.iterdir() if path.suffix == ".wav"}
 
 
+@pytest.mark.cluster
 def test_a_folder_is_as_by_one_process(ray, wav, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     for name, seconds in (("a", 0.3), ("b", 0.5), ("c", 0.4)):
@@ -37,6 +38,7 @@ def test_a_folder_is_as_by_one_process(ray, wav, tmp_path, capsys):
     assert code == 0 and "3 of 3 files are finished already" in text.out
 
 
+@pytest.mark.cluster
 def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path, monkeypatch):
     monkeypatch.setattr(crews, "TRIES", 2)
     ray.cloudpickle.register_pickle_by_value(answers)
@@ -51,6 +53,7 @@ def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path, monkeyp
         assert list(crew.map([])) == []
 
 
+@pytest.mark.cluster
 def test_a_long_file_is_as_by_one_process(ray, prior, wav, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(running, "LEAST_SECONDS", 1.0)
     wave = np.tile(voice(5.0, 8000, 2), 13)
@@ -58,13 +61,15 @@ def test_a_long_file_is_as_by_one_process(ray, prior, wav, tmp_path, capsys, mon
     command = ["denoise", wav("in.wav", wave, 8000)]
     options = ["--prior", prior, "--steps", 1, "--device", "cpu"]
     assert run(capsys, *command, tmp_path / "one.wav", *options)[0] == 0
-    code, text = run(capsys, *command, tmp_path / "two.wav", *options, "--ray", "local")
+    code, text = run(capsys, *command, tmp_path / "two.wav", *options, "--ray", "local",
+                     "--workers", 1)
     assert code == 0, text.err
     one, two = (soundfile.read(tmp_path / name)[0] for name in ("one.wav", "two.wav"))
     np.testing.assert_allclose(one, two, atol=1e-6)
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.cluster
 def test_a_cluster_that_lacks_cores_is_said_in_a_line(ray, wav, tmp_path, capsys):
     code, text = run(capsys, "degrade", "noise", wav(), tmp_path / "o.wav", "--ray", "local",
                      "--workers", 3)

@@ -9,6 +9,7 @@ from voxmend.cluster import rows
 from voxmend.dsp import degrade
 
 
+@pytest.mark.cluster
 def test_rows_are_restored(ray, prior, wav, tmp_path):
     import ray.data
 
