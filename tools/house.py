@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILE, FUNCTION = 400, 60  # lines
-HEAVY = {"torch", "scipy", "numpy", "soundfile", "matplotlib", "sklearn"}
+HEAVY = {"torch", "scipy", "numpy", "soundfile", "matplotlib", "sklearn", "ray", "pyarrow", "upath"}
 LIGHT = {"import voxmend": "import voxmend",
          "voxmend --help": "from voxmend.cli import main; main.main(['--help'])"}
 PACKAGE = Path(__file__).parent.parent / "src"

@@ -1,8 +1,9 @@
-"""Kills workers and drivers at random moments: `python tools/kill_workers.py [KILLS] [SEED]`.
+"""Kills workers and drivers at random moments: `kill_workers.py [KILLS] [SEED] [workers|ray]`.
 
 Enhances a folder of eight short files, which workers share, and one of a long file, whose segments
-they share, `enhance --method segan --workers 2`, and sends SIGKILL to a worker or to the driver
-again and again: mostly in the work, sometimes at its start; half the kills for each folder.
+they share, `enhance --method segan --workers 2`, or with `--ray local` as well by two actors, and
+sends SIGKILL to a worker or to the driver again and again: mostly in the work, sometimes at its
+start; half the kills for each folder.
 After each kill every output that is there must be that of an undisturbed run by one process, bit
 for bit, and every worker of a killed driver must have ended; in the end the command finishes the
 folder and leaves nothing else in it. Prints a line for each kill and ends with 1 at the first
@@ -17,16 +18,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 import voxmend
 from voxmend import audio
+from voxmend.cli.stopping import descendants
 
 CLIP = Path(voxmend.__file__).parent / "demo" / "clean.flac"
 COMMAND = [sys.executable, "-m", "voxmend", "enhance", "--method", "segan"]
+SHARED = {"workers": ["--workers", "2"], "ray": ["--workers", "2", "--ray", "local"]}
 
 
 def make_inputs(folder: Path, count: int, seconds: float) -> None:
@@ -46,11 +48,9 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 def workers(driver: int) -> list[int]:
     """The processes of a driver that share its work."""
-    with suppress(OSError):  # it has ended
-        listed = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
-        return [int(number) for number in listed
-                if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
-    return []
+    return [number for number in descendants(driver)
+            if any(name in _text(Path(f"/proc/{number}/cmdline"))
+                   for name in ("spawn_main", "ray::MapWorker"))]
 
 
 def _text(path: Path) -> str:
@@ -71,8 +71,8 @@ def alive(number: int) -> bool:
 class Folder:
     """Inputs, outputs, and what those must be."""
 
-    def __init__(self, place: Path, count: int, seconds: float):
-        self.source, self.out = place / "in", place / "out"
+    def __init__(self, place: Path, count: int, seconds: float, shared: str = "workers"):
+        self.source, self.out, self.shared = place / "in", place / "out", SHARED[shared]
         make_inputs(self.source, count, seconds)
         begun = time.monotonic()
         subprocess.run([*COMMAND, self.source, place / "undisturbed"], check=True,
@@ -82,8 +82,9 @@ class Folder:
 
     def start(self) -> subprocess.Popen:
         """Begins, or goes on, by two workers."""
-        return subprocess.Popen([*COMMAND, self.source, self.out, "--workers", "2"],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen([*COMMAND, self.source, self.out, *self.shared],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                start_new_session=True)
 
     def await_work(self, driver: subprocess.Popen) -> None:
         """Returns when a worker has something in work, or when the driver has ended."""
@@ -110,7 +111,7 @@ class Folder:
 
 def kill(driver: subprocess.Popen, dice: random.Random) -> str | None:
     """Kills the driver or one of its workers, and says which; None if it has ended."""
-    sharing = workers(driver.pid) if driver.poll() is None else []
+    sharing = workers(driver.pid)
     if driver.poll() is not None:
         return None
     if sharing and dice.random() < 0.7:
@@ -154,15 +155,15 @@ def torment(folder: Folder, kills: int, dice: random.Random) -> None:
           f"undisturbed, left besides: {', '.join(left) or 'nothing'}\n", flush=True)
 
 
-def main(kills: int = 20, seed: int = 0) -> None:
+def main(kills: int = 20, seed: int = 0, shared: str = "workers") -> None:
     """Prints what was killed, how many outputs were there then, and the verdict."""
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
         for count, seconds in ((8, 8.0), (1, 65.0)):
-            folder = Folder(Path(place) / str(count), count, seconds)
+            folder = Folder(Path(place) / str(count), count, seconds, shared)
             print(f"{count} of {seconds:g} s, undisturbed in {folder.seconds:.0f} s by one process")
             torment(folder, kills // 2, dice)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import cluster as cluster
     from . import operators as operators
     from . import restore as restore
     from .diffusion import guidance as guidance
@@ -27,9 +28,9 @@ _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "res
           "Damage": "restore.damage", "analyse": "restore.analysis",
           "Denoiser": "diffusion.denoiser", "load_prior": "models.hub",
           "push_to_hub": "models.publish", "enhance": "systems.enhance"}
-_MODULES = {"guidance": "diffusion.guidance", "operators": "operators", "restore": "restore",
-            "samplers": "diffusion.samplers", "schedules": "diffusion.schedules",
-            "undiff": "systems.undiff"}
+_MODULES = {"cluster": "cluster", "guidance": "diffusion.guidance", "operators": "operators",
+            "restore": "restore", "samplers": "diffusion.samplers",
+            "schedules": "diffusion.schedules", "undiff": "systems.undiff"}
 __all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604, whose keys are names
 
 

@@ -150,14 +150,14 @@ def test_what_a_killed_run_left_is_settled_by_the_next(whole, two, capsys):
     code = ("import os, sys; from pathlib import Path; from voxmend.cli.claims import claim\n"
             "with claim([Path(sys.argv[1])]) as claimed:\n"
             "    claimed.made[0].write_text('whole')\n"
-            "    if sys.argv[2:]: claimed.commit('{}')\n"
+            "    if sys.argv[2:]: claimed.commit({})\n"
             "    os.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", code, two / "out" / "x.wav", *["commit"][:whole]],
                    check=False)
     assert [path.name[:9] for path in (two / "out").iterdir()] == [claims.PREFIX]
     assert damage(capsys, two)[0] == 0
     left = {name: text for name, text in content(two / "out").items() if name[0] == "x"}
-    assert left == ({"x.wav": b"whole", "x.wav.voxmend.json": b"{}"} if whole else {})
+    assert left == ({"x.wav": b"whole", "x.wav.voxmend.json": b"{}\n"} if whole else {})
     assert not [path for path in (two / "out").iterdir() if path.is_dir()]
 
 
@@ -167,7 +167,7 @@ def test_an_interrupt_leaves_all_or_nothing(committed, tmp_path):
     with pytest.raises(KeyboardInterrupt), claims.claim([target]) as claimed:
         claimed.made[0].write_text("whole")
         if committed:
-            claimed.commit("{}")
+            claimed.commit({})
         raise KeyboardInterrupt
     assert sorted(path.name for path in tmp_path.rglob("*")) == (
         ["a.wav", "a.wav.voxmend.json", "deep", "new"] if committed else [])

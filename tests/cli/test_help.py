@@ -11,7 +11,7 @@ from voxmend.cli import bench, main, pages, speakers
 PAGES = {"": main.HOME, "bench": bench.PAGE, "speakers": speakers.PAGE}
 VERBS = [[*filter(None, [name]), verb] for name, page in PAGES.items() for verb in page.verbs
          if verb not in PAGES]
-HEAVY = {"torch", "scipy", "numpy", "soundfile", "matplotlib", "sklearn"}
+HEAVY = {"torch", "scipy", "numpy", "soundfile", "matplotlib", "sklearn", "ray", "pyarrow", "upath"}
 
 
 def shown(capsys, *args):

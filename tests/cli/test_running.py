@@ -96,7 +96,7 @@ def test_a_long_one_among_short_ones_is_shared(folder, here, prior, wav, capsys)
                      "--workers", 2)
     assert code == 0, text.err
     kinds = [type(message).__name__ for message in Here.last.messages]
-    assert kinds == ["_Segment"] * 2 + ["Job"] * 3 and len(content(folder / "out")) == 4
+    assert kinds == ["Segment"] * 2 + ["Job"] * 3 and len(content(folder / "out")) == 4
 
 
 def test_workers_that_are_lost_are_an_error_of_their_file(folder, here, prior, capsys, monkeypatch):

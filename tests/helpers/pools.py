@@ -13,6 +13,8 @@ class Here:
     Ordered or not, as `Pool.map` has it: unordered, the last comes first.
     """
 
+    reads = False
+
     def __init__(self, count, load, answer, threads):
         self.load, self.answer, self.count, self.messages = load, answer, count, []
 

@@ -38,10 +38,15 @@ class Jointly:
         return self.function([(start, chunk)])[0]
 
 
+def at_once(function: Function) -> int:
+    """How many segments a function makes at once, at most."""
+    return function.count if isinstance(function, Jointly) else 1
+
+
 def groups(function: Function, parts: Iterable[Segment]) -> Iterator[list[Segment]]:
     """Segments in groups of as many as a function makes at once."""
-    parts, count = iter(parts), function.count if isinstance(function, Jointly) else 1
-    while group := list(islice(parts, count)):
+    parts = iter(parts)
+    while group := list(islice(parts, at_once(function))):
         yield group
 
 

@@ -18,12 +18,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from .. import audio
+from ..audio import remote
 from .folders import PIPE, is_stream
-from .sidecars import sidecar
+from .sidecars import sidecar, unfinished
 
 PREFIX = ".voxmend-"
+_held: set[Path] = set()  # folders whose locks this process has
 
 
 class Taken(audio.AudioError):
@@ -41,11 +44,12 @@ class Claim:
         self.outputs, self.folder = outputs, folder
         self.made = [folder / (path.name if path != PIPE else "stdout.wav") for path in outputs]
 
-    def commit(self, text: str) -> None:
-        """Puts the outputs, then a sidecar of this text, in their places: from here on they are."""
+    def commit(self, told: dict[str, Any]) -> None:
+        """Puts the outputs, then a sidecar that says this, in their places: from here they are."""
         if is_stream(self.outputs[0]):
             _pour(self.made[0], self.outputs[0])
             return
+        text = json.dumps(told, indent=2) + "\n"
         (self.folder / "sidecar.json").write_text(text, encoding="utf-8")
         places = [*map(_follow, self.outputs), _follow(sidecar(self.outputs[0]))]
         moves = {path.name: os.path.relpath(place, self.folder) for path, place in
@@ -61,6 +65,23 @@ class Claim:
         return text
 
 
+class Sending(Claim):
+    """A claim on outputs by URL, which are made on this machine and sent when all are whole.
+
+    There is no lock: of two that make the same output the last one sends it, whole. What is killed
+    while it sends leaves a note, by which the next one knows the outputs for voxmend's.
+    """
+
+    def commit(self, told: dict[str, Any]) -> None:
+        note = unfinished(self.outputs[0])
+        remote.send_json(told, note)
+        for made, path, entry in zip(self.made, self.outputs, told["outputs"], strict=True):
+            remote.send(made, path)
+            entry["modified"] = remote.describe(path)["modified"]
+        remote.send_json(told, sidecar(self.outputs[0]))
+        note.unlink()
+
+
 @contextmanager
 def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
     """The claim on some outputs, which lie in one folder.
@@ -72,6 +93,14 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
         with TemporaryDirectory(prefix="voxmend-") as kept:
             yield Claim(outputs, Path(kept))
         return
+    if remote.is_remote(outputs[0]):
+        with TemporaryDirectory(prefix="voxmend-") as kept:
+            sending = Sending(outputs, Path(kept))
+            try:
+                yield sending
+            except audio.AudioError as error:
+                raise audio.AudioError(sending.rename(str(error))) from error
+        return
     target = _follow(outputs[0])
     new = [parent for parent in target.parents if not parent.exists()]
     folder = target.parent / (PREFIX + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16])
@@ -81,6 +110,7 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
             lock = _lock(folder)
         if lock is None:
             raise Taken(f"{outputs[0]}: {_owner(folder)} works on it; wait, or use another name")
+        _held.add(folder)
         try:
             settle(folder, keep=True)
             _check_places(outputs)
@@ -95,6 +125,7 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
                 raise _refusal(outputs[0], error) from error
         finally:
             settle(folder)
+            _held.discard(folder)
             os.close(lock)
     finally:
         for parent in new:
@@ -125,6 +156,13 @@ def settle(folder: Path, keep: bool = False) -> None:
         (folder / "lock").unlink()
         with suppress(OSError):  # another process has made its own lock here
             folder.rmdir()
+
+
+def settle_held() -> None:
+    """Settles what this process has in work, before it ends in the midst of it."""
+    for folder in list(_held):
+        with suppress(OSError):
+            settle(folder)
 
 
 def tidy(folder: Path) -> None:

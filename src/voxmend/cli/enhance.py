@@ -84,7 +84,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
     settings = sidecars.settings(common, speakers=speakers, method=method, weights=weights,
                                  sampler=sampler, enrol=enrol)
     load = partial(load_divider, common, speakers, method, weights, sampler, enrol)
-    verb = jobs.Verb("separate", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("separate", settings, load, common.overwrite, common.workers, common.ray)
     names = ("recording", *(f"speaker {k + 1}" for k in range(speakers)))
     return html.run(verb, plan, common,
                     html.Shown(names, place=lambda job: job.outputs[0].parent))
@@ -191,7 +191,7 @@ def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weig
     settings = sidecars.settings(common, method=method, weights=weights, sampler=sampler,
                                  keep_noise=keep_noise, limit=limit)
     load = partial(load_enhancer, task, common, method, weights, sampler, limit)
-    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers, common.ray)
     return html.run(verb, plan, common, html.Shown(
         ("before", "after"), lambda job: (*job.inputs, job.outputs[0])))
 
@@ -224,7 +224,7 @@ def load_enhancer(task: str, common: Calling, method: str, weights: str | None,
 
 
 def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
-           enhanced: Annotated[Path, Positional, arg(metavar="ENHANCED")],
+           enhanced: Annotated[str, Positional, arg(metavar="ENHANCED")],
            target: Annotated[str, Positional, arg(metavar="OUT")], common: Drawing,
            method: Refining = "voxmend") -> int:
     """Refine any enhancer's output by a prior (Diffiner).
@@ -242,16 +242,17 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
     """
     from . import folders, html, jobs, sidecars
 
-    common, source = common.pinned(), Path(noisy)
-    if source.is_dir() != enhanced.is_dir() and source.exists():
-        raise ValueError(f"{enhanced}: name two recordings or two folders")
+    common = common.pinned()
+    source, other = folders.read_names([noisy, enhanced])
+    if source.is_dir() != other.is_dir() and source.exists():
+        raise ValueError(f"{other}: name two recordings or two folders")
     plan = folders.make_plan([noisy, target])
     plan.jobs = [replace(job, inputs=(
         job.inputs[0],
-        enhanced / job.inputs[0].relative_to(source) if source.is_dir() else enhanced))
+        other / str(job.inputs[0].relative_to(source)) if source.is_dir() else other))
         for job in plan.jobs]
     settings, load = sidecars.settings(common, method=method), partial(load_refiner, common, method)
-    verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers, common.ray)
     return html.run(verb, plan, common, html.Shown(("noisy", "enhanced", "refined")))
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .. import audio
-from ..audio import SUFFIXES
-from ..training.corpus import audio_files
+from ..audio import SUFFIXES, remote
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
 LONGEST_NAME = 255  # bytes, on most file systems
@@ -81,12 +80,13 @@ def make_folder(folder: Path) -> None:
 
 def is_stream(path: Path) -> bool:
     """Whether an output is a pipe or a device, which is written through and never replaced."""
-    return path == PIPE or (path.exists() and not path.is_file() and not path.is_dir())
+    return path == PIPE or (not remote.is_remote(path) and path.exists()
+                            and not path.is_file() and not path.is_dir())
 
 
 def read_names(texts: Sequence[str]) -> list[Path]:
-    """Paths as they were typed; `./-` is a file called so, `-` is not."""
-    return [Path(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
+    """Paths and URLs as they were typed; `./-` is a file called so, `-` is not."""
+    return [remote.locate(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
             for text in texts]
 
 
@@ -120,14 +120,21 @@ def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
     if len(texts) < 2:
         raise audio.AudioError(f"{' '.join(texts) or 'nothing to do'}: name IN and OUT, what is "
                                "read and where it goes")
-    *sources, target = read_names(texts)
+    names = read_names(texts)
+    with remote.reached(*names):
+        return _plan(texts, names, outputs, suffixes, into_folder)
+
+
+def _plan(texts: Sequence[str], names: Sequence[Path], outputs: Outputs, suffixes: Sequence[str],
+          into_folder: bool) -> Plan:
+    *sources, target = names
     several = (len(sources) > 1 or sources[0].is_dir()
                or (not into_folder and (target.is_dir() or texts[-1].endswith("/"))))
     plan = Plan([], several, target if several else target.parent)
     sources = keep_stdin(sources, plan.spool)
     if several or into_folder:
         _check_folder(target, texts[-1], sources, into_folder)
-    elif target != PIPE and not target.parent.is_dir():
+    elif target != PIPE and not remote.is_remote(target) and not target.parent.is_dir():
         raise audio.AudioError(f"{target}: no such folder as {target.parent}; make it first")
     if not several:
         plan.jobs = [Job((sources[0],), tuple(outputs(target)))]
@@ -146,11 +153,12 @@ def _check_folder(target: Path, text: str, sources: Sequence[Path], into_folder:
     is_name = target.suffix.lower() in SUFFIXES and not into_folder and not text.endswith("/")
     if target == PIPE or (is_name and not target.is_dir()):
         raise audio.AudioError(f"{target}: a file; name a folder, which several recordings need")
-    there = next(path for path in (target, *target.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise audio.AudioError(f"{there}: a file; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise audio.AudioError(f"{there}: cannot be written; name another folder")
+    if not remote.is_remote(target):
+        there = next(path for path in (target, *target.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise audio.AudioError(f"{there}: a file; name a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise audio.AudioError(f"{there}: cannot be written; name another folder")
     for source in sources:
         if source.is_dir() and source.resolve() in (target.resolve(), *target.resolve().parents):
             raise audio.AudioError(f"{target}: lies in {source} and would be read itself the next "
@@ -164,11 +172,9 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
     for source in sources:
         if source.is_dir():
             top = source.resolve().name if len(sources) > 1 else ""
-            places |= {file: top / file.relative_to(source) for file in audio_files(source)}
-            others += [path for path in sorted(source.rglob("*"))
-                       if path not in places and not path.is_dir()
-                       and not any(part.startswith(".") for part in
-                                   path.relative_to(source).parts)]
+            found = recordings(source)
+            places |= {file: top / Path(str(file.relative_to(source))) for file in found}
+            others += [path for path in _inside(source) if path not in places]
         elif source.suffix.lower() in suffixes:
             places[source] = Path(source.name)
         elif not source.exists():
@@ -184,13 +190,36 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
     return places
 
 
+def recordings(folder: Path) -> list[Path]:
+    """The recordings in a folder, by their names, sorted; raises AudioError for none."""
+    found = [path for path in _inside(folder) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """All files of a folder that are not hidden, sorted."""
+    if remote.is_remote(folder):
+        found = remote.files(folder)
+    else:
+        found = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    return [path for path in found if not any(
+        part.startswith(".") for part in Path(str(path.relative_to(folder))).parts)]
+
+
+def _real(path: Path) -> str:
+    """A name that two paths share only if they are one file."""
+    return str(path) if remote.is_remote(path) else os.path.realpath(path)
+
+
 def _check_outputs(plan: Plan) -> None:
     """Raises AudioError where one output would replace another, or an input of a folder."""
     taken: dict[str, Path] = {}
-    read = {os.path.realpath(path) for job in plan.jobs for path in job.inputs}
+    read = {_real(path) for job in plan.jobs for path in job.inputs}
     for job in plan.jobs:
         for path in job.outputs:
-            place = os.path.realpath(path)
+            place = _real(path)
             if plan.several and place in read:
                 raise audio.AudioError(f"{path}: is read itself; name a folder elsewhere")
             if place in taken:

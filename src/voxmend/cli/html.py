@@ -75,7 +75,7 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
 
 
 def _verb(names: tuple[str, ...], uncertain: bool, salvage: bool, overwrite: bool,
-          workers: int | Literal["auto"]) -> jobs.Verb:
+          workers: int | Literal["auto"] | None) -> jobs.Verb:
     """What makes pages, with what decides them."""
     options = {"names": [*names], "uncertain": uncertain, "salvage": salvage}
     return jobs.Verb("report", options, partial(load_pages, names, uncertain, salvage), overwrite,
@@ -212,7 +212,7 @@ def load_table(title: str, folder: Path, pages: Path) -> jobs.Work:
 
 
 def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, overwrite: bool,
-                 workers: int | Literal["auto"]) -> int:
+                 workers: int | Literal["auto"] | None) -> int:
     """Makes the pages of `voxmend report`; the exit code."""
     if len(paths) < 2:
         raise audio.AudioError(f"{' '.join(paths) or 'nothing to do'}: name IN and OUT.html, what "

@@ -5,11 +5,13 @@ import signal
 import sys
 from contextlib import nullcontext
 from types import FrameType
+from typing import NoReturn
 
 from .. import __version__
 from . import app, bench, enhance, report, restore, speakers, train
 from .pages import HELP, Page, join_lines, paths_first, wrapped
 from .parsing import parse, unknown_verb
+from .stopping import INTERRUPTED
 
 HOME = Page(
     "voxmend", "[-h] [--version] VERB ...", "Speech restoration by diffusion models.",
@@ -45,6 +47,14 @@ def _run(args: list[str]) -> int:
     return call()
 
 
+def command() -> NoReturn:
+    """Runs the command as a process; an interrupted one ends without Python's own tidying up."""
+    status = main()
+    if status == INTERRUPTED:  # what has been loaded takes seconds to unload
+        os._exit(status)
+    sys.exit(status)
+
+
 def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
     signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
@@ -57,7 +67,7 @@ def main(args: list[str] | None = None) -> int:
         return 141  # as a shell calls SIGPIPE
     except KeyboardInterrupt:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         message = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.filename and error.strerror:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 Batch = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
-Workers = Annotated[int | Literal["auto"], arg(metavar="INT|auto")]
+Workers = Annotated[int | Literal["auto"] | None, arg(metavar="INT|auto", help_behavior_hint="")]
+Ray = Annotated[str | None, arg(metavar="local|auto|ADDRESS", help_behavior_hint="")]
 Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
@@ -38,10 +39,14 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"--seed {seed}: give 0 or more")
 
 
-def check_workers(workers: Workers) -> None:
-    """Raises ValueError for no workers."""
+def check_workers(workers: Workers, ray: Ray = None) -> None:
+    """Raises ValueError for no workers, ImportError for a cluster without what serves it."""
     if workers != "auto":
         check_least(1, workers=workers)
+    if ray:
+        from .. import cluster
+
+        cluster.check()
 
 
 def check_batch(batch: Batch) -> None:
@@ -89,8 +94,11 @@ class Calling:
     """Numbers that networks multiply: fp32, bf16, or auto, bf16 where it is faster."""
     overwrite: bool = False
     """Replace outputs that exist already."""
-    workers: Workers = 1
+    workers: Workers = None
     """Processes that share files, and the parts of a long one; auto: one for each core."""
+    ray: Ray = None
+    """Have Ray run the workers: local here, auto on the cluster of this machine, or ADDRESS on
+    another one; by default as many as there are GPUs, or cores."""
     batch: Batch = "auto"
     """Segments, channels and draws that pass a network at once; auto: as many as a GPU holds."""
     salvage: bool = False
@@ -103,7 +111,7 @@ class Calling:
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
-        check_workers(self.workers)
+        check_workers(self.workers, self.ray)
         check_batch(self.batch)
         if not 0 <= self.headroom <= 60:
             raise ValueError(f"--headroom {self.headroom:g}: give 0 to 60 dB")

@@ -19,7 +19,7 @@ class Showing:
     """What was made of IN, to be shown beside it; of a folder, one with files of the same names."""
     overwrite: bool = False
     """Replace pages that exist already."""
-    workers: Workers = 1
+    workers: Workers = None
     """Processes that share files; auto: one for each core."""
     salvage: bool = False
     """Read what is there of a recording that breaks off or whose header says that it is empty."""

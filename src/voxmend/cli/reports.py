@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import audio
+from ..audio import remote
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
-from ..training.corpus import audio_files
-from .folders import each
+from .folders import each, recordings
 from .options import Told
 
 
@@ -71,8 +71,9 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
 def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
-        reader = audio.Reader(file, salvage)
-        report(file, find(reader, finds, {}), reader.sample_rate)
+        with remote.reached(file), remote.fetched([file]) as (copy,):
+            reader = audio.Reader(copy, salvage)
+            report(file, find(reader, finds, {}), reader.sample_rate)
 
-    found = audio_files(source) if source.is_dir() else [source]
-    return each([(file,) for file in found], work, source.is_dir())
+    several = source.is_dir()
+    return each([(file,) for file in (recordings(source) if several else [source])], work, several)

@@ -15,8 +15,8 @@ from .options import (
     Mending,
     Method,
     Options,
-    OutDir,
     Paths,
+    Ray,
     Told,
     Workers,
     check_seed,
@@ -65,7 +65,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
     left = {"leave": leave} if leave else {}  # as sidecars of versions without it have it
     settings = sidecars.settings(common, method=method, told=told, **left)
     load = partial(load_mender, task, common, method, told, leave)
-    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb(task, settings, load, common.overwrite, common.workers, common.ray)
     return html.run(verb, plan, common,
                     html.Shown(("before", "after"), html.sounds, uncertain=common.draws > 1))
 
@@ -198,7 +198,7 @@ def vocode(paths: Paths, common: Options,
     return _mend("vocode", paths, common, {}, method)
 
 
-def generate(outdir: OutDir, common: Drawing,
+def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Drawing,
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
@@ -216,11 +216,12 @@ def generate(outdir: OutDir, common: Drawing,
     if n < 1 or not 0.1 <= seconds <= 600:
         raise ValueError("--number must be at least 1 and --seconds between 0.1 and 600")
     common = common.pinned()
-    plan = folders.Plan([folders.Job((), (outdir / f"{i + 1:04d}.wav",)) for i in range(n)],
-                        several=True, folder=outdir)
+    (place,) = folders.read_names([outdir])
+    plan = folders.Plan([folders.Job((), (place / f"{i + 1:04d}.wav",)) for i in range(n)],
+                        several=True, folder=place)
     settings = sidecars.settings(common, method=method, seconds=seconds)
     load = partial(load_generator, common, method, seconds)
-    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("generate", settings, load, common.overwrite, common.workers, common.ray)
     return html.run(verb, plan, common, html.Shown(("recording", "generated")))
 
 
@@ -252,8 +253,10 @@ class Damaging:
     """For noise: another seed, other noise."""
     overwrite: bool = False
     """Replace an output that exists already."""
-    workers: Workers = 1
+    workers: Workers = None
     """Processes that share files; auto: one for each core."""
+    ray: Ray = None
+    """Have Ray run the workers, as in voxmend mend."""
 
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
@@ -267,9 +270,9 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import folders, jobs, running, sidecars
 
     check_seed(common.seed)
-    check_workers(common.workers)
+    check_workers(common.workers, common.ray)
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
-    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers)
+    verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers, common.ray)
     return running.run(verb, folders.make_plan(paths))
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, audio
+from ..audio import remote
 from .folders import Job, fit_name
 
 SUFFIX = ".voxmend.json"
-ELSEWHERE = {"overwrite", "plot", "report", "device", "workers", "batch"}  # change no sample
+ELSEWHERE = {"overwrite", "plot", "report", "device", "workers", "ray",
+             "batch"}  # options that change no sample
 
 
 def sidecar(target: Path) -> Path:
@@ -44,6 +46,8 @@ def settings(common: Any, **others: Any) -> dict[str, Any]:
 
 def describe(path: Path) -> dict[str, Any]:
     """Name, bytes and time (nanoseconds since 1970) of a file."""
+    if remote.is_remote(path):
+        return remote.describe(path)
     status = path.stat()
     return {"name": path.name, "bytes": status.st_size, "modified": status.st_mtime_ns}
 
@@ -93,6 +97,8 @@ def why_made(job: Job, verb: str, options: dict[str, Any], overwrite: bool,
     if overwrite:
         return ""
     for path in there:
+        if is_unfinished(job.outputs[0]):
+            return "it was not finished"
         if not resumes or not is_as_written(path, known.get(path.name)):
             raise audio.AudioError(f"{path}: exists already; add --overwrite or use another name")
     if told is None:
@@ -111,8 +117,18 @@ def why_made(job: Job, verb: str, options: dict[str, Any], overwrite: bool,
     return None
 
 
-def compose(job: Job, made: Sequence[Path], entry: dict[str, Any]) -> str:
-    """The text of a sidecar.
+def unfinished(target: Path) -> Path:
+    """What stands beside an output by URL from before it is sent until its sidecar is there."""
+    return target.with_name(fit_name(f".{target.name}", ".unfinished.json"))
+
+
+def is_unfinished(target: Path) -> bool:
+    """Whether an output by URL may be there without its sidecar, since something was killed."""
+    return remote.is_remote(target) and unfinished(target).exists()
+
+
+def compose(job: Job, made: Sequence[Path], entry: dict[str, Any]) -> dict[str, Any]:
+    """What a sidecar says.
 
     Args:
         made: the outputs where they are now.
@@ -120,4 +136,4 @@ def compose(job: Job, made: Sequence[Path], entry: dict[str, Any]) -> str:
     """
     outputs = [describe(now) | {"name": path.name, "sha256": hash_file(now)}
                for path, now in zip(job.outputs, made, strict=True)]
-    return json.dumps({**entry, "outputs": outputs, "version": __version__}, indent=2) + "\n"
+    return {**entry, "outputs": outputs, "version": __version__}

@@ -108,6 +108,8 @@ class Pool:
         threads: of each worker.
     """
 
+    reads = False  # they have this machine's memory, and segments are sent to them
+
     def __init__(self, count: int, load: Callable[[], Any], answer: Callable[[Any, Any], Any],
                  threads: int = 1):
         self._start = lambda: _Worker(load, answer, threads)
