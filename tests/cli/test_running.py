@@ -75,7 +75,8 @@ def test_one_long_file_by_workers_is_as_by_one(verb, seconds, rate, channels, op
         assert (samples(tmp_path / "one.uncertainty.wav")
                 == samples(tmp_path / "two.uncertainty.wav"))
     assert len(Here.last.messages) == -(-(seconds - 2) // 19)  # segments of 20 s that share 1 s
-    assert all(message.chunk.shape[1] <= 21 * rate for message in Here.last.messages)
+    parts = [part for message in Here.last.messages for part in message.parts]
+    assert parts and all(chunk.shape[1] <= 21 * rate for _, chunk in parts)
 
 
 def test_refining_a_long_file_by_workers_is_as_by_one(here, prior, wav, tmp_path, capsys):
@@ -96,7 +97,7 @@ def test_a_long_one_among_short_ones_is_shared(folder, here, prior, wav, capsys)
                      "--workers", 2)
     assert code == 0, text.err
     kinds = [type(message).__name__ for message in Here.last.messages]
-    assert kinds == ["Segment"] * 2 + ["Job"] * 3 and len(content(folder / "out")) == 4
+    assert kinds == ["Group"] * 2 + ["Job"] * 3 and len(content(folder / "out")) == 4
 
 
 def test_workers_that_are_lost_are_an_error_of_their_file(folder, here, prior, capsys, monkeypatch):

@@ -12,7 +12,7 @@ from helpers.pools import Here
 from helpers.speech import CONFIG, voice
 from voxmend import Damage, Restorer
 from voxmend.audio import ArrayReader
-from voxmend.cli import running
+from voxmend.cli import sharing
 from voxmend.cli.jobs import Work
 from voxmend.diffusion.told import Listener, ToldDenoiser
 from voxmend.models import hub
@@ -101,7 +101,7 @@ def work_of(prior):
 
 
 def loaded_of(prior):
-    return running._Loaded(None, work_of(prior), False)
+    return sharing.Loaded(None, work_of(prior), False)
 
 
 def test_workers_take_segments_in_batches(prior, monkeypatch):
@@ -109,8 +109,8 @@ def test_workers_take_segments_in_batches(prior, monkeypatch):
     reader, told = ArrayReader(wave(), RATE), Damage(rms=0.1, noise=0.01)
     alone = Restorer("denoise", prior, device="cpu")
     work = work_of(prior)
-    with Here(2, partial(loaded_of, prior), running._answer, 1) as pool:
-        shared = running._Spread(pool, work)(work.streams[0], reader, told)
+    with Here(2, partial(loaded_of, prior), sharing.answer, 1) as pool:
+        shared = sharing.Spread(pool, work)(work.streams[0], reader, told)
         made = np.concatenate(list(shared), axis=1)
     expected = np.concatenate(list(alone.stream(reader, told)), axis=1)
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-5)
