@@ -67,7 +67,8 @@ def test_systems_are_scored(speeches):
     voices = levels * conversations.converse(speeches, 40, 0.0, level_db=0, seed=3)
     starts = []
 
-    def apart(mixture, start, callback):
+    def apart(mixture, begins, callback):
+        (start,) = begins
         starts.append(start)
         part = voices[:, start:start + mixture.shape[-1]]
         order = [1, 0] if len(starts) % 2 else [0, 1]

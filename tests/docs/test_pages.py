@@ -55,8 +55,6 @@ def test_blocks_run(path, reader, monkeypatch):
     monkeypatch.chdir(reader.parent if top else reader)
     if path.name == "README.md":
         shutil.copytree(reader, reader.parent, dirs_exist_ok=True)  # its Python, wherever you are
-    if path == ROOT / "docs" / "undiff.md":
-        pytest.skip("needs weights that are not shipped")
     for _, text, _ in blocks(path, "sh"):
         for words in commands(text):
             if words[:2] == ["voxmend", "degrade"]:  # what a page makes is not there before

@@ -1,8 +1,9 @@
 """Fenced blocks of Markdown pages, run as a reader would.
 
 Blocks of `python` and of `sh` are run, one after another in one folder; of `sh` the command
-voxmend, in this process, and what changes files or folder. Blocks of `bash` are shown only: they
-fetch, install or train. Those that take in a file (`--8<--`) show an example, run by itself.
+voxmend, in this process, and what changes files or folder. Blocks of `bash` and `py` are shown
+only: they fetch, install or train, or need what is not at hand. Those that take in a file
+(`--8<--`) show an example, run by itself.
 """
 
 import os

@@ -14,15 +14,15 @@ from .parsing import parse, unknown_verb
 from .stopping import INTERRUPTED
 
 HOME = Page(
-    "voxmend", "[-h] [--version] VERB ...", "Speech restoration by diffusion models.",
+    "voxmend", "[-h] [--version] VERB ...  (VERB --help shows what it takes)",
+    "Speech restoration by diffusion models.",
     "voxmend mend IN OUT", {
         "Restore": restore.VERBS,
         "Enhance, separate": enhance.VERBS,
         "Speakers": {"speakers": speakers.PAGE},
         "Browser": app.VERBS,
         "Train, models": train.VERBS,
-        "Measure": {"report": report.report, "bench": bench.PAGE, "degrade": restore.degrade}},
-    "IN may be a folder. voxmend VERB --help shows what a verb takes.")
+        "Measure": {"report": report.report, "bench": bench.PAGE, "degrade": restore.degrade}})
 VERBS = HOME.verbs
 
 

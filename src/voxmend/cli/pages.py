@@ -37,7 +37,7 @@ class Page:
     """A first command to try."""
     families: Mapping[str, Mapping[str, "Verb | Page"]]
     """Verbs by their names, by what they are about; a family may go without a name."""
-    more: str
+    more: str = ""
     """Where to read on."""
     other: Verb | None = None
     """The verb of arguments that name none; without it they are refused."""
@@ -83,8 +83,9 @@ class Page:
         if len(" ".join(head)) <= 80:
             head = [" ".join(head)]
         head.insert(0, f"usage: {self.prog} {self.usage}")
-        gap = [""] if len(head) + len(rows) + 2 <= SCREEN else []
-        return "\n".join([*head, *gap, *rows, self.more])
+        foot = [self.more] if self.more else []
+        gap = [""] if len(head) + len(rows) + len(foot) < SCREEN else []
+        return "\n".join([*head, *gap, *rows, *foot])
 
 
 def join_lines(verb: Verb) -> None:

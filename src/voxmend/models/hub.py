@@ -67,13 +67,13 @@ class PriorError(ValueError):
     """A prior that cannot be loaded: one line that names the file and says what to do."""
 
 
-def find_prior(name_or_path: str) -> Path:
+def find_prior(name_or_path: str | Path) -> Path:
     """The weights file of a bundled prior's name, of a path, or of `hf://OWNER/NAME[@REVISION]`.
 
     Raises PriorError, of the last as `remote.fetch`.
     """
-    if name_or_path.startswith(remote.SCHEME):
-        return remote.fetch(name_or_path)
+    if str(name_or_path).startswith(remote.SCHEME):
+        return remote.fetch(str(name_or_path))
     for candidate in (Path(name_or_path), WEIGHTS / f"{name_or_path}.safetensors"):
         if candidate.suffix == ".safetensors" and candidate.is_file():
             return candidate
