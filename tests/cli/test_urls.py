@@ -2,12 +2,14 @@
 
 import io
 import json
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import soundfile
 
 from helpers.commands import run
+from helpers.pages import Page
 from helpers.pools import Here
 from helpers.speech import voice
 from voxmend import audio
@@ -129,6 +131,42 @@ def test_what_is_generated_or_separated_goes_there(store, prior, capsys):
     assert read(store / "new" / "0001.wav").shape == (8000,)
 
 
+def linked(table):
+    """The pages that a table names, by their links; each says how its result was made."""
+    links = [unquote(told["href"]) for told, _ in Page(table.read_text()).all("a")]
+    pages = {link: Page((table.parent / link).read_text()) for link in links}
+    assert all(("dt", {}, "Verb") in map(tuple, page.found) for page in pages.values())
+    return {*pages}
+
+
+@pytest.mark.parametrize("outputs, page", [(True, False), (False, True), (True, True)])
+def test_pages_show_what_is_there_and_go_there(outputs, page, store, prior, tmp_path, capsys):
+    options = ["--prior", prior, *QUICK]
+    out, place = ((store if far else tmp_path) / "made" for far in (outputs, page))
+    code, text = run(capsys, "mend", store / "in", out, *options, "--report",
+                     place.with_suffix(".html"))
+    assert code == 0, text.err
+    assert linked(place.with_suffix(".html")) == {"made.pages/a.wav.html",
+                                                  "made.pages/deep/b.flac.html"}
+    code, text = run(capsys, "report", store / "in", store / "told.html", "--restored", out)
+    assert code == 0, text.err
+    assert linked(store / "told.html") == {"told.pages/a.wav.html", "told.pages/deep/b.flac.html"}
+
+
+def test_what_is_drawn_there_is_shown_here(store, prior, tmp_path, capsys):
+    code, text = run(capsys, "generate", store / "new", "-n", 1, "--seconds", 0.5, "--prior",
+                     prior, *QUICK, "--report", tmp_path / "new.html")
+    assert code == 0, text.err
+    assert linked(tmp_path / "new.html") == {"new.pages/0001.wav.html"}
+
+
+def test_a_picture_by_url_is_refused(store, wav, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, text = run(capsys, "mend", wav(), "out.wav", "--plot", store / "p.png")
+    assert code == 2 and "a URL" in text.err and text.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "in.wav"}
+
+
 def test_a_file_url_is_a_path(wav, tmp_path, capsys):
     assert remote.locate(f"file://{tmp_path}/a%20b.wav") == tmp_path / "a b.wav"
     assert noise(capsys, f"file://{wav()}", f"file://{tmp_path}/o.wav")[0] == 0
@@ -159,8 +197,8 @@ def test_a_long_one_is_shared_by_workers_that_read_it(verb, prior, wav, tmp_path
     code, text = run(capsys, *command, store / "two.wav", *options, "--workers", 2)
     assert code == 0, text.err
     assert np.array_equal(read(store / "one.wav"), read(store / "two.wav"))
-    assert [message.number for message in Far.last.messages] == [*range(5 if verb == "refine"
-                                                                       else 3)]
+    read_by_workers = [number for message in Far.last.messages for number in message.numbers]
+    assert read_by_workers == [*range(5 if verb == "refine" else 3)]
 
 
 def test_hidden_ones_and_folders_without_recordings(store, capsys):

@@ -97,6 +97,9 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
     """
     kinds = _check_kinds(leave)
     if dry_run:
+        if common.report or common.plot:
+            raise ValueError("--dry-run writes nothing: leave out --report and --plot, or see "
+                             "voxmend report")
         return _examine(paths, common.salvage)
     return _mend("mend", paths, common, {}, leave=kinds)
 
