@@ -160,6 +160,34 @@ def test_what_is_drawn_there_is_shown_here(store, prior, tmp_path, capsys):
     assert linked(tmp_path / "new.html") == {"new.pages/0001.wav.html"}
 
 
+@pytest.mark.parametrize("arguments", [
+    ["mend", "IN", "OUT", "--workers", 2], ["mend", "IN", "--dry-run"],
+    ["mend", "IN", "IN", "OUT", "--dry-run"], ["report", "IN", "PAGE"]])
+def test_storage_that_raises_errors_of_its_own_is_said(arguments, store, tmp_path, monkeypatch,
+                                                       capsys):
+    class Away(Exception):
+        """As of botocore."""
+
+    def ask(*_, **__):
+        raise Away("no route")
+
+    for name in ("info", "ls", "modified", "size", "isdir", "isfile", "exists"):
+        monkeypatch.setattr(type(store.fs), name, ask)
+    places = {"IN": store / "in" / "a.wav", "OUT": tmp_path / "o.wav", "PAGE": tmp_path / "o.html"}
+    code, text = run(capsys, *(places.get(word, word) for word in arguments))
+    assert code == 2 and text.err.count("\n") == 1, text.err
+    assert f"{places['IN']}: cannot be reached (no route)" in text.err
+    assert {path.name for path in tmp_path.iterdir()} == {"disk"}
+
+
+def test_a_signed_url_may_be_long(store, tmp_path, capsys):
+    signed = UPath(f"memory://{tmp_path.name}/a.wav?signature={300 * 'x'}")
+    signed.parent.mkdir(parents=True, exist_ok=True)
+    signed.write_bytes((store / "in" / "a.wav").read_bytes())
+    code, text = noise(capsys, signed, tmp_path / "x.wav")
+    assert code == 0, text.err
+
+
 def test_a_picture_by_url_is_refused(store, wav, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, text = run(capsys, "mend", wav(), "out.wav", "--plot", store / "p.png")

@@ -114,7 +114,7 @@ def fetched(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield list(paths)
         return
     with TemporaryDirectory(prefix="voxmend-") as folder:
-        copies = {path: Path(folder) / str(number) / path.name
+        copies = {path: Path(folder) / str(number) / path.name.partition("?")[0]  # no signature
                   for number, path in enumerate(paths) if is_remote(path)}
         for path, copy in copies.items():
             _fetch(path, copy)

@@ -71,14 +71,16 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
 
 
 def _examine(paths: Sequence[str], salvage: bool) -> int:
+    from ..audio import remote
     from ..restore.tasks import TASKS
     from . import folders, reports
 
     status = []
     with ExitStack() as stack:
-        found = folders.keep_stdin(folders.without_target(paths), stack)
-        if len(found) > 1:
-            found = list(folders.find(found))
+        with remote.reached(*folders.read_names(paths)):
+            found = folders.keep_stdin(folders.without_target(paths), stack)
+            if len(found) > 1:
+                found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
             reports.examine(path, TASKS["mend"].reports, salvage)), several=len(found) > 1)
         return max([failed, *status])
