@@ -225,8 +225,8 @@ def test_a_long_one_is_shared_by_workers_that_read_it(verb, prior, wav, tmp_path
     code, text = run(capsys, *command, store / "two.wav", *options, "--workers", 2)
     assert code == 0, text.err
     assert np.array_equal(read(store / "one.wav"), read(store / "two.wav"))
-    read_by_workers = [number for message in Far.last.messages for number in message.numbers]
-    assert read_by_workers == [*range(5 if verb == "refine" else 3)]
+    numbers = [n for message in Far.last.messages for n in message.numbers]
+    assert numbers == [*range(5 if verb == "refine" else 3)]
 
 
 def test_hidden_ones_and_folders_without_recordings(store, capsys):
