@@ -1,7 +1,7 @@
 # make demo   mend a damaged clip and draw it          make test   run the tests
 # make check  style, types, layers, sizes, what importing loads
 # make docs   build the documentation site into site/
-# make test-browser   test the page in a Chromium, that of $CHROMIUM or else of the system
+# make test-browser   test pages in a Chromium, that of $CHROMIUM or else of the system
 # WORKERS=0 runs the tests one after another; so does `python -m pytest` by itself
 PYTHON ?= python3
 WORKERS ?= auto
@@ -27,7 +27,7 @@ docs: .venv/docs.stamp
 	@echo "  $(BIN)/python -m http.server -d site --bind 127.0.0.1"
 
 test-browser: .venv/browser.stamp
-	@$(BIN)/python -m pytest -m "browser or not browser" tests/app -rs
+	@$(BIN)/python -m pytest -m "browser or not browser" tests/app tests/report -rs
 
 .venv/%.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,8 +1,6 @@
 """The page in a real Chromium, as visitors use it."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.browsers import CHROMIUM, needs_chromium
 from voxmend import audio
 from voxmend.demo import __file__ as demo
 from voxmend.dsp.degrade import clip
@@ -17,10 +16,7 @@ from voxmend.dsp.degrade import clip
 pytest.importorskip("gradio")
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.browser,
-              pytest.mark.skipif(not CHROMIUM, reason="no Chromium; name one in $CHROMIUM")]
+pytestmark = needs_chromium
 SLOW = 120_000  # milliseconds, on a busy machine
 
 

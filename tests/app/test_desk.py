@@ -121,6 +121,24 @@ def test_cancel_stops_a_run(desk, clipped):
     assert not recording.work.running and not (recording.folder / "1").exists()
 
 
+def test_names_that_get_into_each_others_way_are_said_without_the_folder(desk, clipped, tmp_path):
+    noisy, _ = drop(desk, clipped, "by another tool")  # which is where the other one goes
+    other, _ = drop(desk, clipped, "b.flac")
+    last = [*desk.refine(noisy.secret, other.secret, "wav", 0)][-1]
+    assert "by another tool: " in last.status and str(tmp_path) not in last.status
+
+
+def test_voices_are_kept_anew_after_an_hour(desk):
+    gone = desk.store.new("voices").secret
+    desk.store.remove(gone)
+    desk.main = visitors.refuse
+    courses = [[*desk.draw_voices(secret, 3, 1)] for secret in (gone, None)]
+    for course in courses:
+        new = {secret for secret, _ in course}
+        assert len(new) == 1 and desk.store.get(*new)  # known to the visitor's next click
+        assert "generate: no" in course[-1][1].status
+
+
 def test_who_has_no_recording_is_told_so(desk):
     (view,) = desk.separate(None)
     assert "drop a recording first" in view.status

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("gradio")
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from helpers import visitors
 from helpers.commands import run
@@ -67,6 +68,15 @@ def test_a_password_is_asked_for_everywhere(app):
             assert visitor.get(path, headers={"Authorization": "Basic %"}).status_code == 401
         assert visitor.post("/upload", content=b"x").status_code == 401
         assert visitor.get("/", auth=("anybody", "open sesame")).status_code == 200
+
+
+def test_websockets_do_not_pass_by_the_password():
+    async def welcome(scope, receive, send):
+        await send({"type": "websocket.accept"})
+
+    visitor = client(welcome, password="open sesame")
+    with pytest.raises(WebSocketDisconnect), visitor.websocket_connect("/"):
+        pass
 
 
 def test_other_sites_reach_nothing(app):

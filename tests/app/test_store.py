@@ -25,7 +25,7 @@ def test_only_who_knows_the_secret_gets_files_and_only_those(tmp_path):
     (tmp_path / "link").symlink_to("/etc/passwd")
     (one.folder / "link").symlink_to("/etc/passwd")
     for path in (f"../{two.secret}/source/a.wav", "/etc/passwd", "link", "source", "none",
-                 "../link"):
+                 "../link", "\0", "a" * 300, "a/" * 5000):
         with pytest.raises(GoneError):
             store.file(one.secret, path)
     for secret in ("", None, "x", "..", two.secret[:-1]):

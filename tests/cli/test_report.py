@@ -14,6 +14,7 @@ from helpers.pages import Page
 from helpers.pools import use_here
 from helpers.speech import voice
 from voxmend import audio
+from voxmend.cli import html, running
 from voxmend.dsp import degrade
 
 QUICK = ["--steps", 1, "--device", "cpu"]
@@ -124,8 +125,7 @@ def test_several_recordings_become_a_table_and_stdin_a_page(folder, monkeypatch,
 
 
 def test_long_recordings_are_read_where_they_are_worst(wav, tmp_path, monkeypatch, capsys):
-    for module in ("cli.html", "report.pages"):
-        monkeypatch.setattr(f"voxmend.{module}.LONGEST", 4.0)
+    monkeypatch.setattr("voxmend.report.pages.LONGEST", 4.0)
     wave = voice(9.0)
     wave[:, 16000 * 7:16000 * 7 + 1600] = 0
     run(capsys, "report", wav("in.wav", wave), tmp_path / "out.html")
@@ -221,6 +221,27 @@ def test_what_cannot_be_shown_is_one_line(arguments, word, wav, tmp_path, monkey
     assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
     assert left(tmp_path) == {"in.wav", "kept.html"}
     assert (tmp_path / "kept.html").read_text() == "mine"
+
+
+def test_pages_of_several_are_shared_as_the_work_was(folder, prior, monkeypatch, capsys):
+    """By Ray as well: its number of workers may be far above what this machine bears."""
+    shared = []
+    monkeypatch.setattr(running, "run", lambda verb, plan: shared.append(
+        (verb.name, verb.workers, verb.ray)) or 0)
+    monkeypatch.setattr(html, "_is_made", lambda verb, job: True)
+    for source, out in (("in", "out"), ("in/a.wav", "out.wav")):
+        run(capsys, "mend", folder / source, folder / out, "--prior", prior, *QUICK, "--report",
+            folder / f"{out}.html", "--ray", "local", "--workers", 64)
+    assert shared == [("mend", 64, "local"), ("report", 64, "local"), ("report", None, None),
+                      ("mend", 64, "local"), ("report", None, None)]
+
+
+def test_what_writes_nothing_leaves_no_page(wav, tmp_path, capsys):
+    source = wav()
+    for option, name in (("--report", "page.html"), ("--plot", "picture.png")):
+        code, text = run(capsys, "mend", source, "--dry-run", option, tmp_path / name)
+        assert code == 2 and "--dry-run" in text.err and text.err.count("\n") == 1
+    assert left(tmp_path) == {"in.wav"}
 
 
 def test_a_report_is_refused_before_the_work(wav, prior, tmp_path, capsys):

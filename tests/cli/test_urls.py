@@ -2,12 +2,14 @@
 
 import io
 import json
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import soundfile
 
 from helpers.commands import run
+from helpers.pages import Page
 from helpers.pools import Here
 from helpers.speech import voice
 from voxmend import audio
@@ -127,6 +129,70 @@ def test_what_is_generated_or_separated_goes_there(store, prior, capsys):
     assert names(store / "new") == made | {f"{name}.voxmend.json" for name in made}
     assert names(store / "voices") == {"speaker1.wav", "speaker2.wav", "speaker1.wav.voxmend.json"}
     assert read(store / "new" / "0001.wav").shape == (8000,)
+
+
+def linked(table):
+    """The pages that a table names, by their links; each says how its result was made."""
+    links = [unquote(told["href"]) for told, _ in Page(table.read_text()).all("a")]
+    pages = {link: Page((table.parent / link).read_text()) for link in links}
+    assert all(("dt", {}, "Verb") in map(tuple, page.found) for page in pages.values())
+    return {*pages}
+
+
+@pytest.mark.parametrize("outputs, page", [(True, False), (False, True), (True, True)])
+def test_pages_show_what_is_there_and_go_there(outputs, page, store, prior, tmp_path, capsys):
+    options = ["--prior", prior, *QUICK]
+    out, place = ((store if far else tmp_path) / "made" for far in (outputs, page))
+    code, text = run(capsys, "mend", store / "in", out, *options, "--report",
+                     place.with_suffix(".html"))
+    assert code == 0, text.err
+    assert linked(place.with_suffix(".html")) == {"made.pages/a.wav.html",
+                                                  "made.pages/deep/b.flac.html"}
+    code, text = run(capsys, "report", store / "in", store / "told.html", "--restored", out)
+    assert code == 0, text.err
+    assert linked(store / "told.html") == {"told.pages/a.wav.html", "told.pages/deep/b.flac.html"}
+
+
+def test_what_is_drawn_there_is_shown_here(store, prior, tmp_path, capsys):
+    code, text = run(capsys, "generate", store / "new", "-n", 1, "--seconds", 0.5, "--prior",
+                     prior, *QUICK, "--report", tmp_path / "new.html")
+    assert code == 0, text.err
+    assert linked(tmp_path / "new.html") == {"new.pages/0001.wav.html"}
+
+
+@pytest.mark.parametrize("arguments", [
+    ["mend", "IN", "OUT", "--workers", 2], ["mend", "IN", "--dry-run"],
+    ["mend", "IN", "IN", "OUT", "--dry-run"], ["report", "IN", "PAGE"]])
+def test_storage_that_raises_errors_of_its_own_is_said(arguments, store, tmp_path, monkeypatch,
+                                                       capsys):
+    class Away(Exception):
+        """As of botocore."""
+
+    def ask(*_, **__):
+        raise Away("no route")
+
+    for name in ("info", "ls", "modified", "size", "isdir", "isfile", "exists"):
+        monkeypatch.setattr(type(store.fs), name, ask)
+    places = {"IN": store / "in" / "a.wav", "OUT": tmp_path / "o.wav", "PAGE": tmp_path / "o.html"}
+    code, text = run(capsys, *(places.get(word, word) for word in arguments))
+    assert code == 2 and text.err.count("\n") == 1, text.err
+    assert f"{places['IN']}: cannot be reached (no route)" in text.err
+    assert {path.name for path in tmp_path.iterdir()} == {"disk"}
+
+
+def test_a_signed_url_may_be_long(store, tmp_path, capsys):
+    signed = UPath(f"memory://{tmp_path.name}/a.wav?signature={300 * 'x'}")
+    signed.parent.mkdir(parents=True, exist_ok=True)
+    signed.write_bytes((store / "in" / "a.wav").read_bytes())
+    code, text = noise(capsys, signed, tmp_path / "x.wav")
+    assert code == 0, text.err
+
+
+def test_a_picture_by_url_is_refused(store, wav, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, text = run(capsys, "mend", wav(), "out.wav", "--plot", store / "p.png")
+    assert code == 2 and "a URL" in text.err and text.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "in.wav"}
 
 
 def test_a_file_url_is_a_path(wav, tmp_path, capsys):

@@ -1,17 +1,15 @@
-"""Pages in a real browser, where there is one: Debian's chromium, driven by playwright."""
-
-import shutil
+"""Pages in a real Chromium."""
 
 import numpy as np
 import pytest
 
+from helpers.browsers import CHROMIUM, needs_chromium
 from helpers.speech import voice
 from voxmend.report import Track, page
 from voxmend.restore.damage import Damage
 
 drive = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = needs_chromium
 RATE = 16000
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ..audio.errors import reason
 from . import commands, markup, voices
 from .commands import Line, Sampling
 from .examine import Found, examine
 from .limits import MOST_DRAWS, MOST_VOICES, Limits
 from .process import FailedError, Process
 from .runs import Command, Made, run
-from .store import Recording, Store
+from .store import GoneError, Recording, Store
 
 LOADED = ("voxmend.cli.files", "voxmend.restore.restorer", "voxmend.systems.enhance",
           "voxmend.systems.conversation", "voxmend.speakers.voices", "voxmend.app.examine",
@@ -152,14 +153,15 @@ class Desk:
             moves = voices.amounts(voices.Drawn(tuple(start), ()).middle, target)
             lines = commands.steer(count, seed, moves)
         typed = markup.command(commands.as_typed(lines))
+        kept = ""
         try:
-            recording = self.store.get(secret) if secret else self.store.new("voices")
-            folder = recording.new_run()
+            recording = self._of_voices(secret)
+            kept, folder = recording.secret, recording.new_run()
             for status in self._follow(recording, folder, "drawing voices", voices.draw, self.main,
                                        lines):
-                yield recording.secret, VoicesView(status, before, "", typed, tuple(start))
+                yield kept, VoicesView(status, before, "", typed, tuple(start))
         except (ValueError, FailedError) as error:
-            yield "", VoicesView(markup.failure(str(error)), before, "", typed, tuple(start))
+            yield kept, VoicesView(markup.failure(str(error)), before, "", typed, tuple(start))
             return
         assert recording.work
         drawn: voices.Drawn = recording.work.made
@@ -170,6 +172,13 @@ class Desk:
                         f"{drawn.middle[1]:+.2f} standard deviations"),
             voices.picture(drawn.places, target), result, typed,
             tuple(start) if target and start else drawn.places)
+
+    def _of_voices(self, secret: str | None) -> Recording:
+        """Where voices of a visitor are kept, anew when an hour has passed; raises FullError."""
+        try:
+            return self.store.get(secret)
+        except GoneError:
+            return self.store.new("voices")
 
     def _run(self, secret: str | None,
              make: Callable[[Recording, Found], Plan]) -> Iterator[View]:
@@ -186,6 +195,9 @@ class Desk:
                 os.link(path, folder / name)
         except ValueError as error:
             yield View(markup.failure(str(error)))
+            return
+        except OSError as error:  # whose own words name folders of the server
+            yield View(markup.failure(f"{recording.name}: {reason(error)}"))
             return
         begun = time.monotonic()
         try:

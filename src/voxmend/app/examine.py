@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import audio
+from ..report import page_of_files
 from ..report.marks import words
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
 from ..restore.tasks import TASKS
 from .limits import Limits
-from .show import show
 
 PAGE = "found.html"  # beside the working folder, in which names are the visitor's
 
@@ -51,7 +51,8 @@ def examine(name: str, limits: Limits) -> Found:
     if reader.sample_rate < 16000:
         others = (*others, f"sampled at {reader.sample_rate} Hz: nothing above "
                            f"{reader.sample_rate / 2000:.3g} kHz (voxmend extend makes it 16 kHz)")
-    show(Path("..") / PAGE, name, [("Recording", Path(name))], damages)
+    (Path("..") / PAGE).write_text(page_of_files(name, [("Recording", reader)], damages),
+                                   encoding="utf-8")
     suffix = Path(name).suffix.lower()
     keeps = suffix in audio.SUFFIXES and audio.writable(Path(name)).name == name
     return Found(seconds, reader.sample_rate, reader.channels, suffix if keeps else None, mendable,

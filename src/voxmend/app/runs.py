@@ -4,16 +4,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from .. import audio
+from ..report import facts, page_of_files
 from ..restore.damage import Damage
 from .commands import Line, as_typed
-from .show import show
 
 SIDECAR = ".voxmend.json"  # as the command calls what it writes beside an output
-FACTS = {"task": "Task", "prior": "Prior", "weights": "Weights", "steps": "Steps", "draws": "Draws",
-         "seed": "Seed", "voices_heard": "Voices heard", "seconds": "Seconds of work"}
-
 Command = Callable[[list[str]], int]  # `voxmend.cli.main.main`
 
 
@@ -51,12 +48,10 @@ def run(main: Command, lines: Sequence[Line], name: str, found: Sequence[Damage]
     outputs = [sidecar.parent / entry["name"] for entry in told["outputs"]]
     band = next((path for path in outputs if path.stem.endswith(".uncertainty")), None)
     heard = [path for path in outputs if path != band]
-    files = [("Recording", Path(name)), *zip(titles, heard, strict=False)]
-    show(Path("..", f"{Path.cwd().name}.html"), name, files, found,
-         {**facts(told), "Command": "\n".join(as_typed(lines))}, band)
+    files = [(title, audio.Reader(path)) for title, path in
+             [("Recording", Path(name)), *zip(titles, heard, strict=False)]]
+    text = page_of_files(name, files, found,
+                         {**facts(told), "Command": "\n".join(as_typed(lines))},
+                         audio.Reader(band) if band else None)
+    Path("..", f"{Path.cwd().name}.html").write_text(text, encoding="utf-8")
     return Made(tuple(map(str, outputs)), str(sidecar))
-
-
-def facts(told: dict[str, Any]) -> dict[str, str]:
-    """What a sidecar tells that a listener may want to know."""
-    return {title: str(told[key]) for key, title in FACTS.items() if told.get(key) is not None}

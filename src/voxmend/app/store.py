@@ -12,6 +12,7 @@ import secrets
 import shutil
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,10 +129,11 @@ class Store:
     def file(self, secret: str, name: str) -> Path:
         """A file of a recording, by its path in the recording's folder; raises GoneError."""
         folder = self.get(secret).folder.resolve()
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise GoneError("there is no such file")
-        return path
+        with suppress(OSError, ValueError):  # of names that no file can have
+            path = (folder / name).resolve()
+            if path.is_relative_to(folder) and path.is_file():
+                return path
+        raise GoneError("there is no such file")
 
     def remove(self, secret: str) -> None:
         """Stops what is done with a recording and removes its files, if it is there."""

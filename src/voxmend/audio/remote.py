@@ -85,6 +85,15 @@ def files(folder: Path) -> list[Path]:
     return sorted(found, key=str)
 
 
+def relative(path: Path, folder: Path) -> Path:
+    """Where in a folder a file lies, of either kind.
+
+    >>> relative(Path("in/sub/a.wav"), Path("in"))
+    PosixPath('sub/a.wav')
+    """
+    return Path(str(path.relative_to(folder)))
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Name, bytes and time (nanoseconds since 1970; of storage without times None) of a file."""
     remote = cast(Any, path)
@@ -105,7 +114,7 @@ def fetched(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield list(paths)
         return
     with TemporaryDirectory(prefix="voxmend-") as folder:
-        copies = {path: Path(folder) / str(number) / path.name
+        copies = {path: Path(folder) / str(number) / path.name.partition("?")[0]  # no signature
                   for number, path in enumerate(paths) if is_remote(path)}
         for path, copy in copies.items():
             _fetch(path, copy)

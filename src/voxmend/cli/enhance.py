@@ -240,6 +240,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
+    from ..audio.remote import relative
     from . import folders, html, jobs, sidecars
 
     common = common.pinned()
@@ -249,7 +250,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
     plan = folders.make_plan([noisy, target])
     plan.jobs = [replace(job, inputs=(
         job.inputs[0],
-        other / str(job.inputs[0].relative_to(source)) if source.is_dir() else other))
+        other / relative(job.inputs[0], source) if source.is_dir() else other))
         for job in plan.jobs]
     settings, load = sidecars.settings(common, method=method), partial(load_refiner, common, method)
     verb = jobs.Verb("refine", settings, load, common.overwrite, common.workers, common.ray)

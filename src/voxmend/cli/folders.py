@@ -173,7 +173,7 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
         if source.is_dir():
             top = source.resolve().name if len(sources) > 1 else ""
             found = recordings(source)
-            places |= {file: top / Path(str(file.relative_to(source))) for file in found}
+            places |= {file: top / remote.relative(file, source) for file in found}
             others += [path for path in _inside(source) if path not in places]
         elif source.suffix.lower() in suffixes:
             places[source] = Path(source.name)
@@ -205,7 +205,7 @@ def _inside(folder: Path) -> list[Path]:
     else:
         found = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
     return [path for path in found if not any(
-        part.startswith(".") for part in Path(str(path.relative_to(folder))).parts)]
+        part.startswith(".") for part in remote.relative(path, folder).parts)]
 
 
 def _real(path: Path) -> str:

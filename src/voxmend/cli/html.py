@@ -5,17 +5,16 @@
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from .. import audio
-from ..report import Excerpt, Row, Track, page, severity, table
-from ..report.marks import words, worst
-from ..report.pages import LONGEST
+from ..audio import remote
+from ..report import Row, facts, page_of_files, severity, table
+from ..report.marks import words
 from ..restore.damage import Damage
 from ..restore.tasks import TASKS
 from . import files, folders, jobs, running, sidecars
@@ -24,9 +23,6 @@ from .options import Calling
 from .reports import find
 
 SUFFIXES = (".html", ".htm")
-FACTS = {"verb": "Verb", "method": "Method", "prior": "Prior", "weights": "Weights",
-         "sampler": "Sampler", "steps": "Steps", "draws": "Draws", "seed": "Seed",
-         "precision": "Precision", "seconds": "Seconds of work", "version": "voxmend"}
 
 
 def everything(job: Job) -> tuple[Path, ...]:
@@ -60,32 +56,34 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
     """Does the jobs of a plan and, if that is asked for, leaves pages of them; the exit code."""
     if not common.report:
         return running.run(verb, plan)
-    pages = _verb(shown.names, shown.uncertain, common.salvage, common.overwrite,
-                  common.workers)
-    check(common.report, pages, plan.several)
+    workers, ray = (common.workers, common.ray) if plan.several else (None, None)
+    pages = _verb(shown.names, shown.uncertain, common.salvage, common.overwrite, workers, ray)
+    (target,) = folders.read_names([common.report])
+    check(target, pages, plan.several)
     piped = [path for job in plan.jobs for path in job.outputs if folders.is_stream(path)]
     if piped:
         raise ValueError(f"--report {common.report}: shows files, and {piped[0]} is a pipe; name a "
                          "file as OUT")
     with plan.spool.pop_all():  # what stdin was kept in, which is shown as well
         status = running.run(verb, plan)
-        places = {shown.files(job): shown.place(job).relative_to(plan.folder)
+        places = {shown.files(job): remote.relative(shown.place(job), plan.folder)
                   for job in plan.jobs if _is_made(verb, job)}
-        return max(status, show(pages, places, common.report, plan))
+        return max(status, show(pages, places, target, plan))
 
 
 def _verb(names: tuple[str, ...], uncertain: bool, salvage: bool, overwrite: bool,
-          workers: int | Literal["auto"] | None) -> jobs.Verb:
+          workers: int | Literal["auto"] | None = None, ray: str | None = None) -> jobs.Verb:
     """What makes pages, with what decides them."""
     options = {"names": [*names], "uncertain": uncertain, "salvage": salvage}
     return jobs.Verb("report", options, partial(load_pages, names, uncertain, salvage), overwrite,
-                     workers)
+                     workers, ray)
 
 
 def _is_made(verb: jobs.Verb, job: Job) -> bool:
     """Whether the outputs of a job are there as the verb makes them."""
     try:
-        return sidecars.why_made(job, verb.name, verb.options, False, resumes=True) is None
+        with remote.reached(*job.inputs, *job.outputs):
+            return sidecars.why_made(job, verb.name, verb.options, False, resumes=True) is None
     except audio.AudioError:
         return False
 
@@ -94,9 +92,10 @@ def check(target: Path, verb: jobs.Verb, several: bool) -> None:
     """Raises ValueError or AudioError, before minutes of work, for what cannot be written there."""
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: give the report a name that ends in .html")
-    if target.is_dir():
-        raise audio.AudioError(f"{target}: a folder, where a file is to go; rename it")
-    sidecars.why_made(Job((), (target,)), verb.name, {}, verb.overwrite, resumes=several)
+    with remote.reached(target):
+        if target.is_dir():
+            raise audio.AudioError(f"{target}: a folder, where a file is to go; rename it")
+        sidecars.why_made(Job((), (target,)), verb.name, {}, verb.overwrite, resumes=several)
 
 
 def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, of: Plan) -> int:
@@ -117,8 +116,8 @@ def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, of
     if not pages:
         return status
     title = of.folder.resolve().name or target.stem
-    load = partial(load_table, title, target.absolute().parent, folder.absolute())
-    listing = jobs.Verb("report", {"table": title}, load, verb.overwrite)
+    listing = jobs.Verb("report", {"table": title}, partial(load_table, title, folder),
+                        verb.overwrite)
     return max(status, running.run(listing, Plan([Job(pages, (target,))], several)))
 
 
@@ -134,16 +133,10 @@ def load_pages(names: tuple[str, ...], uncertain: bool, salvage: bool) -> jobs.W
         readers = [audio.Reader(path, salvage) for path in inputs]
         seconds = max(reader.frames / reader.sample_rate for reader in readers)
         tracks = readers[:-1] if uncertain else readers
-        named = names[-len(tracks):]
         found = _find(tracks[0]) if len(tracks) == len(names) else ()
         left = _find(tracks[1]) if len(tracks) == 2 else None
-        start = worst(found, seconds, LONGEST)
-        waves = [_read(reader, start) for reader in readers]
-        text = page(inputs[0].name, [
-            Track(name, wave, reader.sample_rate)
-            for name, wave, reader in zip(named, waves, tracks, strict=False)],
-            found, _facts(tracks, left), waves[-1] if uncertain else None,
-            Excerpt(start, seconds))
+        text = page_of_files(inputs[0].name, [*zip(names[-len(tracks):], tracks, strict=True)],
+                             found, _facts(tracks, left), readers[-1] if uncertain else None)
         outputs[0].write_text(text, encoding="utf-8")
         return {"task": "report", "recording": inputs[0].name, "sound_seconds": round(seconds, 3),
                 "severity": round(severity(found, seconds), 4), "found": _texts(found),
@@ -157,31 +150,19 @@ def _find(reader: audio.Reader) -> tuple[Damage, ...]:
     return find(reader, TASKS["mend"].reports, {})
 
 
-def _read(reader: audio.Reader, start: float) -> np.ndarray:
-    """As much of a recording as a page holds, from `start` seconds on. Shape: `[C, T]`."""
-    first = round(start * reader.sample_rate)
-    last, kept, done = first + round(LONGEST * reader.sample_rate), [], 0
-    for block in reader.blocks():
-        kept.append(block[:, max(first - done, 0):max(last - done, 0)])
-        done += block.shape[1]
-        if done >= last:
-            break
-    wave = np.concatenate(kept, axis=1)
-    return audio.fit(wave, max(wave.shape[1], 1))  # a shorter one may have ended before
-
-
 def _facts(readers: Sequence[audio.Reader], left: Sequence[Damage] | None) -> dict[str, str]:
     """What is known of a recording, and of how the first file beside it was made."""
     first = readers[0]
-    facts = {"Sample rate": f"{first.sample_rate} Hz", "Channels": str(first.channels),
+    known = {"Sample rate": f"{first.sample_rate} Hz", "Channels": str(first.channels),
              "Samples": first.subtype}
     if left is not None:
-        facts["Found in the result"] = "; ".join(_texts(left)) or "nothing"
-    made: dict[str, Any] = sidecars.read(readers[-1].path) or {}
-    known = {**made.get("options", {}), **made}
-    return facts | {name: str(known[key]) for key, name in FACTS.items()
-                    if isinstance(known.get(key), str | int | float)
-                    and "/" not in str(known[key])}
+        known["Found in the result"] = "; ".join(_texts(left)) or "nothing"
+    return known | facts(sidecars.read(_place(readers[-1].path)) or {})
+
+
+def _place(path: Path) -> Path:
+    """Where a file lies, or that which it is a copy of."""
+    return remote.origin(path) or path
 
 
 def _texts(damages: Sequence[Damage]) -> list[str]:
@@ -189,29 +170,26 @@ def _texts(damages: Sequence[Damage]) -> list[str]:
     return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
 
 
-def load_table(title: str, folder: Path, pages: Path) -> jobs.Work:
+def load_table(title: str, folder: Path) -> jobs.Work:
     """What makes a table of pages.
 
     Args:
-        folder: where the table is to stand.
-        pages: the folder of the pages.
+        folder: of the pages, which lies beside the table.
     """
     def make(inputs: Sequence[Path], outputs: Sequence[Path],
              streaming: jobs.Streaming) -> files.Made:
         rows = []
-        for path in inputs:
-            told = sidecars.read(path) or {}
-            place = path.absolute()
-            rows.append(Row(place.relative_to(pages).with_suffix("").as_posix(),
-                            place.relative_to(folder).as_posix(), told["sound_seconds"],
-                            told["severity"], told["found"], told["left"]))
+        for place in map(_place, inputs):
+            told, name = sidecars.read(place) or {}, remote.relative(place, folder)
+            rows.append(Row(name.with_suffix("").as_posix(), (folder.name / name).as_posix(),
+                            told["sound_seconds"], told["severity"], told["found"], told["left"]))
         outputs[0].write_text(table(title, rows), encoding="utf-8")
         return {"task": "report", "recordings": len(rows)}, sum(row.seconds for row in rows)
 
     return jobs.Work(make)
 
 
-def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, overwrite: bool,
+def report_files(paths: Sequence[str], restored: str | None, salvage: bool, overwrite: bool,
                  workers: int | Literal["auto"] | None) -> int:
     """Makes the pages of `voxmend report`; the exit code."""
     if len(paths) < 2:
@@ -220,19 +198,22 @@ def report_files(paths: Sequence[str], restored: Path | None, salvage: bool, ove
     names = ("before", "after") if restored else ("recording",)
     verb = _verb(names, False, salvage, overwrite, workers)
     *sources, target = folders.read_names(paths)
-    several = len(sources) > 1 or sources[0].is_dir()
-    check(target, verb, several)
-    if restored and (len(sources) > 1 or restored.is_dir() != sources[0].is_dir()):
-        raise ValueError(f"--restored {restored}: name two recordings or two folders")
-    plan = Plan([], several, sources[0] if sources[0].is_dir() else sources[0].parent)
-    with plan.spool:
-        sources = folders.keep_stdin(sources, plan.spool)
-        places = folders.find(sources) if several else {sources[0]: Path(sources[0].name)}
+    other = folders.read_names([restored])[0] if restored else None
+    with ExitStack() as spool:
+        with remote.reached(*sources):
+            is_folder = sources[0].is_dir()
+            several = len(sources) > 1 or is_folder
+            check(target, verb, several)
+            if other and (len(sources) > 1 or other.is_dir() != is_folder):
+                raise ValueError(f"--restored {restored}: name two recordings or two folders")
+            plan = Plan([], several, sources[0] if is_folder else sources[0].parent)
+            sources = folders.keep_stdin(sources, spool)
+            places = folders.find(sources) if several else {sources[0]: Path(sources[0].name)}
 
         def shown(file: Path, place: Path) -> tuple[Path, ...]:
-            if not restored:
+            if not other:
                 return (file,)
-            return file, audio.writable(restored / place) if several else restored
+            return file, audio.writable(other / place) if several else other
 
         return show(verb, {shown(file, place): place for file, place in places.items()}, target,
                     plan)

@@ -19,11 +19,11 @@ Workers = Annotated[int | Literal["auto"] | None, arg(metavar="INT|auto", help_b
 Ray = Annotated[str | None, arg(metavar="local|auto|ADDRESS", help_behavior_hint="")]
 Decibels = Annotated[float | None, arg(metavar="DB", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Place = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]  # of a file, or its URL
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 Precision = Literal["auto", "fp32", "bf16"]
 Weights = Annotated[str | None, arg(metavar="WEIGHTS", help_behavior_hint="")]
 MaybeFolder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
-
 
 
 def check_least(low: int, **options: int | None) -> None:
@@ -55,10 +55,18 @@ def check_batch(batch: Batch) -> None:
         check_least(1, batch=batch)
 
 
+def check_local(**options: Path | None) -> None:
+    """Raises ValueError for a URL where a file of this machine is to be."""
+    for name, path in options.items():
+        if path and len(path.parts) > 1 and path.parts[0].endswith(":"):
+            raise ValueError(f"--{name} {path}: a URL; name a file of this machine")
+
+
 def check_plot(path: Path | None, overwrite: bool) -> None:
     """Raises ValueError, OSError or ImportError for a picture that cannot be drawn."""
     if not path:
         return
+    check_local(plot=path)
     from .. import audio
     from ..benchmarks import plots  # noqa: F401, whose import says if a package is missing
 
@@ -105,7 +113,7 @@ class Calling:
     """Read what is there of a recording that breaks off or whose header says that it is empty."""
     headroom: float = 0.0
     """Lower outputs by so many dB, so that peaks fit below full scale."""
-    report: File = None
+    report: Place = None
     """Show what was found, and before and after, in this HTML page; of several, in a table."""
 
     def check(self) -> None:
@@ -182,6 +190,7 @@ class Report:
         check_seed(self.seed)
         if not self.out:
             return
+        check_local(out=self.out)
         if self.out.suffix != ".json":
             raise ValueError(f"--out {self.out}: give a name that ends in .json")
         for path in (self.out, self.out.with_suffix(".md")):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from .options import File, Workers, check_workers
+from .options import Place, Workers, check_workers
 
 PathsOfPage = Annotated[tuple[str, ...], Positional,
                         arg(name="paths", metavar="IN ... OUT.html", help_behavior_hint="")]
@@ -15,7 +15,7 @@ PathsOfPage = Annotated[tuple[str, ...], Positional,
 class Showing:
     """Options of `report`."""
 
-    restored: Annotated[File, arg(metavar="FILE|FOLDER", help_behavior_hint="")] = None
+    restored: Annotated[Place, arg(metavar="FILE|FOLDER", help_behavior_hint="")] = None
     """What was made of IN, to be shown beside it; of a folder, one with files of the same names."""
     overwrite: bool = False
     """Replace pages that exist already."""

@@ -75,5 +75,7 @@ def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
             reader = audio.Reader(copy, salvage)
             report(file, find(reader, finds, {}), reader.sample_rate)
 
-    several = source.is_dir()
-    return each([(file,) for file in (recordings(source) if several else [source])], work, several)
+    with remote.reached(source):
+        several = source.is_dir()
+        files = recordings(source) if several else [source]
+    return each([(file,) for file in files], work, several)

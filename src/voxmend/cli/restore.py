@@ -71,14 +71,16 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
 
 
 def _examine(paths: Sequence[str], salvage: bool) -> int:
+    from ..audio import remote
     from ..restore.tasks import TASKS
     from . import folders, reports
 
     status = []
     with ExitStack() as stack:
-        found = folders.keep_stdin(folders.without_target(paths), stack)
-        if len(found) > 1:
-            found = list(folders.find(found))
+        with remote.reached(*folders.read_names(paths)):
+            found = folders.keep_stdin(folders.without_target(paths), stack)
+            if len(found) > 1:
+                found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
             reports.examine(path, TASKS["mend"].reports, salvage)), several=len(found) > 1)
         return max([failed, *status])
@@ -97,6 +99,9 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
     """
     kinds = _check_kinds(leave)
     if dry_run:
+        if common.report or common.plot:
+            raise ValueError("--dry-run writes nothing: leave out --report and --plot, or see "
+                             "voxmend report")
         return _examine(paths, common.salvage)
     return _mend("mend", paths, common, {}, leave=kinds)
 

@@ -15,6 +15,7 @@ from typing import Any
 import soundfile
 from tqdm import tqdm
 
+from .. import audio
 from ..audio import remote
 from ..audio.quiet import silenced
 from . import claims, sharing, sidecars
@@ -31,6 +32,7 @@ def run(verb: Verb, plan: Plan) -> int:
     piped = any(PIPE in job.outputs for job in plan.jobs)
     folders = {job.outputs[0].parent for job in plan.jobs
                if job.outputs[0] != PIPE and not remote.is_remote(job.outputs[0])}
+
     def settle() -> None:
         claims.settle_held()
         _tidy(folders)
@@ -122,7 +124,7 @@ def _seconds(job: Job) -> float:
         return 1
     with suppress(soundfile.SoundFileError, OSError, TypeError, IndexError), silenced():
         return float(soundfile.info(job.inputs[0]).duration)
-    with suppress(OSError):  # which is said in its turn
+    with suppress(OSError, audio.AudioError), remote.reached(job.inputs[0]):  # said in its turn
         return float(sidecars.describe(job.inputs[0])["bytes"]) / 32000
     return 1
 
