@@ -22,6 +22,7 @@ test: .venv/test.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 docs: .venv/docs.stamp
+	@echo "Making sounds of every task, the first time, and pages: some minutes ..."
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "Built site/; open site/index.html, or search in it with"
 	@echo "  $(BIN)/python -m http.server -d site --bind 127.0.0.1"

@@ -130,6 +130,19 @@ def test_a_run_is_cancelled(visit, clipped):
     expect(status(page)).to_contain_text("cancelled", timeout=10_000)
 
 
+def test_what_dereverb_does_not_take_is_not_offered(visit):
+    page = visit()
+    page.get_by_role("tab", name="Enhance").click()
+    page.locator("#enhance").get_by_role("button", name="More").click()
+    limit = page.get_by_label("number input for Take away at most, dB")
+    refined = page.get_by_role("checkbox", name="Refine the result")
+    for chosen, offered in (("echo and noise", False), ("noise", True)):
+        page.get_by_role("radio", name=chosen, exact=True).check()
+        for field in (limit, refined):
+            expect(field).to_be_visible(visible=offered, timeout=SLOW)
+        expect(page.get_by_role("checkbox", name="Keep what is taken away")).to_be_visible()
+
+
 def test_a_bad_file_gets_a_line_and_the_next_one_is_taken(visit, clipped, tmp_path):
     page = visit()
     (tmp_path / "<b>text.wav").write_text("no sound\n")

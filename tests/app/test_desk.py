@@ -139,6 +139,13 @@ def test_voices_are_kept_anew_after_an_hour(desk):
         assert "generate: no" in course[-1][1].status
 
 
+def test_cancel_after_a_run_does_not_say_that_its_result_is_gone(desk, clipped):
+    recording, _ = drop(desk, clipped)
+    said = desk.cancel(recording.secret)
+    assert "nothing runs" in said and "cancelled" not in said
+    assert recording.found and recording.path.exists()
+
+
 def test_who_has_no_recording_is_told_so(desk):
     (view,) = desk.separate(None)
     assert "drop a recording first" in view.status

@@ -150,7 +150,16 @@ def test_nothing_goes_to_stdout_when_something_fails(empty, files, capfdbinary, 
     feed(monkeypatch, files / "bad.wav")
     assert main.main(["degrade", "quantise", "-", "-"]) == 2
     text = capfdbinary.readouterr()
-    assert text.out == b"" and b"stdin.wav: " in text.err and text.err.count(b"\n") == 1
+    assert text.out == b"" and text.err.startswith(b"voxmend: stdin.wav: ")
+    assert text.err.count(b"\n") == 1
+
+
+def test_no_folder_of_stdin_is_told(files, capfd, monkeypatch):
+    from voxmend.cli import main
+
+    feed(monkeypatch, files / "two" / "c.wav")
+    assert main.main(["mend", "-", "--dry-run"]) == 0
+    assert capfd.readouterr().out.startswith("stdin.wav: ")
 
 
 def test_stdin_into_a_folder(files, capsys, monkeypatch):

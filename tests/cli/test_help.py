@@ -61,6 +61,18 @@ def test_help_is_whole_lines(capsys, monkeypatch):
     text = shown(capsys, "declip", "--help")
     assert ("the task (undiff) or as its release runs it (undiff-release), both by every step"
             in text)
+    text = shown(capsys, "refine", "--help")
+    assert "every time and frequency. Above 8 kHz ENHANCED is kept" in text
+    assert "here (local), on this machine's cluster (auto) or that at ADDRESS" in text
+
+
+@pytest.mark.parametrize("verb", ["enhance", "separate"])
+def test_no_value_of_python_is_offered(verb, capsys):
+    """An option that is left out is None, which is nothing to type."""
+    assert "None" not in shown(capsys, verb, "--help")
+    assert main.main([verb, "a.wav", "b", "--sampler", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "--sampler x: give one of " in said and "heun" in said and "None" not in said
 
 
 def test_speakers_alone_lists_its_verbs(capsys):

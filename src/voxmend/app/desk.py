@@ -132,9 +132,12 @@ class Desk:
     def cancel(self, secret: str | None) -> str:
         """Stops what is done with a recording."""
         try:
-            self.store.get(secret).cancel()
+            recording = self.store.get(secret)
         except ValueError as error:
             return markup.failure(str(error))
+        if recording.work and recording.work.made is not None:
+            return markup.note("nothing runs or waits now; what was made before is kept")
+        recording.cancel()
         return markup.note("cancelled; nothing was kept")
 
     def draw_voices(self, secret: str | None, count: float, seed: float,

@@ -15,7 +15,8 @@ from .store import Store
 QUEUE = "work"  # of all that takes long
 INTRODUCTION = """# voxmend
 Drop a recording of speech: you see and hear what is wrong with it, and have it mended.
-Files stay on this server, for an hour at most: {minutes:g} minutes and {megabytes:g} MB are taken.
+A recording may last {minutes:g} minutes and have {megabytes:g} MB; it stays on this server for an
+hour at most.
 """
 NO_SPEECH_SYNTHESIS = """A voice is a vector of 704 numbers: 192 of an ECAPA-TDNN and 512 of an
 x-vector. `voice.npy` holds one, for a text-to-speech that takes such vectors; none that takes these
@@ -143,10 +144,12 @@ def _enhance(desk: Desk, limits: Limits, secret: gr.State) -> list[Any]:
                         label="Take away")
         form = _form()
         with gr.Accordion("More", open=False):
-            refined = gr.Checkbox(label="Refine the result (of noise; slower)")
+            refined = gr.Checkbox(label="Refine the result (slower)")
             limit = gr.Slider(0, 60, 0, step=1, label="Take away at most, dB",
-                              info="Of noise; 0 is no limit.")
+                              info="0 is no limit.")
             rest = gr.Checkbox(label="Keep what is taken away, too")
+        verb.change(lambda chosen: [gr.update(visible=chosen == "enhance")] * 2, verb,
+                    [refined, limit], show_progress="hidden", api_visibility="private")
         _runs("Enhance", desk, limits, secret, desk.enhance, [verb, form, refined, limit, rest])
     with gr.Tab("Refine"):
         gr.Markdown("Above, drop the noisy recording; here, what another tool has made of it.")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .jobs import Work
 
 Sampler = Literal["predictor_corrector", "euler", "heun", "dpmpp_2m", "ancestral"]
+MaybeSampler = Annotated[Sampler | None, arg(metavar=f"{{{','.join(get_args(Sampler))}}}",
+                                             help_behavior_hint="")]
 Refining = Literal["voxmend", "diffiner", "diffiner+", "diffiner-release", "diffiner+-release"]
 Trained = Literal["frame-separator", "diffsep", "conv-tasnet"]  # to separate
 
@@ -43,7 +45,7 @@ PathsOfFolders = Annotated[tuple[str, ...], Positional,
 
 def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
              method: Trained | Method = "frame-separator",
-             weights: Weights = None, sampler: Sampler | None = None, enrol: File = None) -> int:
+             weights: Weights = None, sampler: MaybeSampler = None, enrol: File = None) -> int:
     """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
@@ -140,7 +142,7 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
 def enhance(paths: Paths, common: Plain,
             method: Literal["voxmend", "diffsep", "segan", "deepfilternet", "voxmend+refine",
                             "diffsep+refine", "segan+refine", "deepfilternet+refine"] = "voxmend",
-            weights: Weights = None, sampler: Sampler | None = None, limit: Decibels = None,
+            weights: Weights = None, sampler: MaybeSampler = None, limit: Decibels = None,
             keep_noise: bool = False) -> int:
     """Speech enhancement: remove any noise, and reverberation.
 

@@ -23,6 +23,7 @@ from ..systems.conversation import Conversation
 from ..systems.diffiner import Refiner
 from ..systems.enhance import Enhancer, limited
 from ..systems.separator import HEARD_DB, SHORTEST_SECONDS
+from .folders import as_told
 from .jobs import Streaming, alone
 from .options import PLAIN, Handling, Told
 from .outputs import write, writers
@@ -112,7 +113,7 @@ def separate_file(source: Path, targets: Sequence[Path], separator: Restorer | C
         energies = write(separator.stream(reader, progress=progress), outs, how)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
     if len(heard) < speakers:
-        print(f"voxmend: {source}: {say_heard(heard, speakers)}", file=sys.stderr)
+        print(f"voxmend: {as_told(str(source))}: {say_heard(heard, speakers)}", file=sys.stderr)
     entry = {**separator.entry, "voices_heard": len(heard)}
     return entry, reader.frames / reader.sample_rate
 

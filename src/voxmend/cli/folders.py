@@ -8,18 +8,20 @@ In a folder OUT a file keeps its name, and what lies in a folder IN its place th
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from .. import audio
 from ..audio import SUFFIXES, remote
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
+KEPT = "voxmend-stdin-"  # what a folder for stdin is called, before a random part
 LONGEST_NAME = 255  # bytes, on most file systems
 
 
@@ -100,10 +102,15 @@ def keep_stdin(paths: Sequence[Path], stack: ExitStack) -> list[Path]:
     """The paths with a file `stdin.wav` in the place of `-`, which holds what is read there."""
     if PIPE not in paths:
         return list(paths)
-    kept = Path(stack.enter_context(TemporaryDirectory(prefix="voxmend-"))) / "stdin.wav"
+    kept = Path(stack.enter_context(TemporaryDirectory(prefix=KEPT))) / "stdin.wav"
     with kept.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
     return [kept if path == PIPE else path for path in paths]
+
+
+def as_told(text: str) -> str:
+    """A line for the user, which names no folder that stdin is kept in."""
+    return re.sub(rf"{re.escape(gettempdir())}/{KEPT}\w+/", "", text)
 
 
 def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
@@ -244,5 +251,5 @@ def each(items: Iterable[tuple], work: Callable, several: bool) -> int:
             if not several:
                 raise
             failed += 1
-            print("voxmend: " + " ".join(str(error).split()), file=sys.stderr)
+            print(as_told("voxmend: " + " ".join(str(error).split())), file=sys.stderr)
     return 2 if failed else 0

@@ -69,8 +69,10 @@ def main(args: list[str] | None = None) -> int:
         print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
+        from .folders import as_told
+
         message = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror.lower()}"
-        print("voxmend: " + " ".join(message.split()), file=sys.stderr)
+        print(as_told("voxmend: " + " ".join(message.split())), file=sys.stderr)
         return 2

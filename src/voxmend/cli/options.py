@@ -105,8 +105,7 @@ class Calling:
     workers: Workers = None
     """Processes that share files, and the parts of a long one; auto: one for each core."""
     ray: Ray = None
-    """Have Ray run the workers: local here, auto on the cluster of this machine, or ADDRESS on
-    another one; by default as many as there are GPUs, or cores."""
+    """Ray runs the workers: here (local), on this machine's cluster (auto) or that at ADDRESS."""
     batch: Batch = "auto"
     """Segments, channels and draws that pass a network at once; auto: as many as a GPU holds."""
     salvage: bool = False

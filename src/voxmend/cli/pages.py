@@ -89,8 +89,11 @@ class Page:
 
 
 def join_lines(verb: Verb) -> None:
-    """Makes one line of every argument of a docstring; tyro else breaks it where it is broken."""
-    verb.__doc__ = re.sub(r"\n {8}", " ", getdoc(verb) or "")
+    """Makes one line of every paragraph and argument of a docstring, where tyro may break them.
+
+    It keeps a break before all but a letter, as before an indented line or a number.
+    """
+    verb.__doc__ = re.sub(r"(?<!\n)\n(?: {8}|(?=\S))", " ", getdoc(verb) or "")
 
 
 def _switches(verb: Verb) -> set[str]:

@@ -45,7 +45,9 @@ def one_line(box: str) -> str:
     if value := re.match(r"Error parsing (\S+):.*?'([^']*)'\]?\.?$", said):
         return f"{value[1]} {value[2]}: give {named[0].rpartition(' ')[2]}"
     if value := re.match(r"invalid choice '(.*)' for argument '(\S+)'\. .* \((.*?),?\)\.$", said):
-        return f"{value[2]} {value[1]}: give one of {value[3].replace(chr(39), '')}"
+        choices = [choice.strip("'") for choice in value[3].split(", ")]
+        given = ", ".join(choice for choice in choices if choice != "None")  # by default
+        return f"{value[2]} {value[1]}: give one of {given}"
     if value := re.match(r"Missing value for argument '(\S+)'", said):
         return f"{value[1]}: give it a value"
     if said.startswith("Missing from"):

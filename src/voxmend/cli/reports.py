@@ -9,7 +9,7 @@ from .. import audio
 from ..audio import remote
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
-from .folders import each, recordings
+from .folders import as_told, each, recordings
 from .options import Told
 
 
@@ -64,7 +64,7 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
     if rate < 16000:
         lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
                      "16 kHz)")
-    print(f"{name}: " + ("; ".join(filter(None, lines))
+    print(as_told(f"{name}: ") + ("; ".join(filter(None, lines))
                          or "nothing to mend found, it is passed on unchanged"))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Npz = Annotated[Path, arg(name="out", aliases=["-o"], metavar="NPZ")]
 Embeddings = Annotated[Path, Positional, arg(metavar="EMBEDDINGS")]
-Model = Annotated[str, Positional, arg(metavar="MODEL")]
+Model = Annotated[str, Positional, arg(metavar="[MODEL]")]
 Number = Annotated[int, arg(name="number", aliases=["-n"])]
 DEFAULT = "speakers704"
 
