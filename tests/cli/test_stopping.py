@@ -11,11 +11,12 @@ import pytest
 from voxmend.cli import stopping
 
 DEAF = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from pathlib import Path
 from voxmend.cli.stopping import stopping
 note = Path(sys.argv[1])
-signal = __import__("signal"); signal.signal(signal.SIGTERM, signal.default_int_handler)
+for number in signal.SIGINT, signal.SIGTERM:  # which a shell has jobs in the background ignore
+    signal.signal(number, signal.default_int_handler)
 with stopping(lambda: note.with_name("settled").touch(), patience=0.2):
     child = subprocess.Popen(["sleep", "60"])
     note.with_name("child").write_text(str(child.pid))
