@@ -80,7 +80,7 @@ def test_shards_go_on_where_they_stopped(data, tmp_path, monkeypatch):
 def test_clips_are_those_of_the_shards(data):
     guesses = FirstGuesses(data / "guesses" / "train")
     assert len(guesses) == 12
-    found = guesses.take(np.array([0, 7]), np.array([10, 0]), 100)
+    found = guesses.take(torch.tensor([0, 7]), torch.tensor([10, 0]), 100)
     with np.load(data / "guesses" / "train" / "0-0001.npz") as shard:
         assert np.array_equal(found.clean[1, 0].numpy(), shard["clean"][1, :100] / SCALE)
         assert np.array_equal(found.marks[1].numpy(), shard["marks"][1, :, :100])
@@ -157,7 +157,7 @@ def test_a_teacher_gives_the_aims_of_plain_examples(data, tmp_path):
 
 def test_all_is_unknown_where_the_band_is(data):
     guesses = FirstGuesses(data / "guesses" / "train")
-    clips = guesses.take(np.arange(12), np.zeros(12, int), 16000)
+    clips = guesses.take(torch.arange(12), torch.zeros(12, dtype=torch.long), 16000)
     every = list(KINDS).index("composed")
     assert (unknown(clips)[clips.kind == every] == 1).all()
     clip = clips.kind == list(KINDS).index("clip")

@@ -97,3 +97,17 @@ def test_draws_are_what_they_say():
     assert draws.chance(0.3).float().mean() == pytest.approx(0.3, abs=0.02)
     normal = draws.normal(3)
     assert normal.mean().abs() < 0.02 and normal.std() == pytest.approx(1, abs=0.02)
+
+
+def test_crops_have_the_level_that_is_asked_for(corpus):
+    """Of a whole file it is its RMS; the gain varies it, and both polarities come up."""
+    pool, draws = Pool(corpus, "cpu"), Draws(60, "cpu", 0)
+    longest = int((pool.ends - pool.starts).max())
+    energy = pool.crops(longest, 0.1, 0.0, draws).square().sum(1)
+    lengths = torch.tensor([4.0, 2.0, 0.5]) * RATE
+    near = (energy[:, None] / 0.01 / lengths - 1).abs().min(1).values
+    assert near.max() < 0.01
+    louder = pool.crops(longest, 0.1, 6.0, draws).square().sum(1)
+    assert louder.std() > 2 * energy.std()
+    signs = Draws(100, "cpu", 1).sign()
+    assert set(signs.flatten().tolist()) == {-1.0, 1.0} and abs(signs.mean()) < 0.3

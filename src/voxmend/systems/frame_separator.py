@@ -85,7 +85,7 @@ class FrameSeparationRecipe(SeparationRecipe):
             other = damages.coloured(crop, draws, self.sample_rate)
             crop = torch.where(draws.chance(0.3), other, crop)
             level = draws.uniform(-self.level_db, self.level_db) * k
-            voices.append(crop * 10 ** (level / 20) * (2.0 * draws.chance(0.5) - 1))
+            voices.append(crop * 10 ** (level / 20) * draws.sign())
         alone = draws.chance(0 if easy else self.alone) | same[:, None]
         voices[1] = voices[1] * ~alone
         wet = draws.chance(0 if easy else self.wet)

@@ -14,7 +14,8 @@ from ..models import hub
 from ..operators import Evidence
 from .corpus import Corpus
 from .first_guesses import KINDS, Clips, FirstGuesses
-from .listening import compressed
+from .listening import SPEEDS, compressed
+from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
 
@@ -42,6 +43,7 @@ class CorrectionRecipe(PriorRecipe):
         weight: of the plain examples.
         teacher: a plain prior, by name or path.
         muon: rate of Muon (`recipes.muon_and_adamw`).
+        speeds: of the plain speech.
     """
 
     guesses: str = "guesses"
@@ -54,7 +56,7 @@ class CorrectionRecipe(PriorRecipe):
     muon: float = 1e-3
     learning_rate: float = 7e-4
     balance: float = 0.5
-    speed_range: tuple[float, float] = (0.9, 1.15)
+    speeds: tuple[float, ...] = SPEEDS
 
     measure: ClassVar[str] = "dB over the first guess, and denoising gain"
 
@@ -66,10 +68,12 @@ class CorrectionRecipe(PriorRecipe):
         return super().describe() | {"prediction": "guess"}
 
     def prepare(self, corpus: Corpus, device: torch.device) -> Source:
-        """What `examples` are made of: the corpus, clips with their guesses, and the teacher."""
+        """What `examples` are made of, on a device: speech, clips and guesses, the teacher."""
         teacher = hub.load_prior(self.teacher, str(device)) if self.teacher else None
-        return corpus, FirstGuesses(Path(self.guesses) / "train"), teacher
+        return (Pool(corpus, device, self.speeds, self.balance),
+                FirstGuesses(Path(self.guesses) / "train", device), teacher)
 
+    @torch.no_grad()
     def examples(self, source: Source, step: int) -> tuple[Tensor, ...]:
         """Clean signals, guesses, marks, unknown samples, noise levels, noise, and aims.
 
@@ -77,32 +81,29 @@ class CorrectionRecipe(PriorRecipe):
 
         Shape: `[B, 1, T]`, marks `[B, 2, T]`, levels `[B, 1, 1]`.
         """
-        corpus, guesses, teacher = source
+        pool, guesses, teacher = source
         if step % 50 == 0:
             guesses.refresh()
-        rng = np.random.default_rng([self.seed, step, 1])
-        length = round(self.seconds * self.sample_rate)
+        length, span = round(self.seconds * self.sample_rate), self.sigma_max / self.sigma_min
         alone = round(self.plain * self.batch)
-        clips = guesses.crops(self.batch - alone, length, rng)
-        louder = 10 ** (self.gain_db * rng.normal(size=len(clips.kind)) / 20)
-        gain = torch.from_numpy(rng.choice((-1.0, 1.0), len(louder)) * louder)
-        gain = gain.float()[:, None, None]
-        marks = torch.cat([clips.marks[:, :1] * gain.sign(), clips.marks[:, 1:]], 1)
-        clean, place, noise = self._draws(corpus, step)
-        span = self.sigma_max / self.sigma_min
-        sigma = self.sigma_min * span ** place[torch.from_numpy(rng.permutation(self.batch))]
-        told = self.batch - alone
-        sigma[:told] = torch.where(torch.from_numpy(rng.random(told) < self.top), self.sigma_max,
-                                   sigma[:told])
-        none, sigma = clean[told:], sigma[:, None, None]
-        clean = aim = torch.cat([clips.clean * gain, none])
-        if teacher is not None:
-            with torch.no_grad():
-                taught = teacher(none + sigma[told:] * noise[told:], sigma[told:])
-            aim = torch.cat([clean[:told], taught])
-        return (clean, torch.cat([clips.guess * gain, 0 * none]),
+        told, untold = (Draws(count, pool.device, self.seed, step, kind)
+                        for kind, count in enumerate((self.batch - alone, alone)))
+        clips, sign = guesses.crops(length, told), told.sign()[..., None]
+        gain = sign * 10 ** (self.gain_db * told.normal(1, 1) / 20)
+        marks = torch.cat([clips.marks[:, :1] * sign, clips.marks[:, 1:]], 1)
+        sigma = torch.where(told.chance(self.top), self.sigma_max,
+                            self.sigma_min * span ** told.uniform())
+        none = pool.crops(length, self.sigma_data, self.gain_db, untold)[:, None]
+        place = torch.arange(alone, device=pool.device)[:, None] + untold.uniform()
+        levels = (self.sigma_min * span ** (place / max(1, alone)))[..., None]
+        noise = untold.normal(1, length)
+        aim = none if teacher is None else teacher(none + levels * noise, levels)
+        clean = clips.clean * gain
+        return (torch.cat([clean, none]), torch.cat([clips.guess * gain, 0 * none]),
                 torch.cat([marks, marks.new_zeros(alone, 2, length)]),
-                torch.cat([unknown(clips), torch.ones_like(none)]), sigma, noise, aim)
+                torch.cat([unknown(clips), torch.ones_like(none)]),
+                torch.cat([sigma[..., None], levels]),
+                torch.cat([told.normal(1, length), noise]), torch.cat([clean, aim]))
 
     def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
         clean, guess, marks, lost, sigma, noise, aim = batch
@@ -131,9 +132,8 @@ class CorrectionRecipe(PriorRecipe):
     def held_out(self, corpus: Corpus) -> Tensor:
         """All clips of val/: clean, guess, two marks, unknown samples, kind. Shape: `[N, 6, T]`."""
         guesses = FirstGuesses(Path(self.guesses) / "val")
-        number = np.arange(len(guesses))
-        length = next(iter(guesses.shards.values()))["clean"].shape[1]
-        clips = guesses.take(number, 0 * number, length)
+        number = torch.arange(len(guesses))
+        clips = guesses.take(number, 0 * number, guesses.length)
         return torch.cat([clips.clean, clips.guess, clips.marks, unknown(clips),
                           clips.kind[:, None, None].expand_as(clips.clean).float()], 1)
 

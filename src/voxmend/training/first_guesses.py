@@ -17,6 +17,7 @@ from ..audio import AudioError, atomic_path
 from ..dsp import degrade
 from ..operators import Clip, Gap, Lowpass, Mel, Operator
 from .corpus import Corpus
+from .pool import Draws
 
 KINDS = {"clip": 0.45, "gap": 0.2, "mel": 0.1, "composed": 0.25}  # and their shares
 SECONDS, CLIPS, SCALE = 2, 120, 16384
@@ -111,46 +112,52 @@ class Clips:
 
 
 class FirstGuesses:
-    """The clips that `prepare` wrote to a folder, those that it adds meanwhile included.
+    """The clips that `prepare` wrote to a folder, held on a device: 690 MB an hour.
 
     Raises AudioError for a folder without any.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
-        self.shards: dict[str, dict[str, np.ndarray]] = {}
+    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
+        self.folder, self.device = Path(folder), device
+        self._names: set[str] = set()
+        self._arrays: dict[str, Tensor] = {}
         self.refresh()
-        if not self.shards:
+        if not self._names:
             raise AudioError(f"{folder}: holds no first guesses; make them with "
                              "tools/first_guesses.py")
 
     def refresh(self) -> None:
-        """Takes in the shards that are new."""
-        for path in sorted(self.folder.glob("*-*.npz")):
-            if path.name not in self.shards and not path.name.startswith("."):
-                with np.load(path, allow_pickle=False) as arrays:
-                    self.shards[path.name] = dict(arrays)
-        self.ends = np.cumsum([len(shard["kind"]) for shard in self.shards.values()])
+        """Takes in the shards that `prepare` has added meanwhile."""
+        new = [path for path in sorted(self.folder.glob("*-*.npz"))
+               if path.name not in self._names and not path.name.startswith(".")]
+        held = {name: [array] for name, array in self._arrays.items()}
+        for path in new:
+            with np.load(path, allow_pickle=False) as shard:
+                for name in ("clean", "guess", "marks", "kind"):
+                    array = torch.from_numpy(shard[name]).to(self.device)
+                    held.setdefault(name, []).append(array)
+        if new:
+            self._arrays = {name: torch.cat(arrays) for name, arrays in held.items()}
+            self._names.update(path.name for path in new)
 
     def __len__(self) -> int:
-        return int(self.ends[-1])
+        return len(self._arrays["kind"])
 
-    def take(self, numbers: np.ndarray, starts: np.ndarray, length: int) -> Clips:
-        """Parts of clips by their numbers."""
-        shards, found = list(self.shards.values()), []
-        for number, start in zip(numbers, starts, strict=True):
-            place = int(np.searchsorted(self.ends, number, side="right"))
-            shard = shards[place]
-            row = number - self.ends[place] + len(shard["kind"])
-            found.append([shard[name][row][..., start:start + length]
-                          for name in ("clean", "guess", "marks")] + [shard["kind"][row]])
-        clean, guess, marks, kind = (torch.from_numpy(np.stack(part))
-                                     for part in zip(*found, strict=True))
-        return Clips(clean[:, None].float() / SCALE, guess[:, None].float() / SCALE,
-                     marks.float(), kind)
+    @property
+    def length(self) -> int:
+        """Samples of a clip."""
+        return self._arrays["clean"].shape[-1]
 
-    def crops(self, batch: int, length: int, rng: np.random.Generator) -> Clips:
+    def take(self, numbers: Tensor, starts: Tensor, length: int) -> Clips:
+        """Parts of clips by their numbers. Shape: `[B]`, `[B]`."""
+        rows = numbers[:, None]
+        place = starts[:, None] + torch.arange(length, device=starts.device)
+        marks = torch.stack([self._arrays["marks"][rows, mark, place] for mark in (0, 1)], 1)
+        clean, guess = (self._arrays[name][rows, place][:, None].float() / SCALE
+                        for name in ("clean", "guess"))
+        return Clips(clean, guess, marks.float(), self._arrays["kind"][numbers])
+
+    def crops(self, length: int, draws: Draws) -> Clips:
         """Random parts of random clips."""
-        latest = next(iter(self.shards.values()))["clean"].shape[1] - length
-        return self.take(rng.integers(0, len(self), batch), rng.integers(0, latest + 1, batch),
-                         length)
+        return self.take(draws.integers(0, len(self) - 1)[:, 0],
+                         draws.integers(0, self.length - length)[:, 0], length)

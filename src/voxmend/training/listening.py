@@ -83,12 +83,6 @@ class ListeningRecipe(PriorRecipe):
         return {"speech": Pool(corpus, device, self.speeds, self.balance),
                 "noise": Pool(corpus.noise, device, NOISE_SPEEDS)}
 
-    def _speech(self, pool: Pool, draws: Draws, length: int) -> Tensor:
-        files = pool.pick(draws)
-        crops = pool.cut(files, length, draws)
-        gain = self.sigma_data / pool.rms[files, None] * 10 ** (self.gain_db * draws.normal(1) / 20)
-        return crops * (gain * (2.0 * draws.chance(0.5) - 1))
-
     def _noise(self, pool: Pool, draws: Draws, length: int) -> Tensor:
         """Recorded noise of unit power, in a third of the items two pieces at once."""
         pieces = []
@@ -103,7 +97,7 @@ class ListeningRecipe(PriorRecipe):
     def recordings(self, pools: Pools, draws: Draws, length: int) -> tuple[Tensor, Tensor]:
         """Clean speech and recordings of it, which are at the prior's level. Shape: `[B, T]`."""
         rate = self.sample_rate
-        clean = self._speech(pools["speech"], draws, length)
+        clean = pools["speech"].crops(length, self.sigma_data, self.gain_db, draws)
         wet = damages.reverberant(clean, draws, rate)
         y = torch.where(draws.chance(self.wet), wet, clean)
         recorded = self._noise(pools["noise"], draws, length)
@@ -150,7 +144,7 @@ class ListeningRecipe(PriorRecipe):
     def held_out(self, corpus: Corpus) -> Tensor:
         """32 crops of 2 s in recorded noise at 5 dB, beside the speech. Shape: `[32, 2, T]`."""
         draws, length = Draws(32, "cpu", 1), 2 * self.sample_rate
-        clean = self._speech(Pool(corpus, "cpu"), draws, length)
+        clean = Pool(corpus, "cpu").crops(length, self.sigma_data, self.gain_db, draws)
         noise = self._noise(Pool(corpus.noise, "cpu"), draws, length)
         noise = noise * (damages.power(clean) * 10**-0.5).sqrt()
         return torch.stack([clean, clean + noise], 1) * (1 + 10**-0.5) ** -0.5

@@ -37,6 +37,10 @@ class Draws:
         """True in this share of the items."""
         return self.uniform(0, 1, *shape) < share
 
+    def sign(self) -> Tensor:
+        """1 or −1 with equal chance. Shape: `[B, 1]`."""
+        return 2.0 * self.chance(0.5) - 1
+
     def normal(self, *shape: int) -> Tensor:
         """Shape: `[B, *shape]`."""
         return torch.randn(self.batch, *shape, device=self.device, generator=self.generator)
@@ -111,3 +115,15 @@ class Pool:
         place = start[:, None] + torch.arange(length, device=start.device)
         inside = place < end[:, None]
         return self.samples[place.clamp(max=len(self.samples) - 1)].float() / 32767 * inside
+
+    def crops(self, length: int, rms: float, gain_db: float, draws: Draws) -> Tensor:
+        """Random crops of random files, each of which is brought to RMS `rms`.
+
+        A further random gain of standard deviation `gain_db` and a random polarity are applied.
+
+        Shape: `[B, length]`, float32.
+        """
+        files = self.pick(draws)
+        crops = self.cut(files, length, draws)
+        gain = rms / self.rms[files, None] * 10 ** (gain_db * draws.normal(1) / 20)
+        return crops * (gain * draws.sign())
