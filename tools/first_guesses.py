@@ -1,4 +1,4 @@
-"""First guesses of damaged speech, which a prior learns to correct (`recipes/told16k.py`).
+"""First guesses of damaged speech, which a prior learns to correct (`recipes/speech16k.py`).
 
     python tools/first_guesses.py DATA OUT [--hours 4] [--seed 0]
 

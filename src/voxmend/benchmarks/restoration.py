@@ -191,8 +191,9 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
         yield label, method, None
     if name == "mend":
         yield "one after another", lambda e: one_after_another(e, restorer), prior
-    for count in sorted({*steps, TASKS[case.task].steps}):
-        mark = " (default)" if count == TASKS[case.task].steps else ""
+    usual = TASKS[case.task].steps_with(prior)
+    for count in sorted({*steps, usual}):
+        mark = " (default)" if count == usual else ""
         plural = "s" if count > 1 else ""
         yield f"ours, {count} step{plural}{mark}", ours(count), prior
 

@@ -46,7 +46,7 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
     train ...
 
     Args:
-        recipe: A Python file that defines `recipe`, such as recipes/speech16k.py.
+        recipe: A Python file that defines `recipe`, such as recipes/plain16k.py.
         data: Folder that holds train/ and val/ with recordings of clean speech, or manifests
             train.jsonl and val.jsonl that list them. A separator or enhancer takes ready mixtures,
             too: s1/ and s2/, or noisy/ and clean/, in each.

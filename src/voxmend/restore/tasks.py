@@ -18,6 +18,7 @@ from ..diffusion.guidance import (
 )
 from ..diffusion.samplers import ancestral, euler
 from ..diffusion.schedules import karras_grid
+from ..diffusion.told import GuessDenoiser
 from ..operators import Clip, Gap, Highpass, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .damage import BRIDGEABLE, Damage
 
@@ -176,6 +177,11 @@ class Task:
     def reports(self) -> tuple[str, ...]:
         """The fields of `Damage` of which a user is told."""
         return (*self.finds, *self.names, "speech")
+
+    def steps_with(self, prior: Denoiser) -> int:
+        """Of the sampler, where damage has evidence that this prior is told."""
+        told = self.told if isinstance(prior.innermost, GuessDenoiser) else None
+        return (told or {}).get("steps", self.steps)
 
     def leaving(self, kinds: Sequence[str]) -> "Task":
         """The task that leaves some of what it finds as it is, and only names it.
