@@ -209,14 +209,15 @@ class Task:
                              "recording itself, so neither sources nor simulates")
 
 
-# One call, where the noise hides all but the guess, is the posterior mean.
-CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps": 1,
+# A call where the noise hides all but the guess gives the posterior mean, which another at sigma_min
+# sharpens: as near to the truth, and better in PESQ.
+CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps": 2,
                              "sigma_max": 2.0, "start": "noisy", "noise_scale": 1.0}
 
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
          sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED),
-    Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001, noise_scale=1.06,
+    Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001,
          raises_rate=True, native_rate=True, names=("dull",)),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
          sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED, names=("ends",)),
@@ -226,10 +227,10 @@ TASKS = {task.name: task for task in (
     Task("mend", found_damage,
          ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", noise_scale=1.08, native_rate=True, told=CORRECTED,
+         start="guess", native_rate=True, told=CORRECTED,
          names=("dull", "ends", "reverberation")),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
-         keeps_band=False, raises_rate=True, simulates=True, told=CORRECTED),
+         keeps_band=False, raises_rate=True, simulates=True),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,
          steps=32, keeps_band=False, sources=2),
     Task("generate", None, (), Unguided(), sigma_max=2.0, steps=32),

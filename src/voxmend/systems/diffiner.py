@@ -157,7 +157,7 @@ class Method:
 
 # One that draws as little as it can, and holds that enhancers take away more than noise; those of
 # the paper; those of its release, where the map is √2 too large and η_B of Diffiner+ is η_A's.
-METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.36, steps=6),
+METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.55, steps=6),
            "diffiner": Method(Diffiner()), "diffiner+": Method(DiffinerPlus()),
            "diffiner-release": Method(Diffiner(), share=1.0),
            "diffiner+-release": Method(DiffinerPlus(eta_b=0.4), share=1.0)}
