@@ -12,7 +12,7 @@ from helpers.gaussian import WhitePrior
 from helpers.speech import CONFIG, voice
 from voxmend import TASKS, Damage, Restorer, audio, restore
 from voxmend.diffusion.chunked import ChunkedDenoiser
-from voxmend.diffusion.denoiser import Denoiser
+from voxmend.diffusion.denoiser import Denoiser, EDMDenoiser
 from voxmend.diffusion.guidance import Imputation
 from voxmend.diffusion.schedules import karras_grid
 from voxmend.diffusion.told import GuessDenoiser
@@ -306,6 +306,18 @@ def test_a_prior_that_corrects_guesses_starts_at_them(task, rate):
     assert np.std(error) < (0.08 if rate == 16000 else 0.15) * level
     assert Restorer(task, correcting(), steps=3, device="cpu")(
         y[:, 0].numpy(), rate, told).shape == wave.shape
+
+
+@pytest.mark.parametrize("task", ["declip", "inpaint", "mend"])
+def test_a_task_says_how_many_calls_a_prior_takes(task):
+    wave = voice(1.0)
+    told = damage("declip" if task == "mend" else task, wave)
+    for prior in (correcting(), EDMDenoiser(FrameConvNeXt(**CONFIG)).requires_grad_(False)):
+        calls: list[int] = []
+        handle = prior.network.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        Restorer(task, prior, device="cpu", batch=1)(wave, 16000, told)
+        handle.remove()
+        assert len(calls) == TASKS[task].steps_with(prior)
 
 
 def test_a_band_alone_is_not_told():

@@ -209,8 +209,8 @@ class Task:
                              "recording itself, so neither sources nor simulates")
 
 
-# A call where the noise hides all but the guess gives the posterior mean, which another at sigma_min
-# sharpens: as near to the truth, and better in PESQ.
+# A call where the noise hides all but the guess gives the posterior mean, which another one at
+# sigma_min sharpens: as near to the truth, and better in PESQ.
 CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps": 2,
                              "sigma_max": 2.0, "start": "noisy", "noise_scale": 1.0}
 

@@ -155,7 +155,7 @@ class Method:
     steps: int = 200
 
 
-# One that draws as little as it can, and holds that enhancers take away more than noise; those of
+# One that draws as little as it can, its map a little above the calibrated one of 0.5; those of
 # the paper; those of its release, where the map is √2 too large and η_B of Diffiner+ is η_A's.
 METHODS = {"voxmend": Method(Diffiner(eta_a=0.0, eta_b=1.0), share=0.55, steps=6),
            "diffiner": Method(Diffiner()), "diffiner+": Method(DiffinerPlus()),
