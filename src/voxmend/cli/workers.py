@@ -16,13 +16,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import (
-    connection,
-    forkserver,
-    get_context,
-    parent_process,
-    resource_tracker,
-)
+from multiprocessing import connection, forkserver, parent_process, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -108,7 +103,7 @@ class _Worker:
     """A process, the pipe to it, and the message it is answering with its number."""
 
     def __init__(self, load: Callable[[], Any], answer: Callable[[Any, Any], Any], threads: int):
-        context = get_context("forkserver" if FORKS else "spawn")
+        context = ForkServerContext() if FORKS else SpawnContext()
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, load, answer), daemon=True)
         self.task: tuple[int, Any] | None = None
