@@ -3,7 +3,8 @@
 Measures seconds of the processor, which other work on the machine changes little, of `voxmend
 enhance` on the demo's clip in noise, in fp32 by one thread:
 
-    start      of a process, weights loaded
+    start      of a process, weights loaded: of the driver, and then of a worker of Ray
+    loading    of the weights, by a worker that is forked from what has loaded all else
     second     of speech, work of a worker
     file       what each costs besides: opening, levels, writing, sidecar
     scan       of a file by the driver, before the work: listing, sidecar, length
@@ -13,8 +14,13 @@ enhance` on the demo's clip in noise, in fp32 by one thread:
 
 and prints the table of expected efficiencies, the work over workers times the time of all:
 
+    files       start + scan + max(loading + longest worker's share, dispatch)
+    a long one  start + max(loading + share of the work, joining)
+
+or of Ray, whose workers start when the driver has,
+
     files       start + scan + max(start + longest worker's share, dispatch)
-    a long one  start + max(start + share of the work + reading, joining); of Ray reading before it
+    a long one  start + reading + max(start + reading + share of the work, joining)
 
 It assumes that workers have free equal cores, and that the bandwidth of memory and of disks or the
 network suffices; files are as long as uniform random numbers of 0.5 to 1.5 times their mean, and go
@@ -146,9 +152,10 @@ def long_one(place: Path, work: jobs.Work, seconds: float = 300.0) -> tuple[floa
 def measure() -> dict[str, float]:
     """All of the above, in seconds of the processor."""
     work = LOAD()
+    loading = cost(LOAD)  # the second time
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         place = Path(folder)
-        found = {"start": start(place), "scan": scan(place)}
+        found = {"start": start(place), "loading": loading, "scan": scan(place)}
         found["second"], found["file"] = files(place, work)
         found["joining"], found["reading"] = long_one(place, work)
         found["dispatch"] = dispatch(False)
@@ -165,15 +172,16 @@ def longest_share(costs: np.ndarray, count: int) -> float:
     return max(free)
 
 
-def of_files(found: dict[str, float], dispatching: float, count: int, mean: float,
+def of_files(found: dict[str, float], by_ray: bool, count: int, mean: float,
              hours: int) -> float:
     """The efficiency with so many files."""
     number = round(hours * 3600 / mean)
     lengths = mean * np.random.default_rng(0).uniform(0.5, 1.5, number)
     costs = found["file"] + found["second"] * lengths
     share = longest_share(costs, count)
-    wall = found["start"] + number * found["scan"] + max(found["start"] + share,
-                                                         number * dispatching)
+    dispatching = found["dispatch by Ray" if by_ray else "dispatch"]
+    wall = found["start"] + number * found["scan"] + max(
+        found["start" if by_ray else "loading"] + share, number * dispatching)
     return float(costs.sum() / count / wall)
 
 
@@ -181,8 +189,8 @@ def of_a_long_one(found: dict[str, float], by_ray: bool, count: int, hours: int)
     """The efficiency with one file of so many hours."""
     seconds = 3600 * hours
     work, reading = found["second"] * seconds / count, found["reading"] * seconds * by_ray
-    wall = found["start"] + reading + max(found["start"] + reading + work,
-                                          found["joining"] * seconds)
+    wall = found["start"] + reading + max(
+        found["start" if by_ray else "loading"] + reading + work, found["joining"] * seconds)
     return work / wall
 
 
@@ -197,13 +205,12 @@ def main(count: int = 64, file: str = "") -> None:
     print("| measured | seconds of the processor |\n|---|---|")
     for name, value in found.items():
         print(f"| {name} | {value:.2g} |")
-    ways = {"dispatch": "--workers", "dispatch by Ray": "--ray"}
-    ways = {name: way for name, way in ways.items() if name in found}
+    ways = {False: "--workers"} | ({True: "--ray"} if "dispatch by Ray" in found else {})
     print(f"\n| {count} workers | " + " | ".join(ways.values()) + " |\n|---|" + "---|" * len(ways))
     for said, mean, hours in CASES:
-        shares = (of_files(found, found[name], count, mean, hours) for name in ways)
+        shares = (of_files(found, by_ray, count, mean, hours) for by_ray in ways)
         print(f"| {hours} h in files of {said} | " + " | ".join(f"{x:.0%}" for x in shares) + " |")
-    shares = (of_a_long_one(found, way == "--ray", count, 10) for way in ways.values())
+    shares = (of_a_long_one(found, by_ray, count, 10) for by_ray in ways)
     print("| a file of 10 h | " + " | ".join(f"{x:.0%}" for x in shares) + " |")
 
 

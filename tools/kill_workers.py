@@ -47,10 +47,15 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 
 def workers(driver: int) -> list[int]:
-    """The processes of a driver that share its work."""
-    return [number for number in descendants(driver)
-            if any(name in _text(Path(f"/proc/{number}/cmdline"))
-                   for name in ("spawn_main", "ray::MapWorker"))]
+    """The processes of a driver that share its work: those of its fork server, or of Ray."""
+    found = list[int]()
+    for number in descendants(driver):
+        name = _text(Path(f"/proc/{number}/cmdline"))
+        if "multiprocessing.forkserver" in name:
+            found += descendants(number)
+        elif "ray::MapWorker" in name:
+            found.append(number)
+    return sorted({*found})
 
 
 def _text(path: Path) -> str:

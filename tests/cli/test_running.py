@@ -121,6 +121,23 @@ def test_workers_that_make_no_sense(count, wav, prior, tmp_path, capsys):
     assert code == 2 and not (tmp_path / "o.wav").exists()
 
 
+def test_workers_begin_to_load_before_their_driver_does(wav, tmp_path):
+    source, page = wav(), tmp_path / "page.html"
+    commands = [[verb, source, tmp_path / f"{verb}.wav"] for verb in ("mend", "vocode", "enhance")]
+    commands += [["refine", source, source, tmp_path / "refined.wav"],
+                 ["generate", tmp_path / "out"],
+                 ["mend", source, tmp_path / "mended.wav", "--report", page]]
+    code = ("import sys; from voxmend.cli import main, running\n"
+            "def stop(modules, threads):\n"
+            "    print(*{'torch', 'scipy'} & {*sys.modules}); raise SystemExit\n"
+            "running.warm_up = stop\n"
+            f"for command in {[[*map(str, command)] for command in commands]}:\n"
+            "    try: main.main([*command, '--workers', '2'])\n"
+            "    except SystemExit: pass\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n" * len(commands) and not done.stderr
+
+
 def test_real_workers_stop_at_once_and_leave_nothing(prior, wav, tmp_path):
     """The whole command, with processes: Ctrl-C goes to all of them, as a terminal sends it."""
     (tmp_path / "in").mkdir()

@@ -1,7 +1,6 @@
 """Processes that answer messages: dead ones are replaced, and none outlives its driver."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -102,20 +101,50 @@ def test_an_exception_of_the_driver_ends_workers_at_once(tmp_path):
     assert all(not worker.process.is_alive() for worker in pool.workers)
 
 
-def test_workers_do_not_outlive_a_killed_driver(tmp_path):
-    code = ("import sys; from pathlib import Path; from helpers.answers import answer, load\n"
-            "from voxmend.cli.workers import Pool\n"
-            "if __name__ == '__main__':\n"
-            "    with Pool(1, load, answer) as pool:\n"
-            "        list(pool.map([('hang', Path(sys.argv[1]))]))")
-    (tmp_path / "driver.py").write_text(code)
-    noted = tmp_path / "worker"
-    driver = subprocess.Popen(
-        [sys.executable, tmp_path / "driver.py", noted],
-        env={**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"})
-    until = time.monotonic() + 30
-    while not (noted.exists() and noted.read_text()) and time.monotonic() < until:
+def drive(folder, code):
+    """Starts a process that does something with a Pool; it finds what tests have, and a folder."""
+    (folder / "driver.py").write_text(
+        "import sys, time; from pathlib import Path; from helpers.answers import answer, load\n"
+        "from voxmend.cli.workers import Pool, warm_up\n"
+        f"if __name__ == '__main__':\n    {code}\n")
+    places = [str(TESTS), str(folder), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen([sys.executable, folder / "driver.py"], stdout=subprocess.PIPE,
+                            text=True, cwd=folder,
+                            env={**os.environ, "PYTHONPATH": os.pathsep.join(places)})
+
+
+def noted(path, seconds=30.0):
+    """The process that somebody has noted in a file."""
+    until = time.monotonic() + seconds
+    while not (path.exists() and path.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    assert ends(int(noted.read_text()))
+    return int(path.read_text())
+
+
+def test_workers_do_not_outlive_a_killed_driver(tmp_path):
+    driver = drive(tmp_path, "list(Pool(1, load, answer).map([('hang', Path('worker'))]))")
+    worker = noted(tmp_path / "worker")
+    driver.kill()
+    driver.communicate()
+    assert ends(worker)
+
+
+@pytest.mark.skipif(not workers.FORKS, reason="workers begin anew")
+def test_workers_are_forked_from_what_has_loaded_their_modules(tmp_path):
+    (tmp_path / "heavy.py").write_text("import os; THREADS = os.environ['OMP_NUM_THREADS']")
+    driver = drive(tmp_path, "warm_up(['heavy'], 3)\n    with Pool(1, load, answer) as pool: "
+                             "print(*pool.map([('loaded', 'heavy'), ('loaded', 'other')]))")
+    told = driver.communicate()[0]
+    assert "(0, {'THREADS': '3'})" in told and "(1, None)" in told
+
+
+@pytest.mark.skipif(not workers.FORKS, reason="workers begin anew")
+def test_what_still_loads_modules_ends_with_its_driver(tmp_path):
+    (tmp_path / "slow.py").write_text("import os, pathlib, time\n"
+                                      "pathlib.Path('server').write_text(str(os.getpid()))\n"
+                                      "time.sleep(60)")
+    driver = drive(tmp_path, "warm_up(['voxmend.cli.tied', 'slow'], 1); time.sleep(60)")
+    server = noted(tmp_path / "server")
+    driver.kill()
+    driver.communicate()
+    assert ends(server)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ def load():
 
 
 def answer(loaded, message):
-    """By the first word: the process, a square, an error, a death, the first or the only one."""
+    """By the first word: the process, a square, an error, a death, a module loaded."""
     word, *rest = message
     if word == "who":
         loaded.append(rest)
@@ -20,6 +21,9 @@ def answer(loaded, message):
     if word == "square":
         time.sleep(sum(rest[1:]))
         return rest[0] ** 2
+    if word == "loaded":
+        module = sys.modules.get(rest[0])
+        return module and {name: value for name, value in vars(module).items() if name.isupper()}
     if word == "fail":
         raise ValueError(rest[0])
     if word == "die" or (word == "die once" and not Path(rest[0]).exists()):

@@ -36,6 +36,7 @@ class Here:
 def use_here(monkeypatch):
     """Workers in this process, that share segments of what lasts more than a second."""
     monkeypatch.setattr(running, "Pool", Here)
+    monkeypatch.setattr(running, "warm_up", lambda modules, threads: None)
     monkeypatch.setattr(running, "LEAST_SECONDS", 1.0)
 
 

@@ -183,10 +183,8 @@ def dereverb(paths: Paths, common: Once, weights: Weights = None, keep_noise: bo
 
 def _enhance(task: str, paths: Sequence[str], common: Calling, method: str, weights: str | None,
              sampler: Sampler | None, keep_noise: bool, limit: float | None = None) -> int:
-    from ..systems.enhance import check_limit
     from . import folders, html, jobs, sidecars
 
-    check_limit(limit)
     weights = weights and remote.pin(weights)
     plan = folders.make_plan(
         paths, lambda out: [out, *([folders.removed(out)] if keep_noise else [])])
@@ -202,9 +200,10 @@ def load_enhancer(task: str, common: Calling, method: str, weights: str | None,
                   sampler: Sampler | None, limit: float | None = None) -> "Work":
     """What takes noise away, and with `+refine` refines what is left."""
     from ..systems.deepfilternet import NAME, load_deepfilternet
-    from ..systems.enhance import load_refiner
+    from ..systems.enhance import check_limit, load_refiner
     from . import files, jobs
 
+    check_limit(limit)
     enhancer, _, refines = method.partition("+")
     separator: Separator | DeepFilterNet
     if enhancer == NAME:

@@ -2,6 +2,8 @@
 
     OUT.html                     of one recording: the page
     OUT.html, OUT.pages/*.html   of several: a table, the worst first, and a page of each
+
+Every verb passes here, so heavy imports wait.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,18 +11,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .. import audio
 from ..audio import remote
-from ..report import Row, facts, page_of_files, severity, table
-from ..report.marks import words
-from ..restore.damage import Damage
-from ..restore.tasks import TASKS
-from . import files, folders, jobs, running, sidecars
+from . import folders, jobs, running, sidecars
 from .folders import Job, Plan
 from .options import Calling
-from .reports import find
+
+if TYPE_CHECKING:
+    from ..restore.damage import Damage
+    from .files import Made
 
 SUFFIXES = (".html", ".htm")
 
@@ -128,8 +129,10 @@ def load_pages(names: tuple[str, ...], uncertain: bool, salvage: bool) -> jobs.W
         names, uncertain: as of `Shown`.
         salvage: as of `audio.Reader`.
     """
+    from ..report import page_of_files, severity
+
     def make(inputs: Sequence[Path], outputs: Sequence[Path],
-             streaming: jobs.Streaming) -> files.Made:
+             streaming: jobs.Streaming) -> "Made":
         readers = [audio.Reader(path, salvage) for path in inputs]
         seconds = max(reader.frames / reader.sample_rate for reader in readers)
         tracks = readers[:-1] if uncertain else readers
@@ -145,13 +148,18 @@ def load_pages(names: tuple[str, ...], uncertain: bool, salvage: bool) -> jobs.W
     return jobs.Work(make)
 
 
-def _find(reader: audio.Reader) -> tuple[Damage, ...]:
+def _find(reader: audio.Reader) -> tuple["Damage", ...]:
     """What `voxmend mend --dry-run` finds."""
+    from ..restore.tasks import TASKS
+    from .reports import find
+
     return find(reader, TASKS["mend"].reports, {})
 
 
-def _facts(readers: Sequence[audio.Reader], left: Sequence[Damage] | None) -> dict[str, str]:
+def _facts(readers: Sequence[audio.Reader], left: "Sequence[Damage] | None") -> dict[str, str]:
     """What is known of a recording, and of how the first file beside it was made."""
+    from ..report import facts
+
     first = readers[0]
     known = {"Sample rate": f"{first.sample_rate} Hz", "Channels": str(first.channels),
              "Samples": first.subtype}
@@ -165,8 +173,10 @@ def _place(path: Path) -> Path:
     return remote.origin(path) or path
 
 
-def _texts(damages: Sequence[Damage]) -> list[str]:
+def _texts(damages: "Sequence[Damage]") -> list[str]:
     """What is said of any channel, each once."""
+    from ..report.marks import words
+
     return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
 
 
@@ -176,8 +186,10 @@ def load_table(title: str, folder: Path) -> jobs.Work:
     Args:
         folder: of the pages, which lies beside the table.
     """
+    from ..report import Row, table
+
     def make(inputs: Sequence[Path], outputs: Sequence[Path],
-             streaming: jobs.Streaming) -> files.Made:
+             streaming: jobs.Streaming) -> "Made":
         rows = []
         for place in map(_place, inputs):
             told, name = sidecars.read(place) or {}, remote.relative(place, folder)

@@ -118,7 +118,6 @@ class Calling:
     def check(self) -> None:
         """Raises ValueError, before minutes of work, for what no verb can do."""
         check_seed(self.seed)
-        check_workers(self.workers, self.ray)
         check_batch(self.batch)
         if not 0 <= self.headroom <= 60:
             raise ValueError(f"--headroom {self.headroom:g}: give 0 to 60 dB")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from .options import Place, Workers, check_workers
+from .options import Place, Workers
 
 PathsOfPage = Annotated[tuple[str, ...], Positional,
                         arg(name="paths", metavar="IN ... OUT.html", help_behavior_hint="")]
@@ -37,6 +37,5 @@ def report(paths: PathsOfPage, common: Annotated[Showing, arg(name="")]) -> int:
     """
     from . import html
 
-    check_workers(common.workers)
     return html.report_files(paths, common.restored, common.salvage, common.overwrite,
                              common.workers)

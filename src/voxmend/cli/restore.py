@@ -20,7 +20,6 @@ from .options import (
     Told,
     Workers,
     check_seed,
-    check_workers,
     load_restorer,
     parse_channels,
     parse_gaps,
@@ -108,10 +107,12 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
 
 def _check_kinds(text: str) -> tuple[str, ...]:
     """The kinds of --leave KIND,..., each once; raises ValueError for what `mend` never mends."""
+    kinds = dict.fromkeys(filter(None, text.split(",")))
+    if not kinds:
+        return ()
     from ..restore.tasks import TASKS
 
     finds = TASKS["mend"].finds
-    kinds = dict.fromkeys(filter(None, text.split(",")))
     for kind in kinds:
         if kind not in finds:
             raise ValueError(f"--leave {kind}: give some of {','.join(finds)}")
@@ -275,7 +276,6 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import folders, jobs, running, sidecars
 
     check_seed(common.seed)
-    check_workers(common.workers, common.ray)
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
     verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers, common.ray)
     return running.run(verb, folders.make_plan(paths))

@@ -21,14 +21,18 @@ from ..audio.quiet import silenced
 from . import claims, sharing, sidecars
 from .folders import PIPE, Job, Plan, each
 from .jobs import Verb, Work, do, is_finished
+from .options import check_workers
 from .stopping import stopping
-from .workers import GRACE, Lost, Pool, cores, share_of_threads
+from .workers import GRACE, Lost, Pool, cores, share_of_threads, warm_up
 
 LEAST_SECONDS = 60.0  # of a recording whose segments are worth to be shared
+# what workers import, and first what ends the server that they are forked from with this process
+MODULES = tuple(f"voxmend.cli.{name}" for name in ("tied", "main", "files"))
 
 
 def run(verb: Verb, plan: Plan) -> int:
     """Does the jobs of a plan that are not finished; returns the exit code, as `each`."""
+    check_workers(verb.workers, verb.ray)
     piped = any(PIPE in job.outputs for job in plan.jobs)
     folders = {job.outputs[0].parent for job in plan.jobs
                if job.outputs[0] != PIPE and not remote.is_remote(job.outputs[0])}
@@ -45,8 +49,11 @@ def run(verb: Verb, plan: Plan) -> int:
             print(f"{len(plan.jobs) - len(todo)} of {len(plan.jobs)} files are finished already")
         if not todo:
             return 0
+        shared = verb.ray or verb.workers not in (None, 1)
+        if shared and not verb.ray:
+            warm_up(MODULES, share_of_threads(_count(verb)))
         work = verb.load()
-        if not verb.ray and verb.workers in (None, 1):
+        if not shared:
             return each([(job,) for job in todo], lambda job: do(verb, job, work, plan.several),
                         plan.several)
         new = {parent for folder in folders for parent in (folder, *folder.parents)
@@ -69,20 +76,25 @@ def _tidy(folders: Iterable[Path]) -> bool:
     return any(any(folder.glob(f"{claims.PREFIX}*")) for folder in folders)
 
 
+def _count(verb: Verb) -> int:
+    """How many workers a verb is to have on this machine."""
+    return verb.workers if isinstance(verb.workers, int) else cores()
+
+
 @contextmanager
 def _workers(verb: Verb, several: bool) -> Iterator[sharing.Workers]:
     """The workers of a verb, of this machine or of a cluster."""
     from ..models import precision
 
     load = partial(sharing.load, verb, dict(precision.found), several)
-    told = verb.workers if isinstance(verb.workers, int) else None
     if verb.ray:
         from .crew import Crew
 
+        told = verb.workers if isinstance(verb.workers, int) else None
         with Crew(verb.ray, told, load, sharing.answer) as crew:
             yield crew
     else:
-        count = told or cores()
+        count = _count(verb)
         with Pool(count, load, sharing.answer, share_of_threads(count)) as pool:
             yield pool
 

@@ -4,21 +4,26 @@
            ◀──reply────
 
 A worker that dies is replaced and its message sent again; workers do not outlive their driver.
+On Linux they are forked from a server, which may have loaded what they import; elsewhere system
+libraries do not bear that, and each begins anew.
 """
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context, parent_process, resource_tracker
+from multiprocessing import connection, forkserver, parent_process, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 TRIES = 3  # workers that a message may cost
 GRACE = 0.5  # seconds that a worker has to stop by itself
+FORKS = sys.platform == "linux"
 
 
 class Lost(RuntimeError):
@@ -66,25 +71,39 @@ def _serve(pipe: connection.Connection, load: Callable[[], Any],
 @contextmanager
 def _surroundings(threads: int) -> Iterator[None]:
     """What a worker inherits: its share of threads, and no Ctrl-C, of which its driver tells it."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    told = {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}  # no modules of this folder
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
     resource_tracker.ensure_running()  # which would unblock signals if it began at the start below
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def warm_up(modules: Sequence[str], threads: int) -> None:
+    """Starts the server that workers are forked from, which loads modules meanwhile.
+
+    Args:
+        threads: of each worker; those of a server that runs already stay.
+    """
+    if FORKS:
+        forkserver.set_forkserver_preload(list(modules))
+        with _surroundings(threads):
+            forkserver.ensure_running()
 
 
 class _Worker:
     """A process, the pipe to it, and the message it is answering with its number."""
 
     def __init__(self, load: Callable[[], Any], answer: Callable[[Any, Any], Any], threads: int):
-        context = get_context("spawn")
+        context = ForkServerContext() if FORKS else SpawnContext()
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, load, answer), daemon=True)
         self.task: tuple[int, Any] | None = None
