@@ -31,12 +31,14 @@ with stopping(lambda: note.with_name("settled").touch(), patience=0.2):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_hears_nothing_is_ended_with_all_it_started(number, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", DEAF, tmp_path / "ready"])
+    process = subprocess.Popen([sys.executable, "-c", DEAF, tmp_path / "ready"],
+                               stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 30
     while not (tmp_path / "ready").exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(number)
-    assert process.wait(10) == 130 and (tmp_path / "settled").exists()
+    assert process.communicate(timeout=10)[1] == stopping.SAID + "\n"
+    assert process.returncode == 130 and (tmp_path / "settled").exists()
     child = int((tmp_path / "child").read_text())
     until = time.monotonic() + 5
     while stopping._runs(child) and time.monotonic() < until:

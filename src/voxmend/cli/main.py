@@ -11,7 +11,7 @@ from .. import __version__
 from . import app, bench, enhance, report, restore, speakers, train
 from .pages import HELP, Page, join_lines, paths_first, wrapped
 from .parsing import parse, unknown_verb
-from .stopping import INTERRUPTED
+from .stopping import INTERRUPTED, SAID
 
 HOME = Page(
     "voxmend", "[-h] [--version] VERB ...  (VERB --help shows what it takes)",
@@ -66,7 +66,7 @@ def main(args: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed at exit
         return 141  # as a shell calls SIGPIPE
     except KeyboardInterrupt:
-        print("voxmend: interrupted; nothing half-written was left", file=sys.stderr)
+        print(SAID, file=sys.stderr)
         return INTERRUPTED
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         from .folders import as_told

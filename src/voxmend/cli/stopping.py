@@ -9,6 +9,7 @@ in coming, and libraries lose it where an exception has nowhere to go.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 PATIENCE = 1.0  # seconds until the thread acts
 INTERRUPTED = 130  # as a shell calls SIGINT
+SAID = "voxmend: interrupted; nothing half-written was left"
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -52,7 +54,7 @@ def kill_descendants(seconds: float = 0.5) -> None:
 def stopping(settle: Callable[[], None], patience: float = PATIENCE) -> Iterator[None]:
     """A context that ends within about `patience` seconds of SIGINT or SIGTERM.
 
-    Else all that this process has started is killed, and itself ends after `settle()`.
+    Else all that this process has started is killed, and itself says so and ends after `settle()`.
     """
     if threading.current_thread() is not threading.main_thread():  # where no signals go
         yield
@@ -66,6 +68,7 @@ def stopping(settle: Callable[[], None], patience: float = PATIENCE) -> Iterator
             if number[0] in SIGNALS and not over.wait(patience):
                 kill_descendants()
                 settle()
+                print(SAID, file=sys.stderr, flush=True)
                 os._exit(INTERRUPTED)
 
     watcher = threading.Thread(target=watch, daemon=True)
