@@ -10,7 +10,7 @@ from helpers.commands import run
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.benchmarks import dereverb, diffiner, diffsep, judges, protocols, restoration
-from voxmend.benchmarks.scoring import RATE, Example, digest, has_row, interval, measure
+from voxmend.benchmarks.scoring import RATE, Example, digest, fill, has_row, interval, measure
 from voxmend.metrics import table
 from voxmend.restore.damage import Damage
 
@@ -120,10 +120,15 @@ def test_the_judges_of_every_table_hear_every_row(command, panel, corpora, prior
     assert "speaker similarity | by our encoder" in text.out
 
 
-def test_only_some_rows_and_what_was_damaged():
+def test_only_some_rows():
     labels = ["noisy", "Theirs (1.0)", "Theirs (1.0) + refined", "ours, 8 steps"]
     assert [name for name in labels if has_row(name, ())] == labels
-    assert [name for name in labels if has_row(name, ("Theirs",))] == labels[:3]
+    assert [name for name in labels if has_row(name, ("Theirs", "noisy"))] == labels[:3]
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(ValueError, match="--only: no row"):
+        fill({}, {"case": iter([])}, lambda: None)
 
 
 def test_examples_are_told_apart_by_their_samples():

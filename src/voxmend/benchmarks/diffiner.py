@@ -102,7 +102,8 @@ def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
             progress: bool, panel: Panel | None, only: tuple[str, ...] = ()) -> Iterator[dict]:
     """A row for what is noisy, and for every front end alone and with every way to refine it."""
     rows = Rows(examples, progress, panel)
-    yield rows.row("noisy", lambda example: example.damaged)
+    if has_row("noisy", only):
+        yield rows.row("noisy", lambda example: example.damaged)
     for label, (enhance, network) in ends.items():
         if has_row(label, only):
             yield rows.front(label, enhance, network)

@@ -24,8 +24,6 @@ RATE = 16000
 JUDGES = {"dnsmos_sig": ("dnsmos", "sig"), "dnsmos_bak": ("dnsmos", "bak"),
           "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos"), "plcmos": ("plcmos", "plcmos")}
 
-INPUTS = ("input", "noisy", "mixture", "reverberant")  # rows of what was damaged
-
 
 def rms(wave: np.ndarray) -> float:
     """Root mean square."""
@@ -53,8 +51,8 @@ def digest(examples: list[Example]) -> str:
 
 
 def has_row(label: str, only: tuple[str, ...]) -> bool:
-    """Whether a table has a row: of what was damaged, or whose label begins as one of `only`."""
-    return not only or label in INPUTS or label.startswith(only)
+    """Whether a table has a row: one whose label begins as one of `only`, or any if empty."""
+    return not only or label.startswith(only)
 
 
 def score(example: Example, estimate: np.ndarray, rate: int = RATE) -> dict[str, float]:
@@ -174,12 +172,17 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
 
 def fill(tables: dict[str, list[dict]], measured: dict[str, Iterable[dict]],
          save: Callable[[], None]) -> None:
-    """Puts rows into tables as they are measured, with a `save()` after each."""
+    """Puts rows into tables as they are measured, with a `save()` after each.
+
+    Raises ValueError where there are none.
+    """
     for name, rows in measured.items():
         tables[name] = []
         for row in rows:
             tables[name].append(row)
             save()
+    if not any(tables.values()):
+        raise ValueError("--only: no row of these tables begins so; without it all are shown")
 
 
 def labels(paths: list[Path]) -> list[str]:

@@ -244,7 +244,7 @@ class Judging(Measuring):
     judges: bool = False
     """Ask, too, whether words and voice are the same, and print other papers' SI-SDR and LSD."""
     only: tuple[str, ...] = ()
-    """Leave out rows whose names do not begin so, but for what was damaged."""
+    """Leave out rows whose names begin otherwise."""
 
 
 @dataclass(frozen=True)
