@@ -19,6 +19,7 @@ from pathlib import Path
 from figures import replace_between
 from voxmend.benchmarks.plots import ranking
 from voxmend.benchmarks.protocols import slug
+from voxmend.benchmarks.rivals import bare
 from voxmend.metrics import COLUMNS, COSTS, table
 
 SHOWN = ("si_snr", "si_sdr", "pesq_wb", "pesq_nb", "estoi", "dnsmos", "lsd", "lsd_hann", "plcmos",
@@ -31,7 +32,8 @@ INTRO = """# Leaderboard
 
 Every figure is a mean over clips, in brackets its 95 % interval by bootstrap, the best of a column
 in bold; figures of different cases cannot be compared. This page is made by `tools/leaderboard.py`
-of the results that the commands in `docs/rivals.md` wrote.
+of the results that the commands in `docs/rivals.md` wrote; a table may hold rows of several runs, if
+these heard the same clips, sample by sample.
 """
 
 
@@ -63,6 +65,13 @@ class Section:
                     if any(row.get(name) is not None for row in self.rows.values()))
 
     @property
+    def ranked(self) -> list[dict]:
+        """The rows, the best first."""
+        known = [row for row in self.rows.values() if row.get(self.metric) is not None]
+        others = [row for row in self.rows.values() if row.get(self.metric) is None]
+        return sorted(known, key=lambda row: -row[self.metric]) + others
+
+    @property
     def size(self) -> str:
         """How many clips there are, and of which length."""
         result = self.runs[0][0]
@@ -91,16 +100,16 @@ def origin(result: dict) -> str:
 def drawn(section: Section, title: str, page: Path) -> list[str]:
     """Lines of a section: what ran where, its picture and its table."""
     picture = page.with_name(f"{page.stem}-{slug(title)}.png")
-    rows = list(section.rows.values())
-    ranking(rows, section.metric, picture)
-    best = sorted(rows, key=lambda row: -(row.get(section.metric) or float("-inf")))
-    runs = [f"- {origin(result)}: {', '.join(method.split(' (')[0] for method in methods)}"
-            for result, methods in section.runs]
-    told = ([f"{section.size}, {origin(section.runs[0][0])}"] if len(runs) == 1 else
-            [f"{section.size}, in {len(runs)} runs:", "", *runs])
+    ranking(section.ranked, section.metric, picture)
+    runs: dict[str, dict[str, None]] = {}
+    for result, methods in section.runs:
+        runs.setdefault(origin(result), {}).update(dict.fromkeys(map(bare, methods)))
+    told = ([f"{section.size}, {next(iter(runs))}"] if len(runs) == 1 else
+            [f"{section.size}, in {len(section.runs)} runs:", "",
+             *(f"- {place}: {', '.join(methods)}" for place, methods in runs.items())])
     return ["", f"## {title}", "", *told, "",
             f"![{COLUMNS[section.metric][0]} of every system]({picture.name})", "",
-            *table(best, {name: COLUMNS[name] for name in SHOWN}, spread=True, bold=True)]
+            *table(section.ranked, {name: COLUMNS[name] for name in SHOWN}, spread=True, bold=True)]
 
 
 def listen(folder: Path, case: str, page: Path) -> Iterator[str]:
@@ -117,8 +126,8 @@ def listen(folder: Path, case: str, page: Path) -> Iterator[str]:
 
 def short(section: Section) -> list[str]:
     """Lines of a table of what the systems are called and the figures that matter most."""
-    rows = [{**row, "method": method.split(" (")[0]} for method, row in section.rows.items()
-            if " + refined" not in method]
+    rows = [{**row, "method": bare(row["method"])} for row in section.ranked
+            if " + refined" not in row["method"]]
     return table(rows, {name: COLUMNS[name] for name in SHORT}, bold=True)
 
 

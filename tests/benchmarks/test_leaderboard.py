@@ -63,7 +63,7 @@ def test_the_page_orders_systems_and_links_their_sounds(leaderboard, tmp_path):
 def test_rows_of_the_same_clips_are_joined_and_of_others_are_not(leaderboard, tmp_path):
     files = write(
         tmp_path, result(cases={leaderboard.REAL: [row("noisy", si_snr=1.0), row(
-            "theirs (2.0)", si_snr=3.0, dnsmos=2.0)]}, models={"theirs": "c1"}),
+            "theirs (pack 2.0, MIT)", si_snr=3.0, dnsmos=2.0)]}, models={"theirs": "c1"}),
         result(cases={leaderboard.REAL: [row("noisy", si_snr=1.0, words_changed=0.1), row(
             "ours", si_snr=2.0, words_changed=0.3), row("ours + refined", si_snr=9.0)]}),
         result(cases={leaderboard.REAL: [row("ours", "e1", si_snr=8.0)]}, clips=1))
@@ -79,8 +79,8 @@ def test_rows_of_the_same_clips_are_joined_and_of_others_are_not(leaderboard, tm
     assert readme.read_text().splitlines() == [
         "Before.", "<!-- rivals -->",
         "| method | SI-SNR dB | DNSMOS OVRL | words changed |", "|---|---|---|---|",
-        "| noisy | 1.00 | – | **0.100** |", "| theirs | **3.00** | **2.00** | – |",
-        "| ours | 2.00 | – | 0.300 |", "<!-- end -->", "After."]
+        "| theirs | **3.00** | **2.00** | – |", "| ours | 2.00 | – | 0.300 |",
+        "| noisy | 1.00 | – | **0.100** |", "<!-- end -->", "After."]
 
 
 def test_two_runs_that_disagree_are_not_joined(leaderboard, tmp_path):
