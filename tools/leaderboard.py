@@ -1,46 +1,115 @@
 """Makes a page of every task and system from results of `voxmend bench ... --out`.
 
-    python tools/leaderboard.py docs/leaderboard.md RESULT.json ... [--sounds FOLDER]
+    python tools/leaderboard.py PAGE.md RESULT.json ... [--sounds FOLDER] [--readme FILE]
 
 A table of each case has the means of its rows with 95 % intervals, ordered by the figure that the
-picture beside it shows. FOLDER is what `voxmend bench protocol ... --sounds FOLDER` has written;
-the page links to it.
+picture beside it shows. Rows that several runs measured on the same clips, sample by sample, stand
+in one table, and above it which run had which. FOLDER is what `voxmend bench protocol ... --sounds
+FOLDER` has written; the page links to it. In FILE a short table of the real recordings is written
+anew between `<!-- rivals -->` and `<!-- end -->`.
 """
 
 import argparse
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from figures import replace_between
 from voxmend.benchmarks.plots import ranking
 from voxmend.benchmarks.protocols import slug
-from voxmend.metrics import COLUMNS, table
+from voxmend.benchmarks.rivals import bare
+from voxmend.metrics import COLUMNS, COSTS, table
 
 SHOWN = ("si_snr", "si_sdr", "pesq_wb", "pesq_nb", "estoi", "dnsmos", "lsd", "lsd_hann", "plcmos",
-         "wer", "words_changed", "speaker_similarity", "speaker_similarity_ours",
-         "real_time_factor")
+         "wer", "cer", "words_changed", "characters_changed", "speaker_similarity",
+         "speaker_similarity_ours", "better", "real_time_factor")
+SHORT = ("si_snr", "pesq_wb", "estoi", "dnsmos", "words_changed", "speaker_similarity")
+REAL = "VoiceBank-DEMAND, test"  # case of the short table
 RANKED = ("si_snr", "pesq_wb", "dnsmos")  # the first that a case has orders its table
 INTRO = """# Leaderboard
 
-Every figure is a mean over clips, in brackets its 95 % interval by bootstrap; figures of different
-cases cannot be compared. This page is made by `tools/leaderboard.py` of the results that the
-commands in `{folder}` wrote.
+Every figure is a mean over clips, in brackets its 95 % interval by bootstrap, the best of a column
+in bold; figures of different cases cannot be compared. This page is made by `tools/leaderboard.py`
+of the results that the commands in `docs/rivals.md` wrote; a table may hold rows of several runs
+that heard the same clips, sample by sample.
 """
 
 
-def section(result: dict, case: str, rows: list[dict], page: Path) -> list[str]:
-    """Lines of a case: what ran where, its picture and its table."""
-    metric = next(name for name in RANKED if any(row.get(name) is not None for row in rows))
-    picture = page.with_name(f"{page.stem}-{slug(case)}.png")
-    ranking(rows, metric, picture)
-    best = sorted(rows, key=lambda row: -(row.get(metric) or float("-inf")))
-    lengths = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
-    return ["", f"## {case}", "",
-            f"{result['clips']} {lengths}, voxmend {result['version']}, {result['device']}, "
-            f"{result['precision']}: {result['machine']}", "",
-            f"![{COLUMNS[metric][0]} of every system]({picture.name})", "",
-            *table(best, {name: COLUMNS[name] for name in SHOWN}, spread=True)]
+@dataclass
+class Section:
+    """What runs measured on the same clips: rows by their method, and the runs with theirs."""
+
+    case: str
+    rows: dict[str, dict] = field(default_factory=dict)
+    runs: list[tuple[dict, list[str]]] = field(default_factory=list)
+
+    def add(self, result: dict, rows: list[dict]) -> None:
+        """Takes in a run's rows; raises ValueError where one has other figures than before."""
+        for row in rows:
+            before = self.rows.setdefault(row["method"], {})
+            other = [key for key in before.keys() & row.keys() & COLUMNS.keys() - COSTS
+                     if before[key] != row[key]]
+            if other:
+                raise ValueError(f"{self.case}: {row['method']} of two runs differs in "
+                                 f"{', '.join(sorted(other))}; leave one of them out")
+            self.rows[row["method"]] = {
+                **row, **before, "intervals": {**row["intervals"], **before.get("intervals", {})}}
+        self.runs.append((result, [row["method"] for row in rows]))
+
+    @property
+    def metric(self) -> str:
+        """The figure that orders the rows."""
+        return next(name for name in RANKED
+                    if any(row.get(name) is not None for row in self.rows.values()))
+
+    @property
+    def ranked(self) -> list[dict]:
+        """The rows, the best first."""
+        known = [row for row in self.rows.values() if row.get(self.metric) is not None]
+        others = [row for row in self.rows.values() if row.get(self.metric) is None]
+        return sorted(known, key=lambda row: -row[self.metric]) + others
+
+    @property
+    def size(self) -> str:
+        """How many clips there are, and of which length."""
+        result = self.runs[0][0]
+        lengths = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
+        return f"{result['clips']} {lengths}"
+
+
+def sections(results: list[dict]) -> list[Section]:
+    """The cases of results; those of one title and the same clips are one."""
+    found: dict[tuple, Section] = {}
+    for result in results:
+        for case, rows in result["cases"].items():
+            key = case, *sorted({row["examples"] for row in rows})
+            found.setdefault(key, Section(case)).add(result, rows)
+    return list(found.values())
+
+
+def origin(result: dict) -> str:
+    """Which weights ran where."""
+    models = {f"prior {result['prior']}": result["sha256"], **result.get("models", {})}
+    named = ", ".join(f"{name} ({digest})" for name, digest in models.items())
+    return (f"voxmend {result['version']}, {named}, seed {result['seed']}, {result['device']}, "
+            f"{result['precision']}: {result['machine']}")
+
+
+def drawn(section: Section, title: str, page: Path) -> list[str]:
+    """Lines of a section: what ran where, its picture and its table."""
+    picture = page.with_name(f"{page.stem}-{slug(title)}.png")
+    ranking(section.ranked, section.metric, picture)
+    runs: dict[str, dict[str, None]] = {}
+    for result, methods in section.runs:
+        runs.setdefault(origin(result), {}).update(dict.fromkeys(map(bare, methods)))
+    told = ([f"{section.size}, {next(iter(runs))}"] if len(runs) == 1 else
+            [f"{section.size}, in {len(section.runs)} runs:", "",
+             *(f"- {place}: {', '.join(methods)}" for place, methods in runs.items())])
+    return ["", f"## {title}", "", *told, "",
+            f"![{COLUMNS[section.metric][0]} of every system]({picture.name})", "",
+            *table(section.ranked, {name: COLUMNS[name] for name in SHOWN}, spread=True, bold=True)]
 
 
 def listen(folder: Path, case: str, page: Path) -> Iterator[str]:
@@ -55,19 +124,33 @@ def listen(folder: Path, case: str, page: Path) -> Iterator[str]:
         yield f"- {system.name}: {', '.join(links)}"
 
 
-def main(page: Path, files: list[Path], sounds: Path | None = None) -> None:
-    """Writes the page and its pictures."""
-    lines = [INTRO.format(folder="docs/rivals.md")]
-    for file in files:
-        result = json.loads(file.read_text())
-        for case, rows in result["cases"].items():
-            lines += section(result, case, rows, page)
-            lines += listen(sounds, case, page) if sounds else []
-            if published := result.get("published"):
-                lines += ["", "As published, on the whole set:", "", *table(published), "",
-                          result["source"]]
-        lines += [line for note in result["notes"] for line in ("", note)]
+def short(section: Section) -> list[str]:
+    """Lines of a table of what the systems are called and the figures that matter most."""
+    rows = [{**row, "method": bare(row["method"])} for row in section.ranked
+            if " + refined" not in row["method"]]
+    return table(rows, {name: COLUMNS[name] for name in SHORT}, bold=True)
+
+
+def main(page: Path, files: list[Path], sounds: Path | None = None,
+         readme: Path | None = None) -> None:
+    """Writes the page and its pictures, and the short table."""
+    found = sections([json.loads(file.read_text()) for file in files])
+    cases, lines = [section.case for section in found], [INTRO]
+    for section in found:
+        alone = cases.count(section.case) == 1
+        lines += drawn(section, section.case if alone else f"{section.case}: {section.size}", page)
+        lines += listen(sounds, section.case, page) if sounds else []
+        result = section.runs[0][0]
+        if published := result.get("published"):
+            lines += ["", "As published, on the whole set:", "", *table(published), "",
+                      result["source"]]
+        notes = dict.fromkeys(note for run, _ in section.runs for note in run["notes"])
+        lines += [line for note in notes for line in ("", note)]
     page.write_text("\n".join(lines) + "\n")
+    if readme:
+        whole = max((section for section in found if section.case == REAL),
+                    key=lambda section: section.runs[0][0]["clips"])
+        replace_between(readme, "rivals", short(whole))
 
 
 if __name__ == "__main__":
@@ -75,4 +158,5 @@ if __name__ == "__main__":
     parser.add_argument("page", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--sounds", type=Path)
+    parser.add_argument("--readme", type=Path)
     main(**vars(parser.parse_args()))

@@ -53,6 +53,7 @@ def test_better_is_better_than_the_input(told):
     assert score(example, example.damaged)["better"] == 0
     assert score(example, example.clean)["better"] == 1
     assert score(example, 0.5 * example.damaged + 0.02)["better"] == 0
+    assert dereverb.Scores()(example, example.clean)["better"] == 1  # of a table without the input
 
 
 def test_the_command_prints_writes_and_counts(told, capsys):

@@ -24,21 +24,66 @@ def leaderboard():
     return module
 
 
+def result(**changes):
+    return {"version": "1", "prior": "p", "sha256": "c0", "seed": 0, "clips": 2, "seconds": 4,
+            "device": "cpu", "precision": "fp32", "machine": "a machine", "notes": ["A note."],
+            **changes}
+
+
+def row(name, examples="e0", **figures):
+    return {"method": name, "examples": examples, **figures,
+            "intervals": {key: [value - 1, value + 1] for key, value in figures.items()}}
+
+
+def write(path, *results):
+    files = [path / f"{number}.json" for number in range(len(results))]
+    for file, some in zip(files, results):
+        file.write_text(json.dumps(some))
+    return files
+
+
 def test_the_page_orders_systems_and_links_their_sounds(leaderboard, tmp_path):
-    rows = [{"method": name, "si_snr": value, "intervals": {"si_snr": [value - 1, value + 1]}}
-            for name, value in (("worse (1.0)", 5.0), ("better", 7.0))]
-    (tmp_path / "a.json").write_text(json.dumps({
-        "version": "1", "clips": 2, "seconds": 4, "device": "cpu", "precision": "fp32",
-        "machine": "a machine", "notes": ["A note."], "cases": {"Noise, at 5 dB": rows}}))
+    files = write(tmp_path, result(cases={"Noise, at 5 dB": [row("worse (1.0)", si_snr=5.0),
+                                                             row("better", si_snr=7.0)]}))
     wave, page = np.full(800, 0.5, np.float32), tmp_path / "page.md"
     example = Example(wave, wave, Damage())
     folder = tmp_path / "sounds" / "noise-at-5-db" / "better"
     method = protocols.kept(lambda e: 4 * e.damaged, [example], folder)
     np.testing.assert_array_equal(method(example), 4 * wave)  # what is scored is not scaled
     assert np.abs(audio.load(folder / "1.flac", 16000)).max() == pytest.approx(1, abs=1e-3)
-    leaderboard.main(page, [tmp_path / "a.json"], tmp_path / "sounds")
+    leaderboard.main(page, files, tmp_path / "sounds")
     text = page.read_text()
-    assert text.index("| better | 7.00 (6.00…8.00) |") < text.index("| worse (1.0) | 5.00")
-    assert "2 clips of 4 s, voxmend 1, cpu, fp32: a machine" in text and "A note." in text
+    assert text.index("| better | **7.00** (6.00…8.00) |") < text.index("| worse (1.0) | 5.00")
+    assert "2 clips of 4 s, voxmend 1, prior p (c0), seed 0, cpu, fp32: a machine" in text
+    assert "A note." in text
     assert "- better: [1](sounds/noise-at-5-db/better/1.flac)" in text
     assert "(page-noise-at-5-db.png)" in text and (tmp_path / "page-noise-at-5-db.png").is_file()
+
+
+def test_rows_of_the_same_clips_are_joined_and_of_others_are_not(leaderboard, tmp_path):
+    files = write(
+        tmp_path, result(cases={leaderboard.REAL: [row("noisy", si_snr=1.0), row(
+            "theirs (pack 2.0, MIT)", si_snr=3.0, dnsmos=2.0)]}, models={"theirs": "c1"}),
+        result(cases={leaderboard.REAL: [row("noisy", si_snr=1.0, words_changed=0.1), row(
+            "ours", si_snr=2.0, words_changed=0.3), row("ours + refined", si_snr=9.0)]}),
+        result(cases={leaderboard.REAL: [row("ours", "e1", si_snr=8.0)]}, clips=1))
+    page, readme = tmp_path / "page.md", tmp_path / "readme.md"
+    readme.write_text("Before.\n<!-- rivals -->\nold\n<!-- end -->\nAfter.\n")
+    leaderboard.main(page, files, readme=readme)
+    text = page.read_text()
+    assert f"## {leaderboard.REAL}: 2 clips of 4 s\n\n2 clips of 4 s, in 2 runs:" in text
+    assert "- voxmend 1, prior p (c0), theirs (c1), seed 0, cpu, fp32: a machine: noisy, theirs" \
+        in text
+    assert f"## {leaderboard.REAL}: 1 clips of 4 s\n\n1 clips of 4 s, voxmend" in text
+    assert text.count("| noisy | 1.00 (0.00…2.00) | – | **0.100** (-0.900…1.100) |") == 1
+    assert readme.read_text().splitlines() == [
+        "Before.", "<!-- rivals -->",
+        "| method | SI-SNR dB | DNSMOS OVRL | words changed |", "|---|---|---|---|",
+        "| theirs | **3.00** | **2.00** | – |", "| ours | 2.00 | – | 0.300 |",
+        "| noisy | 1.00 | – | **0.100** |", "<!-- end -->", "After."]
+
+
+def test_two_runs_that_disagree_are_not_joined(leaderboard, tmp_path):
+    results = [result(cases={"case": [row("ours", si_snr=value)]}) for value in (1.0, 2.0)]
+    with pytest.raises(ValueError, match="case: ours of two runs differs in si_snr"):
+        leaderboard.main(tmp_path / "page.md", write(tmp_path, *results))

@@ -53,6 +53,7 @@ def test_sexes_come_from_the_manifest(data):
     (row,) = table["improvement by who speaks, dB (number of mixtures)"]
     assert row["two women (2)"] == 5.5 and row["two men (1)"] is None
     assert separation.by_sexes(rows, ["", "", ""]) == {}
+    assert separation.by_sexes(rows[1:], ["FF", "FF", "MM"]) == {}  # without the mixture
 
 
 @pytest.mark.parametrize("share, length", [(0.0, 16000), (0.25, 14000), (1.0, 8000)])

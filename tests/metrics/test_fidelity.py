@@ -2,12 +2,14 @@
 
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from helpers.speech import voice
+from voxmend import audio, demo
 from voxmend.metrics import FIDELITY, QUALITY, TRANSCRIPT, recogniser
 from voxmend.metrics import speaker_similarity as similarity
 from voxmend.metrics._common import WeightsError
@@ -93,6 +95,35 @@ def test_similarity_by_an_encoder_s_file(tmp_path, monkeypatch):
     monkeypatch.setenv("VOXMEND_RESEMBLYZER", str(tmp_path / "c.pt"))
     with pytest.raises(WeightsError, match=r"c\.pt: no such weights.*resemblyzer"):
         FIDELITY["speaker_similarity"](wave, wave, RATE)
+
+
+@pytest.mark.parametrize("length, count", [(1600, 1), (25600, 1), (31519, 1), (31520, 2),
+                                           (43839, 2), (43840, 3), (64000, 4)])
+def test_the_last_window_is_heard_if_three_quarters_of_it_are_there(length, count):
+    """Windows of 25600 samples every 12320."""
+    seen = []
+
+    def network(mels):
+        seen.append(mels)
+        return torch.eye(256)[:len(mels)]
+
+    similarity.embed(network, voice(4.0)[0][:length])
+    assert seen[0].shape == (count, 160, 40)
+
+
+@pytest.mark.parametrize("length", [1600, 25600, 25601, 30000, 37000, 45000, 64000])
+def test_embeddings_are_those_of_resemblyzer(length):
+    """Of its own code and weights, which pad the last window or leave it out."""
+    for package in ("librosa", "resemblyzer"):
+        pytest.importorskip(package, exc_type=ImportError)
+    import resemblyzer
+
+    wave = audio.load(Path(demo.__file__).with_name("clean.flac"), RATE)[0, 8000:8000 + length]
+    soft = 0.1 * wave / wave.std() * 10 ** (-30 / 20)
+    level = resemblyzer.normalize_volume(soft, -30, increase_only=True)
+    theirs = resemblyzer.VoiceEncoder("cpu", verbose=False).embed_utterance(level)
+    weights = Path(resemblyzer.__file__).with_name("pretrained.pt")
+    np.testing.assert_allclose(similarity.embed(similarity.load(weights), soft), theirs, atol=1e-5)
 
 
 def test_plcmos_features_have_their_closed_form():

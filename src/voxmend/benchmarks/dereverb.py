@@ -22,7 +22,7 @@ from . import rivals, scoring
 from .diffsep import enhanced_by
 from .judges import Panel
 from .restoration import heading, load_clips
-from .scoring import RATE, Example, Judges, fill, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, measure, rms
 
 T60 = (0.3, 0.9)
 
@@ -45,8 +45,10 @@ class Scores:
         return {**self.judges(estimate), **scoring.score(example, estimate)}
 
     def __call__(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
-        scores = self.plain(example, estimate)
-        before = self.inputs.setdefault(id(example), scores)  # the first row is the input's
+        if id(example) not in self.inputs:
+            self.inputs[id(example)] = self.plain(example, example.damaged)
+        before = self.inputs[id(example)]
+        scores = before if estimate is example.damaged else self.plain(example, estimate)
         rises = [scores[key] > before[key] for key in ("pesq_wb", "dnsmos") if key in scores]
         return scores | {"better": float(all(rises))}
 
@@ -54,7 +56,7 @@ class Scores:
 def run(data: Path, clips: int | None = None, weights: str | None = None, seed: int = 0,
         device: str = "cpu", progress: bool = True,
         save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
-        judges: bool = False, compared: bool = False) -> dict:
+        judges: bool = False, compared: bool = False, only: tuple[str, ...] = ()) -> dict:
     """Measures the reverberant clips and what a prior that listens makes of them.
 
     Args:
@@ -62,7 +64,7 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
         weights: a name or path; by default those of `voxmend dereverb`.
         seed: of the rooms, too.
         precision: as in `models.precision.resolve`.
-        judges, compared: as in `diffsep.Comparison`.
+        judges, compared, only: as in `diffsep.Comparison`.
     """
     scoring.check_metrics()
     path = find_weights("dereverb", "voxmend", weights)
@@ -84,6 +86,6 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
         scored, result["spread"] = panel.beside(score), True
         result["notes"] += panel.notes
     rows = (measure(examples, method, label, network, progress, scored)
-            for label, (method, network) in methods.items())
+            for label, (method, network) in methods.items() if has_row(label, only))
     fill(result["cases"], {"dereverb, T60 0.3 to 0.9 s": rows}, lambda: save(result))
     return result

@@ -27,10 +27,11 @@ from . import rivals, scoring
 from .diffsep import mixed_with_noise, real_pairs
 from .judges import Panel
 from .restoration import heading
-from .scoring import RATE, Example, Judges, fill, measure
+from .scoring import RATE, Example, Judges, fill, has_row, measure
 
 JUDGED = ("dnsmos_sig", "dnsmos_bak", "dnsmos")
 REFINERS = {"refined": "voxmend", "Diffiner": "diffiner", "Diffiner+": "diffiner+"}
+IDEAL = "true noise"  # what tells the refiner the noise of every bin
 
 Enhance = Callable[[Example], np.ndarray]
 
@@ -90,7 +91,7 @@ class Rows:
 
     def ideal(self, refiners: dict[str, Refiner]) -> Iterator[dict]:
         self.made = {id(example): example.clean for example in self.examples}
-        return self.refined("true noise", refiners)
+        return self.refined(IDEAL, refiners)
 
     def _score(self, example: Example, estimate: np.ndarray) -> dict[str, float]:
         scores = {**scoring.score(example, estimate), **self.judges(estimate)}
@@ -98,21 +99,24 @@ class Rows:
 
 
 def rows_of(examples: list[Example], ends: dict, refiners: dict[str, Refiner],
-            progress: bool, panel: Panel | None) -> Iterator[dict]:
+            progress: bool, panel: Panel | None, only: tuple[str, ...] = ()) -> Iterator[dict]:
     """A row for what is noisy, and for every front end alone and with every way to refine it."""
     rows = Rows(examples, progress, panel)
-    yield rows.row("noisy", lambda example: example.damaged)
+    if has_row("noisy", only):
+        yield rows.row("noisy", lambda example: example.damaged)
     for label, (enhance, network) in ends.items():
-        yield rows.front(label, enhance, network)
-        yield from rows.refined(label, refiners)
-    yield from rows.ideal(refiners)
+        if has_row(label, only):
+            yield rows.front(label, enhance, network)
+            yield from rows.refined(label, refiners)
+    if has_row(IDEAL, only):
+        yield from rows.ideal(refiners)
 
 
 def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | None = None,
         prior: str = hub.DEFAULT, steps: int = 20, seed: int = 0, device: str = "cpu",
         segan: str | None = None, progress: bool = True,
         save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
-        judges: bool = False, compared: bool = False) -> dict:
+        judges: bool = False, compared: bool = False, only: tuple[str, ...] = ()) -> dict:
     """Measures front ends and refiners; the result can be written as JSON.
 
     Args:
@@ -121,7 +125,7 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
         steps: of Diffiner and Diffiner+.
         segan: weights of a SEGAN, by default the bundled ones.
         precision: of all networks, as in `models.precision.resolve`.
-        judges, compared: as in `diffsep.Comparison`.
+        judges, compared, only: as in `diffsep.Comparison`.
 
     Raises `hub.PriorError`, ImportError for a metric that lacks its package.
     """
@@ -147,9 +151,11 @@ def run(data: Path, noise: Path, voicebank: Path | None = None, clips: int | Non
         examples["real pairs"] = real_pairs(voicebank, clips)
         notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
     result = {**heading(prior, seed, count, device, choose(refiner.prior, precision)),
+              "models": {hub.title(path): hub.file_hash(path) for path in (
+                  find_weights("enhance", "diffsep"), find_weights("enhance", "segan", segan))},
               "notes": notes + Judges(*JUDGED).notes}
     if panel:
         result["spread"], result["notes"] = True, result["notes"] + panel.notes
-    fill(result["cases"], {name: rows_of(some, ends, refiners, progress, panel)
+    fill(result["cases"], {name: rows_of(some, ends, refiners, progress, panel, only)
                            for name, some in examples.items()}, lambda: save(result))
     return result

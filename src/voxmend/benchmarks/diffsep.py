@@ -33,7 +33,7 @@ from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
-from .scoring import RATE, Example, Judges, fill, labels, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, labels, measure, rms
 
 BOTH = "both polarities"
 SAMPLINGS: dict[str, dict[str, Any]] = {
@@ -120,6 +120,7 @@ class Comparison:
         precision: of all networks, as in `models.precision.resolve`.
         judges: whether a `Panel` judges, too.
         compared: whether what `rivals` there are have a row, of the task "enhance".
+        only: as in `scoring.has_row`.
 
     Raises `hub.PriorError` for weights that cannot be used, ImportError for a metric that lacks its
     package.
@@ -128,7 +129,7 @@ class Comparison:
     def __init__(self, task: str, weights: Sequence[str] = (), separators: Sequence[str] = (),
                  prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
                  progress: bool = True, enhancer: str | None = None, precision: str = "auto",
-                 judges: bool = False, compared: bool = False):
+                 judges: bool = False, compared: bool = False, only: tuple[str, ...] = ()):
         scoring.check_metrics()
         self.prior_name, self.prior = prior, hub.load_prior(prior, device)
         paths = [hub.find_prior(str(name)) for name in weights]
@@ -156,7 +157,7 @@ class Comparison:
         self.judges = Judges("dnsmos")
         self.panel = Panel(device=device) if judges else None
         self.rivals, self.missing = rivals.installed(task, RATE) if compared else ({}, [])
-        self.seed, self.device, self.progress = seed, device, progress
+        self.seed, self.device, self.progress, self.only = seed, device, progress, only
 
     def separation(self, data: Path, clips: int | None = None,
                    steps: tuple[int, ...] = (8, 16, 32),
@@ -178,11 +179,11 @@ class Comparison:
         notes = one_speaker(data, audio_files(measured_folder(data))[:clips])
         mixed = mixtures(waves)
         result = self._run("separate", {"separate": mixed}, len(waves), steps, notes, save,
-                           is_quick if quick else None)
+                           quick)
         result["breakdown"] = separation.by_sexes(result["cases"]["separate"],
                                                   separation.pairs_of_sexes(data, clips))
         both = {label: method for label, method, _ in self._methods("separate", ())
-                if BOTH in label}
+                if BOTH in label and has_row(label, self.only)}
         if both:
             result["breakdown"] |= separation.breakdown(both, mixed, waves, noise, self._scaled)
         save(result)
@@ -206,11 +207,11 @@ class Comparison:
         if voicebank:
             examples["real pairs"] = real_pairs(Path(voicebank), clips)
             notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
-        return self._run("denoise", examples, count, (), notes, save, is_quick if quick else None)
+        return self._run("denoise", examples, count, (), notes, save, quick)
 
     def _run(self, case: str, examples: dict[str, list[Example]], clips: int,
              steps: tuple[int, ...], notes: list[str], save: Callable[[dict], None],
-             wanted: Callable[[str], bool] | None = None) -> dict:
+             quick: bool) -> dict:
         if self.rate < RATE:
             notes.append(f"Scored at {self.rate} Hz, the lowest rate of the models: every method "
                          "hears the recording at a rate of its own, and what it makes of it is "
@@ -221,16 +222,15 @@ class Comparison:
                   "notes": notes + self.judges.notes + self.missing}
         if self.panel:
             result["spread"], result["notes"] = True, result["notes"] + self.panel.notes
-        fill(result["cases"], {name: self._rows(case, some, steps, wanted)
+        fill(result["cases"], {name: self._rows(case, some, steps, quick)
                                for name, some in examples.items()}, lambda: save(result))
         return result
 
     def _rows(self, case: str, examples: list[Example], steps: tuple[int, ...],
-              wanted: Callable[[str], bool] | None) -> Iterator[dict]:
+              quick: bool) -> Iterator[dict]:
         for label, method, network in self._methods(case, steps):
-            if wanted and not wanted(label):
-                continue
-            yield measure(examples, method, label, network, self.progress, self._score)
+            if has_row(label, self.only) and (is_quick(label) or not quick):
+                yield measure(examples, method, label, network, self.progress, self._score)
 
     def _methods(self, case: str,
                  steps: tuple[int, ...]) -> Iterator[tuple[str, Callable, nn.Module | None]]:

@@ -7,6 +7,7 @@ from scipy.signal import stft
 
 from .. import audio
 from ..metrics import COLUMNS
+from .rivals import bare
 
 try:
     from matplotlib.figure import Figure
@@ -51,7 +52,7 @@ def ranking(rows: list[dict], metric: str, path: Path) -> None:
         low, high = row.get("intervals", {}).get(metric) or (row[metric], row[metric])
         axis.plot([low, high], [height, height], color="tab:blue", alpha=0.5)
         axis.plot(row[metric], height, "o", color="tab:blue")
-    axis.set_yticks(range(len(known)), [row["method"].split(" (")[0] for row in known])
+    axis.set_yticks(range(len(known)), [bare(row["method"]) for row in known])
     axis.set_xlabel(COLUMNS[metric][0])
     axis.grid(axis="x", alpha=0.3)
     _save(figure, path)

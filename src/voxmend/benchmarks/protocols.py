@@ -28,7 +28,7 @@ from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
 from .diffsep import in_noise, resample
 from .judges import Panel
-from .scoring import RATE, Example, Judges, fill, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, measure, rms
 
 SOUNDS = 5  # recordings that are kept to be heard
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")
@@ -229,7 +229,7 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
         clips: only the first so many recordings.
         judges, compared: as in `diffsep.Comparison`.
         refined: whether every enhancer has two more rows, refined and refined by a share.
-        only: names that enhancers must begin with, or all.
+        only: as in `scoring.has_row`.
         sounds: folder for what every row makes of the first recordings, as `kept` has it.
 
     Raises DatasetError, which says what was expected where; ImportError for a missing metric.
@@ -239,7 +239,9 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
     cases = protocol.read(Path(root), clips)
     count = len(next(iter(cases.values())))
     settled = choose(hub.load_prior(hub.DEFAULT, device), precision)
+    own = [separator.find_weights(*key) for key in separator.WEIGHTS if key[0] == protocol.task][:1]
     result = {**restoration.heading(hub.DEFAULT, seed, count, device, settled), "seconds": None,
+              "models": {hub.title(path): hub.file_hash(path) for path in own},
               "sample_rate": protocol.rate, "published": list(protocol.published),
               "source": protocol.source, "spread": judges}
     score = Scores(protocol.rate, panel)
@@ -250,12 +252,14 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
 
     def rows(case: str, examples: list[Example]) -> Iterator[dict]:
         for label, method, network in methods(protocol.task, compared, refined, wanted, options):
+            if not wanted(label):
+                continue
             heard = examples[:SOUNDS] if sounds else []
             run = kept(method, heard, Path(sounds or "") / slug(case) / slug(label))
             yield measure(examples, run, label, network, progress, score)
 
     def wanted(label: str) -> bool:
-        return not only or label.startswith(only)
+        return has_row(label, only)
 
     fill(result["cases"], {case: rows(case, some) for case, some in cases.items()},
          lambda: save(result))

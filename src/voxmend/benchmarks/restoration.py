@@ -24,7 +24,7 @@ from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..training.corpus import audio_files, speaker
 from .judges import Panel
-from .scoring import RATE, Example, check_metrics, fill, machine, measure, rms, score
+from .scoring import RATE, Example, check_metrics, fill, has_row, machine, measure, rms, score
 
 SECONDS = 4
 
@@ -200,12 +200,13 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
 
 def run_case(name: str, clips: list[np.ndarray], prior: Denoiser, seed: int,
              steps: tuple[int, ...], device: str, progress: bool,
-             scored: Callable = score) -> Iterator[dict]:
+             scored: Callable = score, only: tuple[str, ...] = ()) -> Iterator[dict]:
     """The rows of one case."""
     examples = (mixtures(clips) if name == "separate"
                 else [CASES[name].make(clip, i) for i, clip in enumerate(clips)])
     for label, method, network in methods(name, prior, seed, steps, device):
-        yield measure(examples, method, label, network, progress, scored)
+        if has_row(label, only):
+            yield measure(examples, method, label, network, progress, scored)
 
 
 def detection(clips: list[np.ndarray]) -> dict:
@@ -234,13 +235,14 @@ def heading(prior: str, seed: int, clips: int, device: str, precision: str = "fp
 def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
         steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
         save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
-        judges: bool = False) -> dict:
+        judges: bool = False, only: tuple[str, ...] = ()) -> dict:
     """Runs the cases of a task, or all; the result can be written as JSON.
 
     Args:
         precision: of the prior, as in `models.precision.resolve`.
         save: is called with the result so far whenever there is more of it.
         judges: whether a `Panel` judges, too.
+        only: as in `scoring.has_row`.
     """
     data = Path(data)
     waves = load_clips(data, clips)
@@ -257,8 +259,9 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
         panel = Panel("dnsmos", "plcmos", device=device)
         scored, result["spread"] = panel.beside(score), True
         result["notes"] += panel.notes
-    fill(result["cases"], {n: run_case(n, waves, network, seed, steps, device, progress, scored)
-                           for n in names}, lambda: save(result))
+    fill(result["cases"], {
+        name: run_case(name, waves, network, seed, steps, device, progress, scored, only)
+        for name in names}, lambda: save(result))
     if "mend" in names:
         result["detection"] = detection(waves)
         save(result)

@@ -1,5 +1,6 @@
 """Rows and tables of every benchmark: what methods make of examples, scored and counted."""
 
+import hashlib
 import os
 import platform
 import time
@@ -38,6 +39,20 @@ class Example:
     damage: Damage
     judged: np.ndarray | None = None  # mask of the samples that SI-SNR looks at
     said: str = ""  # in a clip that is a whole recording, where a transcript is known
+
+
+def digest(examples: list[Example]) -> str:
+    """What tells examples from others: 16 digits of the SHA-256 of their samples."""
+    found = hashlib.sha256()
+    for example in examples:
+        for wave in (example.clean, example.damaged):
+            found.update(np.ascontiguousarray(wave, np.float32).tobytes())
+    return found.hexdigest()[:16]
+
+
+def has_row(label: str, only: tuple[str, ...]) -> bool:
+    """Whether a table has a row: one whose label begins as one of `only`, or any if empty."""
+    return not only or label.startswith(only)
 
 
 def score(example: Example, estimate: np.ndarray, rate: int = RATE) -> dict[str, float]:
@@ -134,7 +149,10 @@ def counted_calls(network: nn.Module | None) -> Iterator[list]:
 
 def measure(examples: list[Example], method: Callable, name: str, network: nn.Module | None,
             progress: bool, score: Callable = score) -> dict:
-    """One row: means over the examples with intervals, calls of a network per clip, time."""
+    """One row: means over the examples with intervals, calls of a network per clip, time.
+
+    `examples` of the row is their `digest`: rows of several runs that share it can be compared.
+    """
     scores, seconds = [], 0.0
     with counted_calls(network) as calls:
         for example in tqdm(examples, desc=name, unit="clip", leave=False, disable=not progress):
@@ -143,7 +161,8 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
             seconds += time.perf_counter() - begun
             scores.append(score(example, estimate))
     duration = sum(e.damaged.shape[-1] for e in examples) / RATE
-    return {"method": name, **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
+    return {"method": name, "examples": digest(examples),
+            **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
             "intervals": {metric: interval(s[metric] for s in scores) for metric in scores[0]},
             "calls": len(calls) / len(examples),
             "real_time_factor": round(seconds / duration, 3),
@@ -153,12 +172,17 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
 
 def fill(tables: dict[str, list[dict]], measured: dict[str, Iterable[dict]],
          save: Callable[[], None]) -> None:
-    """Puts rows into tables as they are measured, with a `save()` after each."""
+    """Puts rows into tables as they are measured, with a `save()` after each.
+
+    Raises ValueError where there are none.
+    """
     for name, rows in measured.items():
         tables[name] = []
         for row in rows:
             tables[name].append(row)
             save()
+    if not any(tables.values()):
+        raise ValueError("--only: no row of these tables begins so; without it all are shown")
 
 
 def labels(paths: list[Path]) -> list[str]:

@@ -36,16 +36,16 @@ def pairs_of_sexes(data: Path, clips: int | None) -> list[str]:
 
 
 def by_sexes(rows: list[dict], pairs: list[str]) -> dict[str, list[dict]]:
-    """A table of the improvement by who speaks, of rows of which the first is the mixture's."""
+    """A table of the improvement by who speaks, of rows of which one is the mixture's."""
     kinds = {kind: [i for i, pair in enumerate(pairs) if pair == kind] for kind in PAIRS}
     kinds = {kind: places for kind, places in kinds.items() if places}
-    if not kinds:
+    ratios = {row["method"]: np.array(row["si_snr_per_clip"], float) for row in rows}
+    mixture = ratios.pop("mixture", None)
+    if not kinds or mixture is None:
         return {}
-    mixture, *others = ([np.nan if x is None else x for x in row["si_snr_per_clip"]]
-                        for row in rows)
-    table = [{"method": row["method"]} | {
+    table = [{"method": method} | {
         f"{PAIRS[kind]} ({len(places)})": mean(scores[i] - mixture[i] for i in places)
-        for kind, places in kinds.items()} for row, scores in zip(rows[1:], others, strict=True)]
+        for kind, places in kinds.items()} for method, scores in ratios.items()]
     return {"improvement by who speaks, dB (number of mixtures)": table}
 
 

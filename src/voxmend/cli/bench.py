@@ -65,7 +65,8 @@ def bench(task: Positional[Task], data: Folder, common: Judged,
     common.check()
     result = restoration.run(task, data, common.clips, prior, common.seed, steps,
                              common.pick_device(), save=common.saver(restoration.markdown),
-                             precision=common.precision, judges=common.judges)
+                             precision=common.precision, judges=common.judges,
+                             only=common.only)
     print(restoration.markdown(result))
     return 0
 
@@ -129,7 +130,7 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
         told = None
     comparison = diffsep.Comparison(task, common.weights, separators, common.prior, common.seed,
                                     common.pick_device(), enhancer=told, precision=common.precision,
-                                    judges=common.judges, compared=rivals)
+                                    judges=common.judges, compared=rivals, only=common.only)
     result = measure(comparison, common.saver(restoration.markdown))
     print(restoration.markdown(result))
     if common.plot:
@@ -153,7 +154,8 @@ def bench_dereverb(data: Folder, common: Judged, weights: Weights = None,
     common.check()
     result = dereverb.run(data, common.clips, weights, common.seed,
                           common.pick_device(), save=common.saver(restoration.markdown),
-                          precision=common.precision, judges=common.judges, compared=rivals)
+                          precision=common.precision, judges=common.judges, compared=rivals,
+                          only=common.only)
     print(restoration.markdown(result))
     return 0
 
@@ -182,14 +184,14 @@ def bench_refine(data: Folder, noise: Folder, common: Judged,
     common.check()
     result = diffiner.run(data, noise, voicebank, common.clips, prior, steps, common.seed,
                           common.pick_device(), segan, save=common.saver(restoration.markdown),
-                          precision=common.precision, judges=common.judges, compared=rivals)
+                          precision=common.precision, judges=common.judges, compared=rivals,
+                          only=common.only)
     print(restoration.markdown(result))
     return 0
 
 
 def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
-                   rivals: bool = False, refine: bool = False, only: tuple[str, ...] = (),
-                   sounds: MaybeFolder = None) -> int:
+                   rivals: bool = False, refine: bool = False, sounds: MaybeFolder = None) -> int:
     """Public test sets as papers measure them.
 
     Whole recordings, with the published figures of other systems below.
@@ -200,7 +202,6 @@ def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
         data: Folder of the corpus, as it is unpacked.
         rivals: Of enhancement, a row for every other tool that is installed.
         refine: Of enhancement, refine what every enhancer makes in rows of their own.
-        only: Of enhancement, leave out enhancers whose names do not begin so.
         sounds: Write there what every row makes of the first five recordings.
     """
     from ..benchmarks import protocols
@@ -208,8 +209,8 @@ def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
     common.check()
     result = protocols.run(name, data, common.clips, common.seed, common.pick_device(),
                            save=common.saver(protocols.markdown), precision=common.precision,
-                           judges=common.judges, compared=rivals, refined=refine, only=only,
-                           sounds=sounds)
+                           judges=common.judges, compared=rivals, refined=refine,
+                           only=common.only, sounds=sounds)
     print(protocols.markdown(result))
     return 0
 

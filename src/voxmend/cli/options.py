@@ -242,6 +242,8 @@ class Judging(Measuring):
 
     judges: bool = False
     """Ask, too, whether words and voice are the same, and print other papers' SI-SDR and LSD."""
+    only: Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")] = ()
+    """Leave out rows whose names begin otherwise."""
 
 
 @dataclass(frozen=True)

@@ -57,21 +57,30 @@ COLUMNS = {"dnsmos_sig": ("DNSMOS SIG", 2), "dnsmos_bak": ("DNSMOS BAK", 2),
            "speaker_similarity_ours": ("by our encoder", 3),
            "better": ("share of clips bettered", 2), "calls": ("calls", 0),
            "real_time_factor": ("real-time factor", 2)}
+LOWER_IS_BETTER = {"frechet_logmel", "fdsd", "lsd", "lsd_hann", "swap_rate", "wer", "cer",
+                   "words_changed", "characters_changed"}
+COSTS = {"calls", "real_time_factor"}  # columns that judge nothing
 
 
 def table(rows: list[dict], columns: dict[str, tuple[str, int]] = COLUMNS,
-          spread: bool = False) -> list[str]:
+          spread: bool = False, bold: bool = False) -> list[str]:
     """Lines of a Markdown table of those columns that any row has; None becomes a dash.
 
     Args:
         spread: with `intervals` of the rows beside their figures.
+        bold: the best figures of every column that is no cost in bold, as far as digits tell.
     """
     def cell(row: dict, key: str, digits: int) -> str:
         if row.get(key) is None:
             return "–"
         interval = row.get("intervals", {}).get(key) if spread else None
         beside = f" ({interval[0]:.{digits}f}…{interval[1]:.{digits}f})" if interval else ""
-        return f"{row[key]:.{digits}f}{beside}"
+        figure = f"{row[key]:.{digits}f}"
+        if bold and key not in COSTS:
+            known = [other[key] for other in rows if other.get(key) is not None]
+            best = min(known) if key in LOWER_IS_BETTER else max(known)
+            figure = f"**{figure}**" if figure == f"{best:.{digits}f}" else figure
+        return figure + beside
 
     used = {key: column for key, column in columns.items() if any(key in row for row in rows)}
     lines = ["| method | " + " | ".join(title for title, _ in used.values()) + " |",

