@@ -95,10 +95,10 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 def _count_voices(method: str, weights: str | None, told: int | None) -> int:
     """How many voices weights separate; raises ValueError if another number is told."""
     from ..models import hub
-    from ..systems.separator import find_weights
+    from ..systems.separator import count_sources, find_weights
 
     card = hub.read_card(find_weights("separate", method, weights))
-    sources: int = card.get("process", card).get("sources", 2)
+    sources = count_sources(card)
     if told not in (None, sources):
         raise ValueError(f"--speakers {told}: these weights separate {sources}; "
                          "--method voxmend takes 2 to 4")

@@ -103,7 +103,8 @@ def choose(model: nn.Module, wanted: str) -> str:
     one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
     """
     networks = [part for part in model.modules() if "precision" in vars(part)]
-    return [_choose(network, wanted) for network in networks][0] if networks else "fp32"
+    chosen = [_choose(network, wanted) for network in networks]
+    return chosen[0] if chosen else "fp32"
 
 
 def _choose(network: nn.Module, wanted: str) -> str:

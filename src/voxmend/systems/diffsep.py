@@ -31,7 +31,7 @@ from .conv_tasnet import (
     pit_si_snr,
     si_snr,
 )
-from .score_models import MODELS, DifferenceModel, RegenerationModel, ScoreModel
+from .score_models import MODELS, RegenerationModel, ScoreModel
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
@@ -193,7 +193,7 @@ class DiffSepRecipe(SeparationRecipe):
         """What validation hears."""
         return f"{self.sources} voices"
 
-    def build(self) -> ScoreModel:
+    def build(self) -> Model:
         return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
                                        self.sample_rate, self.local_noise, self.task)
 
