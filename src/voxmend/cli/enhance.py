@@ -50,7 +50,8 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
     again. Each output has the input's rate; above the band of prior or weights it holds nothing.
-    By default noise goes to neither voice.
+    By default noise goes to neither voice. Trained networks know two voices: of a third who speaks
+    at the same time most is heard in the file of one of the two.
 
     Args:
         paths: A recording, or several or folders of them, and the folder for speaker1.wav,
