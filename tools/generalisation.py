@@ -24,7 +24,8 @@ def main(weights: str, cache: str, *folders: str) -> None:
     """Prints the table, a row for every folder."""
     path = hub.find_prior(weights)
     card, model = hub.read_card(path), diffsep.load_model(path)
-    options = dict(name="", config={}, steps=0, process=card["process"],
+    options = dict(name="", config={}, steps=0,
+                   process={**card["process"], "sources": model.voices},
                    sample_rate=card["sample_rate"])
     enhances = model.task == "enhance"
     recipe = EnhancementRecipe(**options, snr_db=SNR) if enhances else DiffSepRecipe(**options)

@@ -18,6 +18,7 @@ from voxmend.diffusion.processes import MixingSDE
 from voxmend.metrics import METRICS
 from voxmend.models import hub
 from voxmend.systems import diffsep
+from voxmend.systems.score_models import ScoreModel
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 PROCESS = {"sources": 2, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
@@ -91,7 +92,7 @@ class Oracle(torch.nn.Module):
 def test_known_voices_are_scored_at_the_model_s_rate(data, prior, weights, separator, monkeypatch):
     example = restoration.mixtures(restoration.load_clips(data / "speech", None))[0]
     slow = audio.resample(example.clean, 16000, 8000)
-    oracle = diffsep.ScoreModel(Oracle(slow[::-1].copy()), MixingSDE(**PROCESS), 8000)
+    oracle = ScoreModel(Oracle(slow[::-1].copy()), MixingSDE(**PROCESS), 8000)
     monkeypatch.setattr(diffsep, "load_model", lambda path, device, task: oracle)
     monkeypatch.setattr(tables.separation, "breakdown", lambda *args: {})  # of other mixtures
     comparison = Comparison("separate", [weights(8000)], [separator], str(prior), progress=False)
@@ -120,7 +121,7 @@ def test_known_speech_is_scored_without_its_noise(data, prior, weights, monkeypa
     """At 16 kHz: of the two sources the first counts."""
     pair = real_pairs(data / "pairs", None)[0]
     sources = np.stack([pair.clean, pair.damaged - pair.clean])
-    oracle = diffsep.ScoreModel(Oracle(sources), MixingSDE(**PROCESS), 16000)
+    oracle = ScoreModel(Oracle(sources), MixingSDE(**PROCESS), 16000)
     monkeypatch.setattr(diffsep, "load_model", lambda path, device, task: oracle)
     monkeypatch.setattr(tables, "mixed_with_noise", lambda *args: {"pair": [pair]})
     comparison = Comparison("enhance", [weights(16000)], prior=str(prior), progress=False)

@@ -6,7 +6,7 @@ import torch
 
 from voxmend.diffusion.denoiser import edm_coefficients
 from voxmend.diffusion.processes import MixingSDE, local_level
-from voxmend.systems import diffsep
+from voxmend.systems.score_models import DifferenceModel, ScoreModel
 
 
 class WhiteSources(torch.nn.Module):
@@ -53,5 +53,5 @@ class WhiteDifference(torch.nn.Module):
 
 def exact_model(kind="score", local_noise=False):
     if kind == "differences":
-        return diffsep.DifferenceModel(WhiteDifference(0.5**0.5), WhiteSources.process, 8000)
-    return diffsep.ScoreModel(WhiteSources(local_noise), WhiteSources.process, 8000, local_noise)
+        return DifferenceModel(WhiteDifference(0.5**0.5), WhiteSources.process, 8000)
+    return ScoreModel(WhiteSources(local_noise), WhiteSources.process, 8000, local_noise)

@@ -19,6 +19,7 @@ from voxmend.networks.convnext import FrameConvNeXt
 from voxmend.networks.score_tasnet import ScoreTasNet
 from voxmend.systems import diffsep
 from voxmend.systems.diffsep import DiffSepRecipe, EnhancementRecipe, normalise
+from voxmend.systems.score_models import MODELS, DifferenceModel, ScoreModel
 from voxmend.training import loop
 from voxmend.training.corpus import Corpus, Mixtures, draw_noise
 
@@ -56,7 +57,7 @@ def test_same_seed_same_sources(sampler):
 
 def test_differences_in_units_of_the_local_level():
     """With noise that follows the mixture's level the model sees its signals over that level."""
-    model = diffsep.DifferenceModel(WhiteDifference(2 * 0.5**0.5), MixingSDE(), 8000, True)
+    model = DifferenceModel(WhiteDifference(2 * 0.5**0.5), MixingSDE(), 8000, True)
     mixture = normalise(torch.randn(1, 1, 4000) * torch.linspace(0.1, 5, 4000))[0]
     process, seen = model.process_of(mixture), []
     model.network.forward = lambda told, noise: seen.append(told) or told[:, :1]
@@ -203,7 +204,7 @@ def test_loss_is_the_formula(sources, kind):
 
     process = {"sources": sources, "gamma": 2.0, "sigma_min": 0.05, "sigma_max": 0.5}
     tiny = recipe(kind, process=process, local_noise=False)
-    model = diffsep.ScoreModel(Affine(), MixingSDE(**process), 16000)
+    model = ScoreModel(Affine(), MixingSDE(**process), 16000)
     rng = torch.Generator().manual_seed(0)
     voices, z = (torch.randn(4, sources, 50, generator=rng, dtype=torch.float64) for _ in range(2))
     t, starts = torch.tensor([0.1, 1.0, 0.7, 1.0]).double(), torch.tensor([False, True] * 2)
@@ -310,7 +311,7 @@ def test_training_runs_resumes_and_separates(kind, prediction, network, config, 
     card = hub.read_card(halves.product)
     assert list(card["validation_gain_db"]) == ["2 voices" if kind is DiffSepRecipe else "speech"]
     model = diffsep.load_model(halves.product)
-    assert type(model) is diffsep.MODELS[prediction]
+    assert type(model) is MODELS[prediction]
     assert model.local_noise == (kind is EnhancementRecipe)
     diffsep.load_model(halves.product, task=kind.task)
     other = ({"separate", "enhance"} - {kind.task}).pop()

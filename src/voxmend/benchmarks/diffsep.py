@@ -28,7 +28,7 @@ from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import conv_tasnet, diffsep
-from ..systems.separator import Separator, by_listener, load_listener
+from ..systems.separator import Separator, by_listener, count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel
@@ -138,7 +138,7 @@ class Comparison:
         files = [*paths, *supervised, *([listener] if listener else [])]
         cards = [hub.read_card(file) for file in files]
         for file, card in zip(files, cards, strict=True):
-            if (count := card.get("process", card).get("sources", 2)) != 2:
+            if (count := count_sources(card)) != 2:
                 raise hub.PriorError(f"{file}: for {count} sources, but the tables are of two")
         rates = [card.get("sample_rate", RATE) for card in cards]
         self.rate = min([RATE, *rates])

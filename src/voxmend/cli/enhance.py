@@ -50,7 +50,8 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
     again. Each output has the input's rate; above the band of prior or weights it holds nothing.
-    By default noise goes to neither voice.
+    By default noise goes to neither voice. Trained networks know two voices: of a third who speaks
+    at the same time most is heard in the file of one of the two.
 
     Args:
         paths: A recording, or several or folders of them, and the folder for speaker1.wav,
@@ -95,10 +96,10 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 def _count_voices(method: str, weights: str | None, told: int | None) -> int:
     """How many voices weights separate; raises ValueError if another number is told."""
     from ..models import hub
-    from ..systems.separator import find_weights
+    from ..systems.separator import count_sources, find_weights
 
     card = hub.read_card(find_weights("separate", method, weights))
-    sources: int = card.get("process", card).get("sources", 2)
+    sources = count_sources(card)
     if told not in (None, sources):
         raise ValueError(f"--speakers {told}: these weights separate {sources}; "
                          "--method voxmend takes 2 to 4")

@@ -164,7 +164,7 @@ def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
 PRIORS: dict[str | None, Callable[[nn.Module, dict], Denoiser]] = {
     None: _edm, "told": partial(_edm, kind=ToldDenoiser),
     "guess": partial(_edm, kind=GuessDenoiser), "epsilon": _epsilon}
-OTHERS = {**dict.fromkeys(("sources", "score", "differences", "speech"),
+OTHERS = {**dict.fromkeys(("sources", "score", "differences", "regeneration", "speech"),
                           "a separator, not a prior; separate and enhance take it as --weights"),
           "embedding": "an encoder of speakers, not a prior; give it as --encoder",
           "voices": "a model of voices, not a prior; voxmend speakers takes it",

@@ -97,14 +97,17 @@ def for_training(kind: str) -> str:
 
 
 def choose(model: nn.Module, wanted: str) -> str:
-    """Has the network of a model multiply as `resolve` says, and returns that.
+    """Has the networks of a model multiply as `resolve` says, and returns what the first does.
 
-    Its network is what `hub.load_network` gave, which is marked by its `precision`; a model without
+    They are what `hub.load_network` gave, which is marked by its `precision`; a model without
     one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
     """
-    network = next((part for part in model.modules() if "precision" in vars(part)), None)
-    if network is None:
-        return "fp32"
+    networks = [part for part in model.modules() if "precision" in vars(part)]
+    chosen = [_choose(network, wanted) for network in networks]
+    return chosen[0] if chosen else "fp32"
+
+
+def _choose(network: nn.Module, wanted: str) -> str:
     kind = next(network.parameters()).device.type
     if vars(network)["precision"] == "fp32" and resolve(wanted, network, kind) == "bf16":
         plain = network.forward

@@ -28,6 +28,7 @@ USES = {None: "mend IN OUT --prior {}", "guess": "mend IN OUT --prior {}",
         "sources": "separate IN OUTDIR --method {method} --weights {}",
         "score": "{task} IN OUT --method diffsep --weights {}",
         "differences": "{task} IN OUT --method diffsep --weights {}",
+        "regeneration": "separate IN OUTDIR --method diffsep --weights {}",
         "spectrogram": "refine NOISY ENHANCED OUT --prior {}",
         "embedding": "speakers extract FOLDER -o EMBEDDINGS.npz --encoder {}",
         "voices": "speakers generate {} -o VOICES.npz"}

@@ -9,8 +9,7 @@ come from `processes.predictor_corrector`, as in the paper, or from any of `samp
 Source: Scheibler et al. 2023, "Diffusion-based generative speech source separation".
 """
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
 from typing import ClassVar
@@ -19,94 +18,48 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.denoiser import broadcast, edm_coefficients
-from ..diffusion.processes import MixingSDE, Score, local_level, predictor_corrector, time_grid
-from ..diffusion.samplers import SAMPLERS, Callback, Denoise, Noise
+from ..diffusion.processes import MixingSDE, predictor_corrector, time_grid
+from ..diffusion.samplers import SAMPLERS, Callback, Noise
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures, draw_noise
 from ..training.recipes import Model, Source
-from .conv_tasnet import SeparationRecipe, check_mixture, over_polarities, pit_si_snr, si_snr
+from .conv_tasnet import (
+    SeparationRecipe,
+    check_mixture,
+    load_separator,
+    over_polarities,
+    pit_si_snr,
+    si_snr,
+)
+from .score_models import MODELS, RegenerationModel, ScoreModel
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 
 
-class ScoreModel(nn.Module):
-    """A network that says the score of x_t given the mixture, and the process it belongs to.
+def find_separator(path: Path, card: dict) -> Path:
+    """The separator whose estimates weights correct: beside them, or as `hub.find_prior` has it.
 
-    Args:
-        network: x_t and the mixture, stacked, `[B, K + 1, T]`, and t `[B]` to `[B, K, T]`.
-        sample_rate: Hz.
-        local_noise: the noise follows the mixture's `local_level` (for enhancement, PriorGrad).
-        task: "separate", or "enhance" where the sources are speech and noise, in this order.
+    Raises `hub.PriorError`.
     """
-
-    def __init__(self, network: nn.Module, process: MixingSDE, sample_rate: int,
-                 local_noise: bool = False, task: str = "separate"):
-        super().__init__()
-        self.network, self.process, self.task = network, process, task
-        self.sample_rate, self.local_noise = sample_rate, local_noise
-
-    def process_of(self, mixture: Tensor) -> MixingSDE:
-        """The process that ends in a mixture `[B, 1, T]`."""
-        scale = local_level(mixture) if self.local_noise else 1.0
-        return replace(self.process, scale=scale)
-
-    def score(self, process: MixingSDE, mixture: Tensor) -> Score:
-        """`(x_t, t) -> score` given the mixture."""
-        return lambda x, t: self.network(torch.cat([x, mixture], dim=1), t)
-
-    def denoise(self, process: MixingSDE, mixture: Tensor) -> Denoise:
-        """`(v, sigma) -> v0_hat` of the process's components given the mixture."""
-        return process.denoiser(self.score(process, mixture))
-
-    def weight(self, t: Tensor) -> Tensor | float:
-        """Factor on the loss ‖L_t q + z‖² at t."""
-        return 1.0
+    name = card["separator"]
+    beside = path.with_name(f"{name}.safetensors")
+    try:
+        return beside if beside.is_file() else hub.find_prior(name)
+    except hub.PriorError:
+        raise hub.PriorError(f"{path}: corrects what the separator {name} makes of a mixture; put "
+                             f"{name}.safetensors and its card beside it") from None
 
 
-class DifferenceModel(ScoreModel):
-    """A network that denoises the differences of the sources, whose mean the mixture tells.
-
-    In the process's components v the first is y/√K, without noise. With the others as x and σ
-    their level, D(x; σ, y) = c_skip x + c_out F(c_in x, y; ln σ/4), as in `EDMDenoiser`. The
-    loss's weight makes F's error count the same at every t, as EDM's does.
-
-    Args:
-        network: K − 1 noisy differences and the mixture, stacked, `[B, K, T]`, and ln σ/4 `[B]`
-            to `[B, K − 1, T]`.
-    """
-
-    @property
-    def sigma_data(self) -> float:
-        """RMS of a component of uncorrelated sources, in units of the process's scale."""
-        return (2.0 if self.local_noise else 1.0) / math.sqrt(self.process.sources)
-
-    def denoise(self, process: MixingSDE, mixture: Tensor) -> Denoise:
-        mean = mixture / (math.sqrt(process.sources) * process.scale)
-
-        def denoise(v: Tensor, sigma: Tensor) -> Tensor:
-            x, sigma = v[:, 1:], sigma[:, 1].expand(len(v))
-            c_skip, c_out, c_in = edm_coefficients(broadcast(sigma, v), self.sigma_data)
-            told = torch.cat([c_in * x, mean / self.sigma_data], dim=1)
-            return torch.cat([mean, c_skip * x + c_out * self.network(told, sigma.log() / 4)], 1)
-
-        return denoise
-
-    def score(self, process: MixingSDE, mixture: Tensor) -> Score:
-        return process.score(self.denoise(process, mixture))
-
-    def weight(self, t: Tensor) -> Tensor:
-        return 1 + (self.process.sigmas(t)[:, 1] / self.sigma_data).square()
-
-
-MODELS = {"score": ScoreModel, "differences": DifferenceModel}
-
-
-def model_of(network: nn.Module, card: dict) -> ScoreModel:
-    """The model that a card describes."""
+def model_of(network: nn.Module, card: dict, path: Path, device: str = "cpu") -> ScoreModel:
+    """The model that a card describes, which lies beside `path`."""
+    process = MixingSDE(**card["process"])
+    if card["prediction"] == "regeneration":
+        separator = load_separator(find_separator(path, card), device)
+        return RegenerationModel(network, process, card["sample_rate"], separator,
+                                 card["error_rms"])
     task = card.get("task", "enhance" if card["local_noise"] else "separate")
-    return MODELS[card["prediction"]](network, MixingSDE(**card["process"]), card["sample_rate"],
-                                      card["local_noise"], task)
+    return MODELS[card["prediction"]](network, process, card["sample_rate"], card["local_noise"],
+                                      task)
 
 
 def load_model(path: Path, device: str = "cpu", task: str | None = None) -> ScoreModel:
@@ -123,7 +76,7 @@ def load_model(path: Path, device: str = "cpu", task: str | None = None) -> Scor
         raise hub.PriorError(f"{path}: no DiffSep; train one with recipes/diffsep/diffsep.py or "
                              "recipes/diffsep/diffsep_enhancement.py")
     with hub.fitting(path):
-        model = model_of(hub.load_network(path, card, device), card).eval()
+        model = model_of(hub.load_network(path, card, device), card, path, device).eval()
     if task not in (None, model.task):
         raise hub.PriorError(f"{path}: made to {model.task}, not to {task}; use it with voxmend "
                              f"{model.task} --method diffsep")
@@ -151,7 +104,8 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
         noise, callback: as in `samplers`.
         polarities: 2 gives the mean of two draws, as `over_polarities` says.
 
-    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for an unknown sampler.
+    Shape: `[B, 1, T]` to `[B, voices, T]`, all K sources but those that the model's `voices` leaves
+    out. Raises ValueError for an unknown sampler.
     """
     if sampler not in (PAPER, *SAMPLERS):
         raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join((PAPER, *SAMPLERS))}")
@@ -161,12 +115,13 @@ def draw(model: ScoreModel, mixture: Tensor, sampler: str = PAPER, steps: int = 
         process = model.process_of(mixture)
         if sampler == PAPER:
             score = model.score(process, mixture)
-            return predictor_corrector(process, score, mixture, times, noise=noise,
-                                       callback=callback)
+            found = predictor_corrector(process, score, mixture, times, noise=noise,
+                                        callback=callback)
+            return found[:, :model.voices]
         v = process.components(process.start(mixture, noise), 1.0)
         v = SAMPLERS[sampler](model.denoise(process, mixture), v, process.levels(times), noise,
                               callback)
-        return process.stack(v, 0.0)
+        return process.stack(v, 0.0)[:, :model.voices]
 
     return over_polarities(drawn, mixture, polarities, ordered=model.task == "enhance")
 
@@ -178,12 +133,11 @@ def separate(model: ScoreModel, mixture: np.ndarray, sampler: str = PAPER, steps
 
     A constant, silence for instance, is shared equally. `Separator` takes signals of any length.
 
-    Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
+    Shape: `[T]` to `[voices, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """
     mixture = check_mixture(mixture)
     if np.ptp(mixture) == 0:
-        sources = model.process.sources
-        return np.tile(mixture / sources, (sources, 1))
+        return np.tile(mixture / model.voices, (model.voices, 1))
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
 
@@ -239,7 +193,7 @@ class DiffSepRecipe(SeparationRecipe):
         """What validation hears."""
         return f"{self.sources} voices"
 
-    def build(self) -> ScoreModel:
+    def build(self) -> Model:
         return MODELS[self.prediction](super().build(), MixingSDE(**self.process),
                                        self.sample_rate, self.local_noise, self.task)
 

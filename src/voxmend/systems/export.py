@@ -10,6 +10,7 @@ from ..diffusion.told import ToldDenoiser
 from ..models import hub
 from ..models.export import ExportError, Function
 from . import conv_tasnet, segan
+from .score_models import MODELS
 
 TOLD = ("sample_rate", "prediction", "sigma_data", "sigma_min", "sigma_max", "betas", "process",
         "dim", "data", "licence")  # of a card, in the file
@@ -57,6 +58,7 @@ def function_of(name_or_path: str) -> Function:
     | speech | recording at RMS 0.1 | speech |
     | embedding | signal | embedding |
     | score, differences | x_t and mixture, noise level | what the network says of them |
+    | regeneration | error, estimate, what it leaves; noise level | the same |
     | spectrogram | bins, step | noise in the bins |
 
     Raises `hub.PriorError`, and ExportError for weights that are of no use as a function.
@@ -85,7 +87,7 @@ def function_of(name_or_path: str) -> Function:
         rows = network.shape(0)[1]
         return Function(network, {"bins": ("batch", 2, rows, "frames"), "step": ("batch",)},
                         "noise", about)
-    if kind in ("score", "differences"):
+    if kind in MODELS:
         return Function(network, {"signals": ("batch", network.inputs, "samples"),
                                   "noise_level": ("batch",)}, kind, about)
     raise ExportError(f"{path}: predicts {kind}, of which no function is known")

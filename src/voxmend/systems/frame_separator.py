@@ -13,6 +13,7 @@ from ..training.listening import NOISE_SPEEDS, SPEEDS, Pools
 from ..training.pool import Draws, Pool
 from ..training.recipes import Model, Source, muon_and_adamw
 from .conv_tasnet import SeparationRecipe, si_snr
+from .score_models import MODELS
 
 
 @dataclass
@@ -120,7 +121,7 @@ def load_separator(path: Path, device: str = "cpu") -> nn.Module:
     """A trained frame-wise separator, `[B, 1, T]` to `[B, K, T]`; raises `hub.PriorError`."""
     card = hub.read_card(path)
     if card.get("network") != "FrameSeparator":
-        others = {"sources": "conv-tasnet", "score": "diffsep", "differences": "diffsep"}
+        others = {"sources": "conv-tasnet", **dict.fromkeys(MODELS, "diffsep")}
         method = others.get(card.get("prediction", "")) if card.get("task") != "enhance" else None
         raise hub.PriorError(f"{path}: no frame-wise separator; " + (
             f"use it with voxmend separate --method {method}" if method else

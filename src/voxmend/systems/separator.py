@@ -27,7 +27,8 @@ from ..models import hub, remote
 from ..models.batching import in_batches, resolve
 from ..models.precision import choose
 from . import conv_tasnet, diffsep, frame_separator, segan
-from .diffsep import PAPER, STEPS, ScoreModel
+from .diffsep import PAPER, STEPS
+from .score_models import RegenerationModel, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 SHORTEST_SECONDS = 0.2  # less than a syllable: no enhancer knows it for speech
@@ -236,6 +237,11 @@ def by_listener(listener: Listener) -> Apart:
     return apart
 
 
+def count_sources(card: dict) -> int:
+    """How many sources weights give, as their card says."""
+    return int(card.get("sources", card.get("process", {}).get("sources", 2)))
+
+
 def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
     """The weights of a bundled name, a path or `hf://OWNER/NAME`, by default a method's own.
 
@@ -289,18 +295,21 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             network.seed = entry["seed"] = seed
             apart, polarities = by_listener(network), 1
         entry |= {"precision": choose(network, precision), "polarities": polarities}
-        made = Separator(apart, card.get("sources", 2), card["sample_rate"], enhances,
+        made = Separator(apart, count_sources(card), card["sample_rate"], enhances,
                          segment=suited.get("segment_seconds", SEGMENT_SECONDS),
                          follows=isinstance(network, Listener), entry=entry)
         return _batched(made, batch, place)
     model = diffsep.load_model(path, str(place), task)
     entry["precision"] = choose(model, precision)
+    if isinstance(model, RegenerationModel):
+        separator = diffsep.find_separator(path, card)
+        entry |= {"separator": separator.stem, "separator_sha256": hub.file_hash(separator)}
     if sampler:
         suited = {"sampler": sampler, "polarities": 1}
     sampling = {"sampler": suited.get("sampler", PAPER),
                 "steps": steps or suited.get("steps", STEPS), "seed": seed,
                 "polarities": suited["polarities"]}
-    made = Separator(by_diffsep(model, **sampling), model.process.sources, model.sample_rate,
+    made = Separator(by_diffsep(model, **sampling), model.voices, model.sample_rate,
                      enhances, sampling["steps"] * sampling["polarities"], entry=entry | sampling)
     return _batched(made, batch, place)
 
