@@ -1,10 +1,11 @@
 """Writes the tables of docs/benchmark.md and README.md from benchmark results.
 
     mkdir figures
-    for task in declip extend inpaint denoise vocode separate mend; do
-        voxmend bench $task --data DIR --out figures/$task.json
+    for task in declip extend inpaint denoise vocode mend; do
+        voxmend bench $task --data DIR --steps 8 --out figures/$task.json
     done
-    python tools/figures.py figures "a 4-core Xeon at 2.5 GHz"
+    voxmend bench separate --quick --data DIR --noise NOISE --out figures/separate.json
+    python tools/figures.py figures "2 cores of an EPYC"
 """
 
 import json
@@ -23,20 +24,10 @@ README = {  # case: its title, and the rows beside ours
     "inpaint": ("inpaint 50 ms (SI-SNR in the gaps)", ("input", "AR")),
     "denoise": ("denoise, 10 dB", ("input", "Wiener")),
     "vocode": ("vocode", ("Griffin-Lim", "Griffin-Lim, bi-level")),
-    "separate": ("separate", ("mixture", "frame separator, both polarities",
-                              "Conv-TasNet, both polarities",
+    "separate": ("separate", ("mixture", "frame separator", "Conv-TasNet, both polarities",
                               "diffsep, both polarities, 2 calls")),
     "mend": ("mend: band, clip, gaps", ("input", "one after another")),
 }
-INTRO = """# Benchmark
-
-Every table is printed by `voxmend bench TASK --data DIR` on the loudest 4 s of each file of
-LibriSpeech test speakers, and gathered here by `tools/figures.py`. Machine:
-{machine}.
-Compare real-time factors within a table only. In `inpaint`, SI-SNR is over the gaps. In `mend`,
-`one after another` is told the same damage as the single pass.
-"""
-
 
 def replace_between(path: Path, name: str, lines: list[str]) -> None:
     """Replaces what stands between the comments `<!-- name -->` and `<!-- end -->`."""
@@ -63,9 +54,10 @@ def summary(cases: dict[str, list[dict]]) -> list[str]:
 def main(folder: Path, machine: str) -> None:
     """Writes the tables into both files."""
     results = {task: json.loads((folder / f"{task}.json").read_text()) for task in TASKS}
-    sections = [f"\n## {task}\n\n{markdown(result)}\n" for task, result in results.items()]
+    sections = [f"\n## {task}\n\n{markdown(result)}" for task, result in results.items()]
     root = Path(__file__).parent.parent
-    (root / "docs" / "benchmark.md").write_text(INTRO.format(machine=machine) + "".join(sections))
+    replace_between(root / "docs" / "benchmark.md", "tables",
+                    [f"Machine: {machine}.", *sections])
     cases = {name: rows for result in results.values() for name, rows in result["cases"].items()}
     replace_between(root / "README.md", "figures", summary(cases))
 
