@@ -116,7 +116,6 @@ def test_rows_calls_and_figures(data, epsilon_prior, tmp_path, hasty_spade):
         calls = {row["method"]: row["calls"] for row in rows}
         assert calls["ddpm, all steps"] == 5 and calls["ddpm, 2 steps"] == 2, name
         assert rows[0]["method"] == "ground truth" and calls["ground truth"] == 0
-        assert calls.get("ddpm, 2 steps, noise × 0.97") == (2 if name == "extend-4k" else None)
     declip = {row["method"]: row for row in result["tables"]["declip"]}
     crops = undiff.random_crops(data, 2, 0)
     scores = [METRICS["si_snr"](restoration.clipped(c, 0).damaged, c) for c in crops]

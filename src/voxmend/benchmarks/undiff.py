@@ -8,7 +8,6 @@ Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from ..metrics.swap_rate import best_order
 from ..models import hub
 from ..models.precision import choose
 from ..restore.restorer import Restorer
-from ..restore.tasks import TASKS
 from ..systems import undiff
 from ..systems.conv_tasnet import load_separator, separate
 from ..training.corpus import audio_files
@@ -55,9 +53,6 @@ PAPER: dict[str, tuple[str, tuple[str, ...], dict[str, tuple[float | None, ...]]
         "mixture": (-0.04, 0.69), "DiffWave": (5.73, 0.79), "FFC-AE": (3.39, 0.76),
         "Conv-TasNet": (15.94, 0.95)}),
 }
-
-
-LESS_NOISE = 0.97  # `Task.noise_scale`
 
 
 def spread_files(data: Path, count: int) -> list[Path]:
@@ -140,12 +135,7 @@ class Tables:
                 yield (f"{label}, all steps", prior, Restorer(
                     undiff.PAPER[task], prior, seed=self.seed, device=self.device))
             few = f"{label}, {self.steps} step{'s' * (self.steps > 1)}"
-            own = {few: TASKS[task]}
-            if TASKS[task].noise_scale > 1:
-                own[f"{few}, noise × {LESS_NOISE}"] = replace(TASKS[task], noise_scale=LESS_NOISE)
-            for row, preset in own.items():
-                yield row, prior, Restorer(preset, prior, self.steps, self.seed,
-                                           device=self.device)
+            yield few, prior, Restorer(task, prior, self.steps, self.seed, device=self.device)
 
     def row(self, examples: list[Example], label: str, method: Callable,
             network: nn.Module | None = None) -> dict:
