@@ -227,7 +227,7 @@ TASKS = {task.name: task for task in (
     Task("mend", found_damage,
          ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", native_rate=True, told=CORRECTED,
+         start="guess", native_rate=True, told={**CORRECTED, "steps": 4},
          names=("dull", "ends", "reverberation")),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True),
