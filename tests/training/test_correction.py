@@ -11,8 +11,16 @@ from voxmend.models import hub
 from voxmend.operators import Evidence
 from voxmend.training import first_guesses, loop
 from voxmend.training.corpus import Corpus
-from voxmend.training.correction import CorrectionRecipe, unknown
+from voxmend.training.correction import (
+    COMPOSED,
+    NARROW,
+    CorrectionRecipe,
+    log_spectral,
+    narrowed,
+    unknown,
+)
 from voxmend.training.first_guesses import KINDS, SCALE, FirstGuesses
+from voxmend.training.pool import Draws
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +98,41 @@ def test_clips_are_those_of_the_shards(data):
 
 
 def test_examples_are_told_or_plain(data):
-    made = recipe(data, plain=0.25, top=0.5, batch=40)
+    made = recipe(data, plain=0.25, narrow=0.2, top=0.5, batch=40)
     source = made.prepare(Corpus(data / "train", data / "cache"), torch.device("cpu"))
-    clean, guess, marks, lost, sigma, noise, aim = made.examples(source, 0)
+    clean, guess, marks, lost, sigma, noise, aim, kind = made.examples(source, 0)
     assert torch.equal(aim, clean)
     assert clean.shape == guess.shape == lost.shape == noise.shape == (40, 1, 4000)
     assert marks.shape == (40, 2, 4000) and sigma.shape == (40, 1, 1)
     assert not guess[30:].any() and not marks[30:].any() and guess[:30].flatten(1).any(1).all()
+    assert (kind[:24] < NARROW).all() and (kind[24:30] == NARROW).all() and (kind[30:] == -1).all()
+    assert not marks[24:30].any() and lost[24:].all()
     assert 0.3 < (sigma[:30] == made.sigma_max).float().mean() < 0.7
     assert (sigma[30:] < made.sigma_max).all() and sigma.min() >= made.sigma_min
     exact = lost[:30] == 0
     torch.testing.assert_close(guess[:30][exact], clean[:30][exact], atol=1e-4, rtol=0)
     for one, again in zip(made.examples(source, 3), made.examples(source, 3), strict=True):
         assert torch.equal(one, again)
+
+
+def test_a_narrowed_band_ends_at_a_cutoff():
+    """White noise through it: whole from 500 to 900 Hz, and nearly gone at 8 kHz."""
+    draws = Draws(64, "cpu", 0)
+    clean = draws.normal(16000)
+    power = torch.fft.rfft(narrowed(clean, draws, 16000)).abs().square() / 16000
+    assert (power[:, 500:900].mean(1) > 0.8).all() and (power[:, 7900:].mean(1) < 0.3).all()
+    lows = power[:, :50].mean(1)
+    assert 5 < (lows < 0.1).sum() < 30  # a quarter has lost its lows, too
+    middle = power[:, 4000:5000].mean(1)
+    assert 0.1 < (middle < 0.1).float().mean() < 0.9
+
+
+def test_log_spectral_distance_of_a_gain():
+    """Half the amplitude is 20 log₁₀ 2 dB in every bin, and equal signals are next to 0 apart."""
+    clean = torch.randn(3, 1, 16000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(log_spectral(clean / 2, clean), torch.full((3,), 6.0206),
+                               atol=0.01, rtol=0)
+    assert (log_spectral(clean, clean) < 0.05).all()
 
 
 def test_the_floor_is_the_guess(data):
@@ -113,9 +143,9 @@ def test_the_floor_is_the_guess(data):
     found = told(guess + 2 * torch.randn(1, 1, 4000), 2.0)
     assert ((found - guess).square().mean().sqrt() < 0.01)
     exact = recipe(data, spectral=0.0, weight=0.0)
-    held = exact.held_out(None)
+    held = exact.held_out(Corpus(data / "val", data / "cache"))
     gains = exact.validate(denoiser, held)
-    assert set(gains) >= {"clip", "0.1"}
+    assert set(gains) >= {"clip", "narrow", "0.1"}
     assert all(abs(gains[kind]) < 1.5 for kind in KINDS if kind in gains)
 
 
@@ -139,9 +169,20 @@ def test_loss_counts_relative_errors(data):
         sigma = torch.full((2, 1, 1), 2.0)
         with torch.no_grad():
             loss = made.loss(Halves(), clean, guess, torch.zeros(2, 2, 4000), lost, sigma, clean,
-                             clean)
+                             clean, torch.zeros(2))
         # rows of 9e-1 and 9e-3 of energy; the second is small beside the guard of 1e-6
         assert loss.item() == pytest.approx(np.log(0.25) + floor, abs=0.01)
+
+
+def test_where_phases_are_lost_loudness_counts(data):
+    """A band that is given back at half its amplitude costs ln 6.02 more, if it was narrowed."""
+    made, clean = recipe(data, plain=0.0), torch.randn(2, 1, 4000)
+    losses = []
+    for kind in (COMPOSED - 3, NARROW):
+        losses.append(made.loss(lambda *_: clean / 2, clean, 0 * clean, torch.zeros(2, 2, 4000),
+                                torch.ones_like(clean), torch.full((2, 1, 1), 2.0), clean, clean,
+                                torch.full((2,), kind)))
+    assert losses[1] - losses[0] == pytest.approx(np.log(6.0206), abs=0.01)
 
 
 def test_a_teacher_gives_the_aims_of_plain_examples(data, tmp_path):
@@ -150,7 +191,7 @@ def test_a_teacher_gives_the_aims_of_plain_examples(data, tmp_path):
     teacher = hub.load_prior(str(tmp_path / "teacher" / "prior.safetensors"))
     pupil = recipe(data, teacher=str(tmp_path / "teacher" / "prior.safetensors"), plain=0.5)
     source = pupil.prepare(Corpus(data / "train", data / "cache"), torch.device("cpu"))
-    clean, _, _, _, sigma, noise, aim = pupil.examples(source, 0)
+    clean, _, _, _, sigma, noise, aim, _ = pupil.examples(source, 0)
     assert torch.equal(aim[:4], clean[:4])
     torch.testing.assert_close(aim[4:], teacher(clean + sigma * noise, sigma)[4:])
 
