@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.answers import answer, load
+from helpers.answers import Choosy, Sealed, answer, load
 from voxmend.cli import workers
 from voxmend.cli.workers import GRACE, Lost, Pool
 
@@ -69,8 +69,16 @@ def test_what_is_broken_off_does_not_answer_what_comes_next():
 
 def test_an_error_is_a_reply(tmp_path):
     with Pool(1, load, answer) as pool:
-        (_, error), (_, square) = pool.map([("fail", "bad"), ("square", 3)])
+        (_, error), (_, square) = pool.map([("fail", ValueError, "bad"), ("square", 3)])
     assert isinstance(error, ValueError) and str(error) == "bad" and square == 9
+
+
+@pytest.mark.parametrize("failure, said", [
+    ((Choosy, "a.wav", "bad"), "Choosy: a.wav: bad"), ((Sealed,), "Sealed: holds a lock")])
+def test_an_error_that_cannot_be_sent_is_named(failure, said):
+    with Pool(1, load, answer) as pool:
+        (_, error), (_, square) = pool.map([("fail", *failure), ("square", 3)])
+    assert isinstance(error, RuntimeError) and str(error) == said and square == 9
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -104,7 +112,7 @@ def test_an_exception_of_the_driver_ends_workers_at_once(tmp_path):
 def drive(folder, code):
     """Starts a process that does something with a Pool; it finds what tests have, and a folder."""
     (folder / "driver.py").write_text(
-        "import sys, time; from pathlib import Path; from helpers.answers import answer, load\n"
+        "import sys, time; from pathlib import Path; from helpers.answers import Choosy, Sealed, answer, load\n"
         "from voxmend.cli.workers import Pool, warm_up\n"
         f"if __name__ == '__main__':\n    {code}\n")
     places = [str(TESTS), str(folder), os.environ.get("PYTHONPATH", "")]

@@ -43,7 +43,7 @@ def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path, monkeyp
     monkeypatch.setattr(crews, "TRIES", 2)
     ray.cloudpickle.register_pickle_by_value(answers)
     messages = [("square", 0), ("die once", tmp_path / "once"), ("square", 2),
-                ("die", tmp_path / "always"), ("square", 4), ("fail", "bad")]
+                ("die", tmp_path / "always"), ("square", 4), ("fail", ValueError, "bad")]
     with Crew("local", 2, answers.load, answers.answer) as crew:
         replies = list(crew.map(messages, ordered=True))
         assert [number for number, _ in replies] == [*range(6)]

@@ -3,8 +3,24 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
+
+
+class Choosy(Exception):
+    """Pickled, but of one argument only; no process can make it anew."""
+
+    def __init__(self, path, why):
+        super().__init__(f"{path}: {why}")
+
+
+class Sealed(Exception):
+    """Not to be pickled."""
+
+    def __init__(self):
+        super().__init__("holds a lock")
+        self.lock = threading.Lock()
 
 
 def load():
@@ -25,7 +41,7 @@ def answer(loaded, message):
         module = sys.modules.get(rest[0])
         return module and {name: value for name, value in vars(module).items() if name.isupper()}
     if word == "fail":
-        raise ValueError(rest[0])
+        raise rest[0](*rest[1:])
     if word == "die" or (word == "die once" and not Path(rest[0]).exists()):
         Path(rest[0]).touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..cluster import session
 from .stopping import kill_descendants
-from .workers import TRIES, Lost, cores
+from .workers import TRIES, Lost, cores, portable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,7 +34,7 @@ class _Actor:
             self.loaded = self.loaded or [self.load()]
             reply = self.answer(self.loaded[0], pickle.loads(batch["message"][0].as_py()))
         except Exception as error:  # which is the driver's to judge
-            reply = error
+            reply = portable(error)
         return pyarrow.table({"number": batch["number"], "reply": [pickle.dumps(reply)]})
 
 

@@ -9,6 +9,7 @@ libraries do not bear that, and each begins anew.
 """
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -53,6 +54,15 @@ def _end_with_driver() -> None:
         os._exit(1)
 
 
+def portable(error: Exception) -> Exception:
+    """The error, or where it cannot be sent to another process one of its name that can be."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever a package's own constructor asks for
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 def _serve(pipe: connection.Connection, load: Callable[[], Any],
            answer: Callable[[Any, Any], Any]) -> None:
     """What a worker does."""
@@ -64,7 +74,7 @@ def _serve(pipe: connection.Connection, load: Callable[[], Any],
             try:
                 reply = answer(loaded, message)
             except Exception as error:  # which is the driver's to judge
-                reply = error
+                reply = portable(error)
             pipe.send(reply)
 
 
