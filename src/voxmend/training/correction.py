@@ -20,7 +20,7 @@ from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
 
-# Of kinds from MEL on no phases are known, from COMPOSED on no sample is; NARROW is made at once.
+# Kinds from MEL on have lost phases; NARROW, whose samples are known but for a band, is made at once.
 MEL, COMPOSED, NARROW = list(KINDS).index("mel"), list(KINDS).index("composed"), len(KINDS)
 LEAST = 1e-9  # power below which nothing is heard, -90 dBFS
 
@@ -53,9 +53,9 @@ def log_spectral(found: Tensor, clean: Tensor) -> Tensor:
 
 
 def unknown(clips: Clips) -> Tensor:
-    """1 where a sample is not observed; everywhere, where the band is narrowed. `[B, 1, T]`."""
+    """1 where a sample is clipped or missing; everywhere, where all is composed. `[B, 1, T]`."""
     marked = (clips.marks != 0).any(1, keepdim=True)
-    return (marked | (clips.kind >= COMPOSED)[:, None, None]).float()
+    return (marked | (clips.kind == COMPOSED)[:, None, None]).float()
 
 
 @dataclass
@@ -66,8 +66,8 @@ class CorrectionRecipe(PriorRecipe):
     and μ ln d where phases are lost, of a mel-spectrogram or a band: e the squared error in the
     samples that are not known and e₀ the guess's own, s and s₀ the errors of compressed spectra,
     r the error in known samples, d the log-spectral distance. By the logarithm all count alike,
-    however much is lost; d asks for what a listener hears where e alone would leave nothing. Of the
-    others, PriorRecipe's loss, times `weight`; with a teacher, towards what that
+    however much is lost; d asks for what a listener hears where e would leave next to nothing, so
+    that a band alone is left to it. Of the others, PriorRecipe's loss, times `weight`; with a teacher, towards what that
     makes of the noisy signal, which is the same in the mean, and varies less.
 
     Args:
@@ -169,7 +169,7 @@ class CorrectionRecipe(PriorRecipe):
         alone = (weight * (found - aim).square())[~told]
         plain = alone.sum() / max(1, alone.numel())
         found, clean, guess, lost = found[told], clean[told], guess[told], lost[told]
-        harmed = ((guess - clean).square() * lost).sum((1, 2)) > 1e-4
+        harmed = (guess - clean).square().sum((1, 2)) > 1e-4
         each = self._distance(found, clean, guess, lost)
         band = (kind[told] >= MEL) * log_spectral(found, clean).log()
         corrected = (each + self.texture * band) * harmed
