@@ -8,16 +8,19 @@ import torch
 from safetensors.torch import load_file
 
 from helpers.gaussian import GaussianPrior
-from helpers.speech import voice
+from helpers.speech import CONFIG, voice
 from voxmend import Restorer, undiff
 from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import EpsilonDenoiser, Wrapper
 from voxmend.diffusion.samplers import ancestral
 from voxmend.diffusion.schedules import cosine_betas, ddpm_grid, linear_betas
+from voxmend.diffusion.told import GuessDenoiser
 from voxmend.models import hub
 from voxmend.models.importers import import_undiff
-from voxmend.operators import Clip, Mixture
+from voxmend.networks.convnext import FrameConvNeXt
+from voxmend.operators import Clip, Lowpass, Mixture
 from voxmend.restore.damage import Clipping, Damage
+from voxmend.restore.drawing import Request
 
 DATA = Path(__file__).parents[1] / "data"
 STEP = 120
@@ -129,3 +132,18 @@ def test_every_preset_runs_and_repeats_itself(tasks, name, prior):
     out = run()
     assert np.isfinite(out).all() and np.abs(out).max() > 0
     np.testing.assert_array_equal(out, run())
+
+
+@pytest.mark.parametrize("tasks", [undiff.PAPER, undiff.RELEASE], ids=["paper", "release"])
+@pytest.mark.parametrize("name", ["extend", "declip", "vocode"])
+def test_a_prior_that_could_be_told_is_guided(tasks, name):
+    """The paper's way has no first guess, whatever the prior has learnt."""
+    if name not in tasks:
+        pytest.skip("the release does not extend")
+    network = FrameConvNeXt(**CONFIG | {"inputs": 2, "marks": 2})
+    prior = GuessDenoiser(network).requires_grad_(False)
+    restorer = Restorer(tasks[name], prior, device="cpu")
+    assert tasks[name].steps_with(prior) == 200
+    y = torch.ones(1, 1, 4096)
+    for operator in (Clip(0.5), Lowpass(3000.0)):
+        assert restorer.drawing.evidence(Request(y, operator)) is None

@@ -153,7 +153,7 @@ def release_ancestral(denoise: _Released, x: Tensor, sigmas: Tensor,
 def _exact(name: str, guidance: Callable, sampler: Callable = ancestral) -> Task:
     """A task of the same name and operator on all training steps, from pure noise."""
     return replace(TASKS[name], guidance=guidance, sampler=sampler, steps=200, noise_scale=1.0,
-                   levels=training_levels, start="noise")
+                   levels=training_levels, start="noise", told=None)
 
 
 PAPER = {
