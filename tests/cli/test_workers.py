@@ -112,7 +112,7 @@ def test_an_exception_of_the_driver_ends_workers_at_once(tmp_path):
 def drive(folder, code):
     """Starts a process that does something with a Pool; it finds what tests have, and a folder."""
     (folder / "driver.py").write_text(
-        "import sys, time; from pathlib import Path; from helpers.answers import Choosy, Sealed, answer, load\n"
+        "import sys, time; from pathlib import Path; from helpers.answers import answer, load\n"
         "from voxmend.cli.workers import Pool, warm_up\n"
         f"if __name__ == '__main__':\n    {code}\n")
     places = [str(TESTS), str(folder), os.environ.get("PYTHONPATH", "")]

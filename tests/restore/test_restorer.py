@@ -308,7 +308,7 @@ def test_a_prior_that_corrects_guesses_starts_at_them(task, rate):
         y[:, 0].numpy(), rate, told).shape == wave.shape
 
 
-@pytest.mark.parametrize("task", ["declip", "inpaint", "mend"])
+@pytest.mark.parametrize("task", ["declip", "inpaint", "extend", "mend"])
 def test_a_task_says_how_many_calls_a_prior_takes(task):
     wave = voice(1.0)
     told = damage("declip" if task == "mend" else task, wave)
@@ -320,12 +320,14 @@ def test_a_task_says_how_many_calls_a_prior_takes(task):
         assert len(calls) == TASKS[task].steps_with(prior)
 
 
-def test_a_band_alone_is_not_told():
-    """Of a low-pass no sample is marked: the prior is guided."""
-    both, y = tasks.Clip(0.1) @ tasks.Lowpass(3000.0), torch.zeros(1, 1, 4096)
-    drawing = Restorer("mend", correcting(), device="cpu").drawing
-    assert drawing.evidence(Request(y, tasks.Lowpass(3000.0))) is None
-    assert drawing.evidence(Request(y, both)) is None  # nor silence
-    assert drawing.evidence(Request(y + 1, both)) is not None
-    extending = Restorer("extend", correcting(), device="cpu").drawing
-    assert extending.evidence(Request(y + 1, tasks.Clip(0.1))) is None
+def test_what_a_prior_is_told():
+    """A band that is left, too, but nothing of silence, nor of what makes no evidence."""
+    band, y = tasks.Lowpass(3000.0), torch.zeros(1, 1, 4096)
+    for task in ("mend", "extend"):
+        drawing = Restorer(task, correcting(), device="cpu").drawing
+        for operator in (band, tasks.Highpass(200.0), tasks.Clip(0.1) @ band):
+            assert drawing.evidence(Request(y, operator)) is None
+            assert drawing.evidence(Request(y + 1, operator)) is not None
+        assert drawing.evidence(Request(y + 1, tasks.WhiteNoise(0.1))) is None
+    assert Restorer("denoise", correcting(), device="cpu").drawing.evidence(
+        Request(y + 1, band)) is None

@@ -107,7 +107,8 @@ class Drawing:
                 or not isinstance(self.prior.innermost, GuessDenoiser)):
             return None
         evidence = asked.operator.evidence(asked.y, asked.first)
-        return evidence if evidence is not None and evidence.marks.any() else None
+        says = evidence is not None and (evidence.guess.any() or evidence.marks.any())
+        return evidence if says else None  # told nothing, it is the plain prior
 
     @torch.no_grad()
     def _draw(self, items: Sequence[_Item]) -> Sequence[Tensor]:

@@ -19,10 +19,9 @@ from .listening import SPEEDS, compressed
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
-
-# Kinds from MEL on have lost phases; NARROW, whose samples are known but for a band, is made at once.
+# Kinds from MEL on have lost phases; of NARROW, which is made at once, only a band is lost.
 MEL, COMPOSED, NARROW = list(KINDS).index("mel"), list(KINDS).index("composed"), len(KINDS)
-LEAST = 1e-9  # power below which nothing is heard, -90 dBFS
+LEAST = 1e-10  # power of the rounding noise of bf16 and of 16-bit files, about -100 dBFS
 
 
 def narrowed(clean: Tensor, draws: Draws, sample_rate: int) -> Tensor:
@@ -67,8 +66,9 @@ class CorrectionRecipe(PriorRecipe):
     samples that are not known and e₀ the guess's own, s and s₀ the errors of compressed spectra,
     r the error in known samples, d the log-spectral distance. By the logarithm all count alike,
     however much is lost; d asks for what a listener hears where e would leave next to nothing, so
-    that a band alone is left to it. Of the others, PriorRecipe's loss, times `weight`; with a teacher, towards what that
-    makes of the noisy signal, which is the same in the mean, and varies less.
+    that a band alone is left to it. Of the others, PriorRecipe's loss, times `weight`; with a
+    teacher, towards what that makes of the noisy signal, which is the same in the mean, and varies
+    less.
 
     Args:
         guesses: folder with train/ and val/ of `first_guesses.prepare`.
