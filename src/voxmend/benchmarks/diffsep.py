@@ -123,7 +123,7 @@ def titled(labels: Iterable[str], files: list[Path],
 
 def is_quick(label: str) -> bool:
     """Whether a row samples no prior, and DiffSep at most twice."""
-    return not label.startswith(("ours", "told")) and not re.search(r"(?<! 2) calls$", label)
+    return not label.startswith(("ours", "told, ")) and not re.search(r"(?<! 2) calls$", label)
 
 
 class Comparison:
@@ -290,7 +290,7 @@ class Comparison:
         for title, (network, rate) in self.separators.items():
             if rate == RATE:
                 separate = partial(conv_tasnet.separate, network)
-                yield (f"{title}, told", self._brought(told_the_mixture(listener, separate)),
+                yield (f"told after {title}", self._brought(told_the_mixture(listener, separate)),
                        listener)
 
     def _scaled(self, wave: np.ndarray) -> np.ndarray:
