@@ -9,6 +9,7 @@ sounds.json: title, file and, where there is an original, SI-SNR and LSD of ever
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ import voxmend
 from voxmend import audio, classical
 from voxmend.benchmarks import plots
 from voxmend.benchmarks.restoration import mel_of
+from voxmend.diffusion.guidance import ToldMixture
 from voxmend.dsp import degrade
 from voxmend.metrics.lsd import lsd
 from voxmend.metrics.si_snr import si_snr
+from voxmend.restore.tasks import TASKS
 from voxmend.systems import separator
 from voxmend.systems.diffiner import Refiner
 from voxmend.training.damages import reverberant
@@ -108,14 +111,38 @@ def refine(clean: np.ndarray) -> Sounds:
             "log-MMSE, refined": Refiner()(noisy, enhanced, RATE)}
 
 
-def separate(clean: np.ndarray) -> Sounds:
+def two_voices(clean: np.ndarray) -> np.ndarray:
     """The clip and a lower voice, which is its second half slowed down by a quarter."""
     rest = audio.load(CLIP, RATE)[0][len(clean):]
     low = resample_poly(rest, 5, 4)[:len(clean)].astype(np.float32)
-    mixture = clean + low * np.std(clean) / np.std(low)
+    return clean + low * np.std(clean) / np.std(low)
+
+
+def by_likeness(voices: np.ndarray, clean: np.ndarray, by: str = "") -> Sounds:
+    """Two voices, the one that is more like the clip first."""
+    voices = sorted(voices, key=lambda voice: -si_snr(voice, clean))
+    return {f"{place} voice{by}": voice
+            for place, voice in zip(("first", "second"), voices, strict=True)}
+
+
+def separate(clean: np.ndarray) -> Sounds:
+    """Two voices by the network that is best."""
+    mixture = two_voices(clean)
     voices = separator.load("separate", "frame-separator")(mixture, RATE)
-    first, second = sorted(voices, key=lambda voice: -si_snr(voice, clean))
-    return {"original": clean, "two voices": mixture, "first voice": first, "second voice": second}
+    return {"original": clean, "two voices": mixture, **by_likeness(voices, clean)}
+
+
+def separation(clean: np.ndarray) -> Sounds:
+    """The same by every system: the networks, and the prior, which is told or not."""
+    mixture = two_voices(clean)
+    sounds = {"original": clean, "two voices": mixture}
+    for method in ("frame-separator", "diffsep", "conv-tasnet"):
+        voices = separator.load("separate", method)(mixture, RATE)
+        sounds |= by_likeness(voices, clean, f", {method}")
+    told = replace(TASKS["separate"], guidance=ToldMixture())
+    for by, task, prior in (("UnDiff", "separate", "speech16k"), ("told", told, "enhancer16k")):
+        sounds |= by_likeness(voxmend.Restorer(task, prior)(mixture, RATE), clean, f", {by}")
+    return sounds
 
 
 def vocode(clean: np.ndarray) -> Sounds:
@@ -134,7 +161,7 @@ def generate(clean: np.ndarray) -> Sounds:
 
 CASES: dict[str, Callable[[np.ndarray], Sounds]] = {
     made.__name__: made for made in (mend, declip, extend, inpaint, denoise, enhance, dereverb,
-                                     refine, separate, vocode, generate)}
+                                     refine, separate, separation, vocode, generate)}
 
 
 def write(task: str, sounds: Sounds, folder: Path) -> list[dict]:
@@ -147,7 +174,7 @@ def write(task: str, sounds: Sounds, folder: Path) -> list[dict]:
         file = folder / f"{task}-{number}.flac"
         soundfile.write(file, wave / loudest, RATE, subtype="PCM_16")
         entries.append({"title": title, "file": file.name})
-        if original is not None and wave is not original and title != "second voice":
+        if original is not None and wave is not original and not title.startswith("second"):
             entries[-1] |= {"si_snr": si_snr(wave, original), "lsd": lsd(wave, original, RATE)}
     plots.spectrograms(waves, RATE, folder / f"{task}.png")
     return entries

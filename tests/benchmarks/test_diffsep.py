@@ -176,8 +176,8 @@ def test_commands_write_and_draw(data, prior, weights, separator, monkeypatch, c
     monkeypatch.setattr("voxmend.benchmarks.plots._save", lambda figure, path: drawn.append(figure))
     common = ["--prior", str(prior), "--out", str(out), "--plot", str(picture), "--overwrite"]
     for task, options, cases in (
-            ("separate", ["--weights", weights(8000), "--steps", "1", "--separators",
-                          str(separator)], ["separate"]),
+            ("separate", ["--weights", weights(8000), "--steps", "1", "--only", "small",
+                          "--separators", str(separator)], ["separate"]),
             ("enhance", ["--weights", weights(16000, task="enhance"),
                          "--noise", str(data / "noise"),
                          "--voicebank", str(data / "pairs"), "--clips", "1"],

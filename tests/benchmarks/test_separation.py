@@ -1,14 +1,17 @@
 """The tables of what separation depends on, on voices that are known."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from helpers.speech import voice
+from helpers.speech import CONFIG, voice
 from voxmend import audio
 from voxmend.benchmarks import restoration, separation
-from voxmend.benchmarks.diffsep import Comparison, is_quick, titled
+from voxmend.benchmarks.diffsep import Comparison, is_quick, titled, told_the_mixture
 from voxmend.cli.main import main
+from voxmend.diffusion.told import Listener, ToldDenoiser
 from voxmend.metrics import METRICS
 from voxmend.models import hub
 
@@ -97,10 +100,30 @@ def test_one_voice_is_heard_where_the_other_is_a_leak(mixtures):
     assert good[below] == pytest.approx(20, abs=1e-3) and silent[below] > 100
 
 
+class Echo(ToldDenoiser):
+    """A prior that believes all that it is told, and knows nothing else."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Linear(1, 1))
+
+    def forward(self, x, sigma, recording=None):
+        return torch.zeros_like(x) if recording is None else recording
+
+
+def test_a_prior_is_told_the_mixture_less_the_other_voice(mixtures):
+    """Of voices that are known the other one, at first of none: then it is told the mixture."""
+    example, listener = mixtures[0], Listener(Echo())
+    voices = told_the_mixture(listener, lambda mixture: example.clean)(example)
+    np.testing.assert_allclose(voices, example.clean, atol=1e-3)  # but for the mean
+    alone = told_the_mixture(listener)(example)
+    np.testing.assert_allclose(alone, np.stack([example.damaged / 2] * 2), atol=1e-4)
+
+
 def test_rows_that_are_quick():
     assert all(map(is_quick, ("mixture", "Conv-TasNet", "x, both polarities, 2 calls",
-                              "frame separator, both polarities", "x, ancestral, 2 calls")))
-    assert not any(map(is_quick, ("ours, 8 steps", "x, ancestral, 20 calls",
+                              "frame separator, both polarities", "x, ancestral, 2 calls",
+                              "told after frame separator")))
+    assert not any(map(is_quick, ("ours, 8 steps", "told, 32 steps", "x, ancestral, 20 calls",
                                   "x, predictor-corrector, 60 calls")))
 
 
@@ -129,9 +152,22 @@ def test_the_command_prints_every_table(data, prior, monkeypatch, capsys):
         "**separate**", "**improvement by who speaks, dB (number of mixtures)**",
         "**improvement by the share of each voice that the other speaks over, dB**",
         "**improvement in recorded noise, dB**", "**one voice alone (medians)**"]
+    hub.save_prior(data / "told.safetensors",
+                   hub.build_network("FrameConvNeXt", CONFIG | {"inputs": 2}).state_dict(),
+                   {"network": "FrameConvNeXt", "config": CONFIG | {"inputs": 2},
+                    "sample_rate": 16000, "sigma_min": 0.002, "sigma_max": 2.0, "sigma_data": 0.1,
+                    "prediction": "told", "sources": 2})
     comparison = Comparison("separate", separators=[data / "mine.safetensors"], prior=str(prior),
-                            progress=False)
-    result = comparison.separation(data, quick=True)
+                            progress=False, enhancer=data / "told.safetensors",
+                            only=("mixture", "frame", "told"))
+    result = comparison.separation(data)
     rows = {row["method"]: row["calls"] for row in result["cases"]["separate"]}
-    assert rows == {"mixture": 0, "frame separator": 1, "frame separator, both polarities": 2}
+    assert rows == {"mixture": 0, "frame separator": 1, "frame separator, both polarities": 2,
+                    "told after frame separator": 2, "told, 32 steps": 64}
     assert len(result["breakdown"]) == 3
+    *_, one_alone = result["breakdown"].values()
+    assert [row["method"] for row in one_alone] == ["frame separator"]  # as separate runs it
+    card = hub.read_card(data / "mine.safetensors")
+    (data / "mine.json").write_text(json.dumps(card | {"sampling": {"polarities": 2}}))
+    comparison = Comparison("separate", separators=[data / "mine.safetensors"], prior=str(prior))
+    assert comparison.usual == {"frame separator, both polarities"}

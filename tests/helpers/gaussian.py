@@ -50,3 +50,21 @@ def posterior(covariance, a, y, noise_std):
     inner = a @ covariance @ a.T + noise_std**2 * torch.eye(len(a), dtype=torch.float64)
     gain = covariance @ a.T @ torch.linalg.pinv(inner, hermitian=True)
     return gain @ y, covariance - gain @ a @ covariance
+
+
+class ListeningPrior(GaussianPrior):
+    """One that is told a recording, whose noise it expects to be the error of its own estimate.
+
+    E[x | x + σn, x + e], e ~ N(0, S − S(S + σ²)⁻¹S): the noise of a mixture of two sources less the
+    estimate of one of them.
+    """
+
+    def told(self, recording):
+        def denoise(x, sigma):
+            looks = self.values / broadcast(sigma, x).square()
+            errors = self.values / (1 + looks)
+            heard, noisy = recording @ self.vectors, x @ self.vectors
+            both = noisy / broadcast(sigma, x).square() + heard / errors
+            return (both / (1 / self.values + looks / self.values + 1 / errors)) @ self.vectors.T
+
+        return denoise

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from helpers.gaussian import GaussianPrior, WhitePrior, matrix, posterior
+from helpers.gaussian import GaussianPrior, ListeningPrior, WhitePrior, matrix, posterior
 from voxmend import guidance as G
 from voxmend import operators as O
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.diffusion.schedules import geometric_grid
+from voxmend.diffusion.told import GuessDenoiser
 
 LENGTH = 12
 PRESENT = torch.ones(LENGTH).index_fill(0, torch.tensor([0, 5, 6, 7]), 0)
@@ -38,14 +39,16 @@ UNPROJECTED = {"squared": Squared(), "squared@gap": Squared() @ O.Gap(PRESENT),
                "gap@squared": O.Gap(PRESENT) @ Squared()}
 NONLINEAR = {"clip", "quantise", "gap@clip@lowpass", "mel"}
 SENSELESS = (
-    {("mixture", name) for name in OPERATORS if name != "mixture"}
+    {(guidance, name) for guidance in ("mixture", "told") for name in OPERATORS
+     if name != "mixture"}
     | {("noisy", name) for name in OPERATORS if name != "noise"}
     | {(guidance, name) for guidance in ("proximal", "pigdm") for name in NONLINEAR})
 # Under a white Gaussian prior these give the exact posterior mean at every noise level.
 EXACT = (
     {(g, o) for g in ("proximal", "pigdm")
      for o in OPERATORS.keys() - NONLINEAR - {"lowpass", "highpass"}}
-    | {("imputation", o) for o in ("gap", "mixture", "noise")} | {("noisy", "noise")})
+    | {("imputation", o) for o in ("gap", "mixture", "noise")} | {("noisy", "noise")}
+    | {("told", "mixture")})
 PAIRS = [(g, o) for g in G.GUIDANCES for o in OPERATORS if g != "unguided"]
 
 
@@ -55,6 +58,11 @@ def channels(name):
 
 def length(name):
     return {"mel": 2048, "gap@clip@lowpass": 100 * LENGTH}.get(name, LENGTH)
+
+
+def prior_for(guidance):
+    """White, and one that listens where it is to be told."""
+    return ListeningPrior(torch.eye(LENGTH).double()) if guidance == "told" else WhitePrior()
 
 
 def observe(name, batch, seed=0, dtype=torch.float64, samples=None):
@@ -202,7 +210,7 @@ def test_projection_explains_the_observation(name, tolerance):
 @pytest.mark.parametrize("guidance, name", sorted(p for p in PAIRS if p not in SENSELESS))
 def test_every_sensible_combination(guidance, name, sampler):
     """Runs, is finite and reproducible, keeps batch items apart, and nears what it is told."""
-    prior = WhitePrior()
+    prior = prior_for(guidance)
     x, y = observe(name, 3, samples=100 * LENGTH if "lowpass" in name else None)
     draw = sample(guidance, name, sampler, y, x.shape, 12, prior)
     assert draw.shape == x.shape and draw.isfinite().all()
@@ -227,7 +235,7 @@ def test_senseless_pairs_say_so(guidance, name):
 def test_samples_follow_the_exact_posterior(guidance, name, sampler):
     draws, size = 2000, channels(name) * LENGTH
     _, y = observe(name, 1, seed=4)
-    prior = WhitePrior()
+    prior = prior_for(guidance)
     shape = (draws, channels(name), LENGTH)
     x = sample(guidance, name, sampler, y.expand(draws, -1, -1), shape, 60, prior).flatten(1)
     a = matrix(OPERATORS[name], channels(name), LENGTH)
@@ -268,6 +276,39 @@ def test_mixture_likelihood_is_exact_for_a_wide_prior():
     values = torch.cat([noisy.flatten() / sigma, 1e4 * y.flatten()])
     exact, _ = posterior(wide**2 * torch.eye(size, dtype=torch.float64), looks, values, 1.0)
     torch.testing.assert_close(given.flatten(), exact, rtol=1e-4, atol=2e-2)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 1.0, 10.0])
+def test_a_told_mixture_is_exact_under_a_correlated_prior(sigma):
+    """E[x | x_σ, y] of two sources, in closed form."""
+    prior, operator = ListeningPrior.correlated(LENGTH), O.Mixture(2)
+    rng = torch.Generator().manual_seed(8)
+    y = torch.randn(1, 1, LENGTH, generator=rng, dtype=torch.float64)
+    noisy = sigma * torch.randn(1, 2, LENGTH, generator=rng, dtype=torch.float64)
+    given = G.ToldMixture()(prior, operator, y)(noisy, torch.tensor(sigma))
+    looks = torch.cat([torch.eye(2 * LENGTH, dtype=torch.float64) / sigma,
+                       1e4 * matrix(operator, 2, LENGTH)])
+    values = torch.cat([noisy.flatten() / sigma, 1e4 * y.flatten()])
+    covariance = torch.block_diag(prior.covariance, prior.covariance)
+    exact, _ = posterior(covariance, looks, values, 1.0)
+    torch.testing.assert_close(given.flatten(), exact, rtol=1e-4, atol=1e-5)
+
+
+def test_a_first_guess_is_the_mixture_less_the_other_s_estimate():
+    """Of a network that says nothing the guess, weighed by what is known of it."""
+    sigma, operator = 0.2, O.Mixture(2)
+    prior = GuessDenoiser(lambda x, *told: torch.zeros_like(x[:, :1]))
+    x, y = torch.randn(2, 2, 50), torch.randn(2, 1, 50)
+    kept = 0.1**2 / (0.1**2 + sigma**2)
+    alone = torch.stack([kept * x[:, k] + (1 - kept) * (y[:, 0] - kept * x[:, 1 - k])
+                         for k in range(2)], 1)
+    given = G.ToldMixture()(prior, operator, y)(x, torch.tensor(sigma))
+    torch.testing.assert_close(given, alone + (y - alone.sum(1, keepdim=True)) / 2)
+
+
+def test_a_prior_that_does_not_listen_is_refused():
+    with pytest.raises(G.GuidanceError, match="does not listen to recordings; use MixtureLikel"):
+        G.ToldMixture()(WhitePrior(), O.Mixture(2), torch.zeros(1, 1, 4))
 
 
 def test_clipped_samples_follow_the_truncated_gaussian():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.gaussian import GaussianPrior
+from helpers.gaussian import ListeningPrior
 from helpers.speech import CONFIG, voice
 from voxmend import TASKS, Damage, Restorer, audio
 from voxmend import guidance as G
@@ -86,7 +86,7 @@ def test_the_same_operator_stays_itself():
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_batch_is_its_items_under_every_sampler_and_guidance(sampler, guidance):
     """With operators, observations, noise and noise levels of their own."""
-    tried, rng, prior = 0, torch.Generator().manual_seed(0), GaussianPrior.correlated(LENGTH)
+    tried, rng, prior = 0, torch.Generator().manual_seed(0), ListeningPrior.correlated(LENGTH)
 
     def run(operator, y, sigmas, noise):
         denoise = G.GUIDANCES[guidance]()(prior, operator, y)

@@ -243,6 +243,20 @@ def test_a_missing_separator_is_named(base, weights):
         separator.load("separate", weights=weights, device="cpu")
 
 
+def test_another_separator_of_that_name_is_refused(base, weights, tmp_path, capsys):
+    told, card = hub.file_hash(base), hub.read_card(weights)
+    weights.with_suffix(".json").write_text(json.dumps(card | {"separator_sha256": told}))
+    assert diffsep.find_separator(weights, hub.read_card(weights)) == base
+    network = hub.build_network("FrameSeparator", FRAMES)
+    hub.save_prior(base, network.state_dict(), hub.read_card(base))
+    audio.save(tmp_path / "in.wav", 0.1 * voice(0.5), 16000)
+    code, text = run(capsys, "separate", tmp_path / "in.wav", tmp_path / "out", "--method",
+                     "diffsep", "--weights", weights, "--device", "cpu")
+    assert code == 2 and len(text.err.splitlines()) == 1 and not (tmp_path / "out").exists()
+    assert (f"{weights}: corrects the separator parts of SHA-256 {told}, but {base} has "
+            f"{hub.file_hash(base)}; put the one that it was trained with beside it") in text.err
+
+
 def test_what_is_exported_is_the_network(weights):
     function = function_of(str(weights))
     assert function.inputs == {"signals": ("batch", 3, "samples"), "noise_level": ("batch",)}

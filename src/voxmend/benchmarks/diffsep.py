@@ -14,6 +14,7 @@ Source: Scheibler et al. 2023, "Diffusion-based generative speech source separat
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ import numpy as np
 from torch import nn
 
 from .. import audio
+from ..diffusion.guidance import ToldMixture
 from ..diffusion.told import Listener
 from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
 from ..restore.restorer import Restorer
+from ..restore.tasks import TASKS
 from ..systems import conv_tasnet, diffsep
 from ..systems.separator import Separator, by_listener, count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
@@ -91,6 +94,24 @@ def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
     return lambda example: separator(example.damaged, RATE)[0]
 
 
+def told_the_mixture(listener: Listener, separate: Callable | None = None,
+                     **options: Any) -> Callable[[Example], np.ndarray]:
+    """A method: both voices by a prior that is told the mixture less the other's estimate.
+
+    Args:
+        separate: from a signal at `RATE` to two voices, of which the prior is told, once. By
+            default it begins from noise, as UnDiff's task does, and is told its own estimates.
+        options: of the `Restorer` then.
+    """
+    if separate is None:
+        task = replace(TASKS["separate"], guidance=ToldMixture())
+        restorer = Restorer(task, listener.prior, **options)
+        return lambda example: restorer(example.damaged, RATE, example.damage)
+    told = Separator(by_listener(listener), 2, RATE, enhances=True, follows=True)
+    return lambda example: np.stack([
+        told(example.damaged - other, RATE)[0] for other in separate(example.damaged)[::-1]])
+
+
 def titled(labels: Iterable[str], files: list[Path],
            cards: list[dict]) -> list[tuple[str, Path, dict]]:
     """Weights by the titles of their networks, with a label where there are several of one."""
@@ -101,8 +122,8 @@ def titled(labels: Iterable[str], files: list[Path],
 
 
 def is_quick(label: str) -> bool:
-    """Whether a row calls no prior, and DiffSep at most twice."""
-    return not label.startswith("ours") and not re.search(r"(?<! 2) calls$", label)
+    """Whether a row samples no prior, and DiffSep at most twice."""
+    return not label.startswith(("ours", "told, ")) and not re.search(r"(?<! 2) calls$", label)
 
 
 class Comparison:
@@ -116,7 +137,8 @@ class Comparison:
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
         separators: names or paths of supervised separators' weights.
         prior: of the prior's own task.
-        enhancer: name or path of a prior that listens, of the task "enhance", or None.
+        enhancer: name or path of a prior that listens, of the task "enhance", which to separate is
+            told the mixture less a voice; or None.
         precision: of all networks, as in `models.precision.resolve`.
         judges: whether a `Panel` judges, too.
         compared: whether what `rivals` there are have a row, of the task "enhance".
@@ -149,6 +171,9 @@ class Comparison:
         self.separators = {
             title: (conv_tasnet.load_separator(file, device), card.get("sample_rate", RATE))
             for title, file, card in trained}
+        self.usual = {title if card.get("sampling", {}).get("polarities", 1) == 1 else
+                      f"{title}, {BOTH}" for title, _, card in trained}
+        self.usual |= {f"{name}, {BOTH}, 2 calls" for name in self.models}
         self.enhancer = load_listener(listener, device) if listener else None
         self.precision = choose(self.prior, precision)
         networks = [*self.models.values(), *(network for network, _ in self.separators.values())]
@@ -182,10 +207,10 @@ class Comparison:
                            quick)
         result["breakdown"] = separation.by_sexes(result["cases"]["separate"],
                                                   separation.pairs_of_sexes(data, clips))
-        both = {label: method for label, method, _ in self._methods("separate", ())
-                if BOTH in label and has_row(label, self.only)}
-        if both:
-            result["breakdown"] |= separation.breakdown(both, mixed, waves, noise, self._scaled)
+        usual = {label: method for label, method, _ in self._methods("separate", ())
+                 if label in self.usual and has_row(label, self.only)}
+        if usual:
+            result["breakdown"] |= separation.breakdown(usual, mixed, waves, noise, self._scaled)
         save(result)
         return result
 
@@ -247,14 +272,26 @@ class Comparison:
             for polarities, label in ((1, title), (2, f"{title}, {BOTH}")):
                 separate = partial(conv_tasnet.separate, network, polarities=polarities)
                 yield label, self._heard(separate, rate), network
-        if self.enhancer:
+        if self.enhancer and case == "denoise":
             yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
+        elif self.enhancer:
+            yield from self._told(self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices
         for name, model in self.models.items():
             for label, sampling in SAMPLINGS.items():
                 separate = partial(diffsep.separate, model, seed=self.seed, **sampling)
                 yield (f"{name}, {label}", self._heard(separate, model.sample_rate, wanted),
                        model.network)
+
+    def _told(self, listener: Listener) -> Iterator[tuple[str, Callable, nn.Module]]:
+        """Rows of voices by a prior that listens, from noise and after every separator."""
+        yield (f"told, {TASKS['separate'].steps} steps", self._brought(
+            told_the_mixture(listener, seed=self.seed, device=self.device)), listener.prior)
+        for title, (network, rate) in self.separators.items():
+            if rate == RATE:
+                separate = partial(conv_tasnet.separate, network)
+                yield (f"told after {title}", self._brought(told_the_mixture(listener, separate)),
+                       listener)
 
     def _scaled(self, wave: np.ndarray) -> np.ndarray:
         return resample(wave, RATE, self.rate)

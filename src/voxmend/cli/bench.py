@@ -79,9 +79,10 @@ def bench_separate(data: Folder, common: Compared,
 
     File i of n is mixed with file i + n/2; these should be different speakers, and it is said where
     by their names they are not. Everything is scored at the lowest rate of the models: DiffSep's is
-    mostly 8 kHz, where PESQ is the narrow-band one. More tables say what it depends on: the
-    speakers' sexes, where a manifest.csv beside the files tells them, how much they overlap, noise;
-    and what becomes of one voice alone.
+    mostly 8 kHz, where PESQ is the narrow-band one. A prior that listens is told the mixture less
+    the other voice, as it or a separator estimates that. More tables say, of networks as voxmend
+    separate runs them, what it depends on: the speakers' sexes, where a manifest.csv beside the
+    files tells them, how much they overlap, noise; and what becomes of one voice alone.
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
@@ -125,8 +126,8 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
     bundled = WEIGHTS[task, "diffsep"]
     if not common.weights and (hub.WEIGHTS / f"{bundled}.safetensors").is_file():
         common = replace(common, weights=(bundled,))
-    told = WEIGHTS.get((task, "voxmend"))
-    if told and not (hub.WEIGHTS / f"{told}.safetensors").is_file():
+    told: str | None = WEIGHTS["enhance", "voxmend"]
+    if not (hub.WEIGHTS / f"{told}.safetensors").is_file():
         told = None
     comparison = diffsep.Comparison(task, common.weights, separators, common.prior, common.seed,
                                     common.pick_device(), enhancer=told, precision=common.precision,

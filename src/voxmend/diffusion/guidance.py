@@ -10,13 +10,15 @@ Gaussian prior of RMS σ_d.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..operators import Operator
+from ..operators import Evidence, Operator
 from .denoiser import Denoiser, broadcast
 from .samplers import Denoise
+from .told import GuessDenoiser
 
 
 class GuidanceError(TypeError):
@@ -125,6 +127,41 @@ class MixtureLikelihood:
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             return denoiser(x, sigma) + (y - x.sum(1, keepdim=True)) / x.shape[1]
+
+        return denoise
+
+
+def _listening(denoiser: Denoiser) -> Callable[[Tensor], Denoise]:
+    """The posterior's denoiser of a prior that listens, given a recording, which may be a guess."""
+    prior: Any = denoiser.innermost
+    if isinstance(prior, GuessDenoiser):
+        return lambda recording: prior.told(Evidence.of(recording))
+    if not hasattr(prior, "told"):
+        raise GuidanceError("this prior does not listen to recordings; use MixtureLikelihood")
+    told: Callable[[Tensor], Denoise] = prior.told
+    return told
+
+
+@dataclass(frozen=True)
+class ToldMixture:
+    """Tells a prior that listens, of each source, the mixture less the estimates of the others.
+
+    D̃ = P(D̂), D̂_k = D(x_k, σ; y − Σ_{j≠k} D(x_j, σ)), P the projection on the mixture. What is told
+    is source k in the errors of the other estimates, a noisy recording of it. If the prior knows
+    how these are distributed, D̂ is the posterior mean, as under Gaussian priors.
+
+    Two calls of the network, the first of which is told nothing.
+    """
+
+    def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
+        if not operator.sums_sources:
+            raise GuidanceError(f"a mixture is told of a Mixture, not of {operator!r}")
+        told = _listening(denoiser)
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            alone = denoiser(x, sigma)
+            others = alone.sum(1, keepdim=True) - alone
+            return operator.project(told(y - others)(x, sigma), y)
 
         return denoise
 
@@ -245,5 +282,5 @@ class NoisyObservation:
 
 
 GUIDANCES = {"unguided": Unguided, "imputation": Imputation, "reconstruction": Reconstruction,
-             "mixture": MixtureLikelihood, "proximal": Proximal, "pigdm": PiGDM,
-             "noisy": NoisyObservation}
+             "mixture": MixtureLikelihood, "told": ToldMixture, "proximal": Proximal,
+             "pigdm": PiGDM, "noisy": NoisyObservation}

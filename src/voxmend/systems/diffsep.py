@@ -39,15 +39,19 @@ PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps
 def find_separator(path: Path, card: dict) -> Path:
     """The separator whose estimates weights correct: beside them, or as `hub.find_prior` has it.
 
-    Raises `hub.PriorError`.
+    Raises `hub.PriorError`, also for another separator of that name than the card's.
     """
-    name = card["separator"]
+    name, told = card["separator"], card.get("separator_sha256")
     beside = path.with_name(f"{name}.safetensors")
     try:
-        return beside if beside.is_file() else hub.find_prior(name)
+        found = beside if beside.is_file() else hub.find_prior(name)
     except hub.PriorError:
         raise hub.PriorError(f"{path}: corrects what the separator {name} makes of a mixture; put "
                              f"{name}.safetensors and its card beside it") from None
+    if told and told != (other := hub.file_hash(found)):
+        raise hub.PriorError(f"{path}: corrects the separator {name} of SHA-256 {told}, but "
+                             f"{found} has {other}; put the one that it was trained with beside it")
+    return found
 
 
 def model_of(network: nn.Module, card: dict, path: Path, device: str = "cpu") -> ScoreModel:
