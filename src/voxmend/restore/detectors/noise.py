@@ -13,10 +13,7 @@ FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power th
 
 
 class Noise(Detector):
-    """Finds `Damage.noise`, unless it lies 25 dB below the speech; looks below `found.cutoff`.
-
-    What is for a while far louder than the speech, as a cough, does not count as speech.
-    """
+    """Finds `Damage.noise`, unless it lies 25 dB below the speech; looks below `found.cutoff`."""
 
     def __init__(self, spectra: Spectra):
         self.spectra = spectra
@@ -26,23 +23,8 @@ class Noise(Detector):
         rms = noise_rms(counts, frequencies, found.cutoff)
         if rms is None or rms < FAINTEST:
             return found
-        loud = found.rms**2 * usual_share(counts, rms**2)
-        return found if loud > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2 else replace(
-            found, noise=rms)
-
-
-def usual_share(counts: np.ndarray, noise: float) -> float:
-    """Share of the energy that is left when no power exceeds ten times its bin's usual one.
-
-    Usual is the median of those powers that are ten times the noise's or more.
-
-    Shape: counts `[F, P]`.
-    """
-    power = 10 ** ((np.arange(counts.shape[1]) + LOWEST_POWER + 0.5) / 10)
-    heard = (counts * (power > 10 * noise)).cumsum(-1)
-    usual = power[np.argmax(heard >= heard[:, -1:] / 2, -1)]
-    limit = np.where(heard[:, -1] > 0, 10 * usual, np.inf)
-    return float((counts * np.minimum(power, limit[:, None])).sum() / (counts * power).sum())
+        loud = found.rms**2 > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2
+        return found if loud else replace(found, noise=rms)
 
 
 def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None) -> float | None:
