@@ -9,6 +9,7 @@ from .base import Detector
 from .spectra import LOWEST_POWER, Spectra, quantile
 
 NEGLIGIBLE_DB = 25  # below the speech
+SPREAD_DB = 8.0
 FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power that is counted
 
 
@@ -32,7 +33,8 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
 
     In each bin the powers p of stationary noise are exponentially distributed, and speech is
     louder. So the noise's mean power m solves E[p | p < t] = m (1 − c/(eᶜ − 1)) with c = t/m ≈ 2:
-    iterated from the lowest tenth of the frames upwards, until speech is cut off.
+    iterated from the lowest tenth of the frames upwards, until speech is cut off. Of noise the 20 %
+    quantile lies 6.4 dB over the 5 % one; where it lies 8 dB or more, speech without a pause does.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
     """
@@ -50,4 +52,7 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
         kept = np.take_along_axis(energy, column, -1) / np.maximum(
             np.take_along_axis(number, column, -1), 1)
         mean = np.maximum(kept[:, 0] / (1 - ratio / np.expm1(ratio)), 1e-13)
+    quiet = counts[mean <= np.quantile(mean, 0.4)]
+    if np.median(quantile(quiet, 0.2) - quantile(quiet, 0.05)) > SPREAD_DB:
+        return None
     return float(np.sqrt(np.quantile(mean, 0.4)))
