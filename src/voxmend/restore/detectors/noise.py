@@ -9,7 +9,7 @@ from .base import Detector
 from .spectra import LOWEST_POWER, Spectra, quantile
 
 NEGLIGIBLE_DB = 25  # below the speech
-SPREAD_DB = 8.0
+SPREAD_DB = 8.0  # from the 5 % to the 20 % quantile, of what is no noise
 FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power that is counted
 
 
