@@ -136,3 +136,9 @@ def test_neither_a_bang_nor_a_cough_hides_the_noise(size):
     (plain,), (found,) = (analyse([wave.astype(np.float32)], 16000) for wave in (noisy, with_bang))
     assert plain.noise and found.noise == pytest.approx(plain.noise, rel=0.05)
     assert found.rms == pytest.approx(plain.rms, rel=0.1)
+
+
+@pytest.mark.parametrize("noise, said", [(0.1, "-20 dBFS, 19 dB below"), (1.4, "louder than")])
+def test_how_loud_noise_is_beside_the_speech(noise, said):
+    """Of noise in a part of a recording alone the RMS of all may be less."""
+    assert said in " ".join(Damage(coloured=noise, rms=0.9).describe())
