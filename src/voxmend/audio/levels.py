@@ -26,6 +26,7 @@ DEPTH_DB = 40  # how far a level may lie under the recording's loudest: below it
 VARIES = 3  # from the 20th to the 80th percentile the power of speech rises by more
 PEAK_DB = 12  # how far a frame of speech lies above its level at most: bangs and coughs do more
 CHUNK = 1 << 12  # frames
+EVENT_DB = 16  # over the louder frames on either side: what no word is
 EVENT_SECONDS, BESIDE_SECONDS = 0.7, 2.0  # the longest of those, and how much beside it is heard
 
 
@@ -104,7 +105,7 @@ def events(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarr
     away, size = (max(1, round(seconds / frame_seconds))
                   for seconds in (EVENT_SECONDS, BESIDE_SECONDS))
     level = np.maximum(_beside(powers, away, size), _beside(powers[::-1], away, size)[::-1])
-    loud = (level > 0) & (powers > 10 ** (PEAK_DB / 10) * level)
+    loud = (level > 0) & (powers > 10 ** (EVENT_DB / 10) * level)
     return binary_dilation(loud, iterations=1)
 
 
