@@ -37,7 +37,7 @@ def test_frames_have_means_and_variances_whatever_the_blocks():
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.5])
-@pytest.mark.parametrize("ratio", [15, 50])
+@pytest.mark.parametrize("ratio", [30, 100])
 def test_a_cough_is_an_event_and_moves_no_offset(ratio, seconds):
     """Speech is none, however short the recording; nor is a word between pauses, nor a step."""
     wave, size = syllables(4), round(seconds * RATE)
@@ -49,7 +49,7 @@ def test_a_cough_is_an_event_and_moves_no_offset(ratio, seconds):
     event = events(found.powers[0])
     first, last = 2 * RATE // 512, (2 * RATE + size) // 512
     assert event[[first, last]].any() and not event[:first - 2].any() and not event[last + 3:].any()
-    assert abs(found.offsets - frames.offsets).item() < 0.02
+    assert abs(found.offsets - frames.offsets).item() < 0.05
 
 
 @pytest.mark.parametrize("step", [-30, 30])
@@ -91,7 +91,10 @@ def test_a_bang_and_a_cough_change_little(measure):
     wave[cough] += 20 * rng.standard_normal(RATE // 2).astype(np.float32)
     change = np.abs(decibels(wave, measure=measure) - plain)[0]
     assert np.median(change) < 1.5
-    np.testing.assert_allclose(change[cough][2000:-2000], 26 - 12, atol=2)  # 12 dB above speech
+    if measure == Levels.running:
+        assert change.max() < 3  # in the cough itself, of 26 dB
+    else:  # which is heard 12 dB above speech
+        np.testing.assert_allclose(change[cough][2000:-2000], 26 - 12, atol=2)
 
 
 def test_pauses_and_who_speaks_do_not_move_a_steady_level():

@@ -219,7 +219,9 @@ def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> n
     """One RMS for each stretch of a channel, from one step of the level to the next.
 
     It is the median of the running ones, weighted by their power: pauses hardly count, and they
-    belong to the stretch before. None is more than 40 dB under the loudest of its channel.
+    belong to the stretch before. None is more than 40 dB under the loudest of its channel. A frame
+    that is more than 12 dB above its stretch has a level of its own, so that it is no louder to a
+    network than that.
 
     Shape: `[C, frames]` to the same; 0 for a channel of silence.
     """
@@ -227,13 +229,9 @@ def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> n
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
         if power.max(initial=0) > 1e-18:
-            level[:] = np.sqrt(_elsewhere(power, frame_seconds, partial(_steady, size=size)))
+            steady = _elsewhere(power, frame_seconds, partial(_steady, size=size))
+            level[:] = np.sqrt(np.maximum(steady, power * 10 ** (-PEAK_DB / 10)))
     return levels
-
-
-def _capped(levels: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Levels, raised where a frame lies more than 12 dB above. Shape: `[C, frames]`, twice."""
-    return np.sqrt(np.maximum(levels**2, powers * 10 ** (-PEAK_DB / 10)))
 
 
 class Levels:
@@ -255,16 +253,11 @@ class Levels:
                   blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
         frame = max(1, round(FRAME_SECONDS * sample_rate))
         found = Frames.of(blocks, frame)
-        levels = _capped(function(found.powers, frame / sample_rate), found.powers)
-        return cls(levels, frame, found.offsets)
+        return cls(function(found.powers, frame / sample_rate), frame, found.offsets)
 
     @classmethod
     def running(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
-        """Those of `running_levels`, from one pass over a recording's blocks `[C, n]`.
-
-        A frame that is more than 12 dB above them has a level of its own, so that it is no louder
-        to a network than that.
-        """
+        """Those of `running_levels`, from one pass over a recording's blocks `[C, n]`."""
         return cls._measured(running_levels, blocks, sample_rate)
 
     @classmethod
