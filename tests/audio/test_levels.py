@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voxmend.audio.levels import Levels, frame_powers
+from voxmend.audio.levels import Frames, Levels, events
 
 RATE = 16000
 
@@ -26,12 +26,40 @@ both_kinds = pytest.mark.parametrize("measure", [Levels.running, Levels.steady],
                                      ids=["running", "steady"])
 
 
-def test_frame_powers_are_the_variances_of_frames_whatever_the_blocks():
+def test_frames_have_means_and_variances_whatever_the_blocks():
     wave = np.random.default_rng(0).standard_normal((2, 1000))
-    expected = [wave[:, i:i + 160].var(1) for i in range(0, 1000, 160)]
+    pieces = [wave[:, i:i + 160] for i in range(0, 1000, 160)]
     for blocks in (1, 3, 17):
-        powers = frame_powers(np.array_split(wave, blocks, axis=1), 160)
-        np.testing.assert_allclose(powers, np.stack(expected, 1))
+        found = Frames.of(np.array_split(wave, blocks, axis=1), 160)
+        np.testing.assert_allclose(found.powers, np.stack([p.var(1) for p in pieces], 1))
+        np.testing.assert_allclose(found.means, np.stack([p.mean(1) for p in pieces], 1))
+        np.testing.assert_allclose(found.offsets, wave.mean(1, keepdims=True))
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.5])
+@pytest.mark.parametrize("ratio", [30, 100])
+def test_a_cough_is_an_event_and_moves_no_offset(ratio, seconds):
+    """Speech is none, however short the recording; nor is a word between pauses, nor a step."""
+    wave, size = syllables(4), round(seconds * RATE)
+    frames = Frames.of([wave[None]], 512)
+    assert not events(frames.powers[0]).any()
+    loud = wave.copy()
+    loud[2 * RATE:2 * RATE + size] += ratio * np.random.default_rng(1).uniform(0, 2, size)
+    found = Frames.of([loud[None]], 512)
+    event = events(found.powers[0])
+    first, last = 2 * RATE // 512, (2 * RATE + size) // 512
+    assert event[[first, last]].any() and not event[:first - 2].any() and not event[last + 3:].any()
+    assert abs(found.offsets - frames.offsets).item() < 0.05
+
+
+@pytest.mark.parametrize("step", [-30, 30])
+def test_neither_a_word_between_pauses_nor_a_step_is_an_event(step):
+    word = 1e-3 * np.random.default_rng(0).standard_normal(6 * RATE)
+    word[3 * RATE:3 * RATE + RATE // 2] += syllables(0.5)
+    assert not events(Frames.of([word[None]], 512).powers[0]).any()
+    stepped = syllables(12)
+    stepped[6 * RATE:] *= 10 ** (step / 20)
+    assert events(Frames.of([stepped[None]], 512).powers[0]).sum() < 4
 
 
 @both_kinds
@@ -64,7 +92,7 @@ def test_a_bang_and_a_cough_change_little(measure):
     change = np.abs(decibels(wave, measure=measure) - plain)[0]
     assert np.median(change) < 1.5
     if measure == Levels.running:
-        assert change.max() < 8  # in the cough itself, of 26 dB
+        assert change.max() < 3  # in the cough itself, of 26 dB
     else:  # which is heard 12 dB above speech
         np.testing.assert_allclose(change[cough][2000:-2000], 26 - 12, atol=2)
 

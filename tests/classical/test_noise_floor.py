@@ -59,6 +59,18 @@ def test_noise_that_sets_in_or_ends(sets_in):
     assert si_snr(floor_denoise(wave + noise, RATE), wave) > si_snr(wave + noise, wave) + 2
 
 
+@pytest.mark.parametrize("sets_in", [True, False])
+def test_noise_that_sets_in_under_speech_without_a_pause(sets_in):
+    """Its lows are louder than the noise in every frame until then; the highs tell."""
+    rng = np.random.default_rng(0)
+    speech = np.full((400, 200), 1e-2)
+    speech[:, :80] = 10 ** rng.uniform(1, 2.5, (400, 1))
+    speech[200::3, :80] = 1e-2
+    power = (speech + (np.arange(400) >= 200)[:, None]) * rng.exponential(1, (400, 200))
+    first, last = stretches(power if sets_in else power[::-1])
+    assert first.stop == last.start == pytest.approx(200, abs=3)
+
+
 @pytest.mark.parametrize("tilt, snr, gain", [(2, 5, 6), (2, 15, 2), (1, 5, 3)])
 def test_speech_gains(tilt, snr, gain):
     wave = speech()[0].astype(np.float64)

@@ -126,11 +126,19 @@ def test_the_rounding_of_a_soft_channel_is_no_noise():
     assert not found.noise and not found.clipping
 
 
-def test_a_bang_does_not_hide_the_noise():
-    """A hundred times as loud as the speech for 10 ms; noise 21 dB below the speech."""
+@pytest.mark.parametrize("size", [160, 8000])
+def test_neither_a_bang_nor_a_cough_hides_the_noise(size):
+    """A hundred times as loud as the speech; noise 21 dB below the speech."""
     rng = np.random.default_rng(0)
     noisy = speech() + 0.008 * rng.standard_normal((1, 96000))
     with_bang = noisy.copy()
-    with_bang[:, 40000:40160] += 10 * rng.uniform(-1, 1, 160)
+    with_bang[:, 40000:40000 + size] += 10 * rng.uniform(-1, 1, size)
     (plain,), (found,) = (analyse([wave.astype(np.float32)], 16000) for wave in (noisy, with_bang))
     assert plain.noise and found.noise == pytest.approx(plain.noise, rel=0.05)
+    assert found.rms == pytest.approx(plain.rms, rel=0.1)
+
+
+@pytest.mark.parametrize("noise, said", [(0.1, "-20 dBFS, 19 dB below"), (1.4, "louder than")])
+def test_how_loud_noise_is_beside_the_speech(noise, said):
+    """Of noise in a part of a recording alone the RMS of all may be less."""
+    assert said in " ".join(Damage(coloured=noise, rms=0.9).describe())

@@ -13,6 +13,8 @@ from voxmend.audio import resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
 from voxmend.restore.detectors.lobes import Lobes
+from voxmend.restore.detectors.noise import noise_rms
+from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS
 
 RATE = 16000
 
@@ -149,6 +151,31 @@ def test_zeros_from_a_word_into_a_pause(gap):
     wave[gap] = 0
     found = only(wave)
     assert any(a == pytest.approx(gap.start / RATE, abs=0.002) for a, _ in found.gaps + found.ends)
+
+
+@pytest.mark.parametrize("fade, expected", [(0, True), (0.005, False), (0.04, False)])
+def test_a_second_of_zeros_between_words(fade, expected):
+    """Cut into the noise of the room it is a gap, faded by a gate it is none."""
+    rng, size = np.random.default_rng(0), round(fade * RATE)
+    wave = np.r_[speech()[0], np.zeros(2 * RATE), speech()[0]]
+    wave += 2e-3 * rng.standard_normal(len(wave))
+    gain = np.ones(len(wave))
+    gain[6 * RATE + 8000:6 * RATE + 24000] = 0
+    wave *= np.convolve(gain, np.ones(size) / size, "same") if size else gain
+    assert bool(only(wave).gaps) == expected
+
+
+@pytest.mark.parametrize("fading", [False, True])
+def test_the_floor_of_what_fades_is_no_noise(fading):
+    """Powers of noise are exponentially distributed, those of words without a pause spread more."""
+    rng = np.random.default_rng(0)
+    power = rng.exponential(1e-4, (2000, 60))
+    if fading:
+        power *= 10 ** rng.uniform(0, 4, (2000, 1))
+    columns = (10 * np.log10(power) - LOWEST_POWER).astype(int)
+    counts = np.stack([np.bincount(column, minlength=POWERS) for column in columns.T])
+    found = noise_rms(counts, np.linspace(200, 2000, 60), None)
+    assert found is None if fading else found == pytest.approx(1e-2, rel=0.05)
 
 
 @pytest.mark.parametrize("blocks", [[np.zeros(16000)], [np.zeros((1, 2, 100))],

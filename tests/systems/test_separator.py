@@ -79,6 +79,20 @@ def test_segments_equal_the_whole(rate, channels):
     assert np.abs(found - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_thump_in_a_short_recording_moves_neither_offset_nor_level(follows):
+    """Half a second, a hundred times as loud as 4 s of speech, and mostly positive."""
+    plain = np.tile(voice(2, RATE)[0], 2)
+    loud = plain.copy()
+    loud[2 * RATE:2 * RATE + RATE // 2] += 100 * plain.std() * np.random.default_rng(0).uniform(
+        -0.5, 1, RATE // 2)
+    reader = audio.ArrayReader(np.stack([plain, loud]).astype(np.float32), RATE)
+    mean, levels = Separator(deaf, 2, RATE, enhances=True, follows=follows).measure(reader)
+    assert abs(mean[1] - mean[0]) < 0.05 * plain.std()
+    change = 20 * np.log10(np.divide(*levels(0, len(plain))[::-1]))
+    assert np.abs(change[:RATE]).max() < 2 and np.abs(change[3 * RATE:]).max() < 2
+
+
 @pytest.mark.parametrize("polarities", [1, 2])
 @pytest.mark.parametrize("sampler", ["predictor_corrector", "heun", "ancestral"])
 def test_diffsep_draws_the_same_in_segments_as_whole(sampler, polarities):

@@ -68,7 +68,8 @@ def opened(path: Path) -> Iterator[Any]:
         except LIBAV:
             if lacks_index(path):
                 raise AudioError(f"{path}: breaks off, or was never finished: its index (moov) is "
-                                 "missing; fetch or export it again") from None
+                                 "missing, without which --salvage finds nothing either; fetch or "
+                                 "export it again, or have it repaired (untrunc)") from None
             raise
     with container:
         yield container

@@ -8,10 +8,13 @@ they are.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import percentile_filter, uniform_filter1d
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import binary_dilation, percentile_filter, uniform_filter1d
 from scipy.signal import find_peaks
 
 FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
@@ -22,22 +25,88 @@ STEP_DB = 9  # two stretches that differ by more do so for another reason than s
 DEPTH_DB = 40  # how far a level may lie under the recording's loudest: below it there is no speech
 VARIES = 3  # from the 20th to the 80th percentile the power of speech rises by more
 PEAK_DB = 12  # how far a frame of speech lies above its level at most: bangs and coughs do more
+CHUNK = 1 << 12  # frames
+EVENT_DB = 16  # over the louder frames on either side: what no word is
+EVENT_SECONDS, BESIDE_SECONDS = 0.7, 2.0  # the longest of those, and how much beside it is heard
 
 
-def frame_powers(blocks: Iterable[np.ndarray], frame: int) -> np.ndarray:
-    """Mean squares of frames, less each frame's mean; an incomplete last one counts as it is.
+class Frames(NamedTuple):
+    """What there is in frames of a recording.
 
-    Shape: blocks `[C, n]` to `[C, frames]`, float64. Memory is that of a block.
+    Attributes:
+        powers, means: mean squares of frames, less each frame's mean, and those means.
+        sizes: samples; an incomplete last one counts as it is.
+
+    Shape: `[C, frames]`, sizes `[frames]`, float64.
     """
-    powers, rest = [], None
-    for block in blocks:
-        rest = block if rest is None else np.concatenate([rest, block], 1)
-        whole = rest.shape[1] // frame * frame
-        powers.append(rest[:, :whole].reshape(len(rest), -1, frame).var(2, dtype=np.float64))
-        rest = rest[:, whole:]
-    if rest is not None and rest.shape[1]:
-        powers.append(rest.var(1, dtype=np.float64)[:, None])
-    return np.concatenate(powers, 1) if powers else np.zeros((1, 0))
+
+    powers: np.ndarray
+    means: np.ndarray
+    sizes: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Iterable[np.ndarray], frame: int) -> "Frames":
+        """Frames of a length in samples; memory is that of a block. Shape: blocks `[C, n]`."""
+        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        rest = None
+
+        def add(frames: np.ndarray) -> None:
+            found.append((frames.var(2, dtype=np.float64), frames.mean(2, dtype=np.float64),
+                          np.full(frames.shape[1], float(frames.shape[2]))))
+
+        for block in blocks:
+            rest = block if rest is None else np.concatenate([rest, block], 1)
+            whole = rest.shape[1] // frame * frame
+            add(rest[:, :whole].reshape(len(rest), -1, frame))
+            rest = rest[:, whole:]
+        if rest is not None and rest.shape[1]:
+            add(rest[:, None])
+        if not found:
+            return cls(np.zeros((1, 0)), np.zeros((1, 0)), np.zeros(0))
+        return cls(*(np.concatenate(parts, -1) for parts in zip(*found, strict=True)))
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """The mean of every channel without its `events`. Shape: `[C, 1]`."""
+        if not self.sizes.size:
+            return np.zeros((len(self.means), 1))
+        powers = self.powers + (self.means - np.median(self.means, 1, keepdims=True)) ** 2
+        weights = np.stack([self.sizes * ~events(power) for power in powers])
+        total = weights.sum(1, keepdims=True)
+        return (self.means * weights).sum(1, keepdims=True) / np.maximum(total, 1)
+
+
+def _beside(powers: np.ndarray, first: int, size: int) -> np.ndarray:
+    """The level of the speech in `size` frames from the `first` on before each, or 0.
+
+    It is the 80th percentile of those that there are, if they vary as speech does.
+
+    Shape: `[frames]` to the same.
+    """
+    padded = np.concatenate([np.full(first + size, -1.0), powers])
+    level, windows = np.zeros_like(powers), sliding_window_view(padded, size)
+    for begin in range(0, len(powers), CHUNK):
+        part = np.sort(windows[begin:begin + CHUNK][:len(powers) - begin], axis=1)
+        there = np.minimum(np.maximum(np.arange(begin, begin + len(part)) - first, 0), size)
+        low, high = (np.take_along_axis(part, np.minimum(
+            size - there + there * share // 100, size - 1)[:, None], 1)[:, 0]
+            for share in (20, SHARE))
+        level[begin:begin + len(part)] = np.where((there > 0) & (high > VARIES * low), high, 0)
+    return level
+
+
+def events(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
+    """Frames of what is briefly far louder than the speech around it: a bang, a cough.
+
+    They lie 12 dB over the 80th percentile of the two seconds on either side, 0.7 s away.
+
+    Shape: `[frames]` to the same, bool.
+    """
+    away, size = (max(1, round(seconds / frame_seconds))
+                  for seconds in (EVENT_SECONDS, BESIDE_SECONDS))
+    level = np.maximum(_beside(powers, away, size), _beside(powers[::-1], away, size)[::-1])
+    loud = (level > 0) & (powers > 10 ** (EVENT_DB / 10) * level)
+    return binary_dilation(loud, iterations=1)
 
 
 def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:
@@ -77,6 +146,17 @@ def _stretches(power: np.ndarray, size: int) -> list[np.ndarray]:
     return np.split(power, sorted({_edge(power, step, size) for step in steps}))
 
 
+def _elsewhere(power: np.ndarray, frame_seconds: float,
+               measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What is measured of a channel without its `events`; those have what is next to them.
+
+    Shape: `[frames]` to the same.
+    """
+    kept = ~events(power, frame_seconds)
+    places = np.flatnonzero(kept)
+    return np.interp(np.arange(len(power)), places, measure(power[kept]))
+
+
 def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """RMS of the four seconds around every frame, in which single loud frames count little.
 
@@ -90,8 +170,9 @@ def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> 
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
         if power.max(initial=0) > 1e-18:
-            decibels = np.concatenate([uniform_filter1d(_around(part, size), smooth)
-                                       for part in _stretches(power, size)])
+            decibels = _elsewhere(power, frame_seconds, lambda heard: np.concatenate(
+                [uniform_filter1d(_around(part, size), smooth)
+                 for part in _stretches(heard, size)]))
             level[:] = 10 ** (np.maximum(decibels, decibels.max() - DEPTH_DB) / 20)
     return levels
 
@@ -126,6 +207,14 @@ def _groups(stretches: list[np.ndarray], size: int) -> list[np.ndarray]:
     return groups
 
 
+def _steady(power: np.ndarray, size: int) -> np.ndarray:
+    """The mean power of the stretch of its own level in which each frame lies."""
+    groups = _groups(_stretches(power, size), size)
+    means = np.array([*map(_heard, groups)])
+    means = np.maximum(means, means.max() * 10 ** (-DEPTH_DB / 10))
+    return np.repeat(means, [*map(len, groups)])
+
+
 def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """One RMS for each stretch of a channel, from one step of the level to the next.
 
@@ -140,10 +229,7 @@ def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> n
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
         if power.max(initial=0) > 1e-18:
-            groups = _groups(_stretches(power, size), size)
-            means = np.array([*map(_heard, groups)])
-            means = np.maximum(means, means.max() * 10 ** (-DEPTH_DB / 10))
-            steady = np.repeat(means, [*map(len, groups)])
+            steady = _elsewhere(power, frame_seconds, partial(_steady, size=size))
             level[:] = np.sqrt(np.maximum(steady, power * 10 ** (-PEAK_DB / 10)))
     return levels
 
@@ -155,22 +241,29 @@ class Levels:
         frames: levels, `[C, n]`, of frames of equal length; between their centres they are
             interpolated on a logarithmic scale. A level of 0, of silence, counts as 1.
         frame: samples of a frame.
+        offsets: what is constant in every channel, `[C, 1]`; by default nothing.
     """
 
-    def __init__(self, frames: np.ndarray, frame: int = 1):
+    def __init__(self, frames: np.ndarray, frame: int = 1, offsets: np.ndarray | None = None):
         self.frames, self.frame = np.where(frames > 0, frames, 1.0), frame
+        self.offsets = np.zeros((len(frames), 1)) if offsets is None else offsets
+
+    @classmethod
+    def _measured(cls, function: Callable[[np.ndarray, float], np.ndarray],
+                  blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
+        frame = max(1, round(FRAME_SECONDS * sample_rate))
+        found = Frames.of(blocks, frame)
+        return cls(function(found.powers, frame / sample_rate), frame, found.offsets)
 
     @classmethod
     def running(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
         """Those of `running_levels`, from one pass over a recording's blocks `[C, n]`."""
-        frame = max(1, round(FRAME_SECONDS * sample_rate))
-        return cls(running_levels(frame_powers(blocks, frame), frame / sample_rate), frame)
+        return cls._measured(running_levels, blocks, sample_rate)
 
     @classmethod
     def steady(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
-        """Those of `steady_levels`, from one pass over a recording's blocks `[C, n]`."""
-        frame = max(1, round(FRAME_SECONDS * sample_rate))
-        return cls(steady_levels(frame_powers(blocks, frame), frame / sample_rate), frame)
+        """Those of `steady_levels`, as `running`."""
+        return cls._measured(steady_levels, blocks, sample_rate)
 
     @property
     def loudest(self) -> float:

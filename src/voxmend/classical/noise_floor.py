@@ -10,9 +10,9 @@ from ..dsp.stft import STFT
 
 HOP = 0.016  # s; frames of 64 ms tell noise below a voice from the voice
 LOWEST = 20  # percent of the frames of a bin, which hold noise alone
-LASTING, STEP_DB = 1.2, 10.0  # s that noise lasts, and how far it is above what was before
-NEAR_DB, OFTEN = 3.0, 0.15  # such a share of frames of noise and speech is so near to noise
-
+LASTING, STEP_DB = 1.2, 8.0  # s that noise lasts, and how far it is above what was before
+NEAR_DB, OFTEN = 3.0, 0.25  # such a share of frames of noise and speech is so near to noise
+APART = 4  # bins of which one tells whether there is noise
 NOISE_DB = 5.3, 7.4  # `likeness` of noise
 
 
@@ -27,25 +27,30 @@ def noise_floor(power: np.ndarray) -> np.ndarray:
     return np.percentile(power, LOWEST, axis=0) / -np.log(1 - LOWEST / 100) + 1e-20
 
 
-def onset(level: np.ndarray, lasting: int) -> int | None:
-    """The first frame of noise that sets in and stays, or None.
+def onset(power: np.ndarray, lasting: int) -> int:
+    """The first frame of noise that sets in and stays, or 0.
 
-    Before it the level often falls by 10 dB below the lowest that it reaches from there on, which
-    it reaches often: between words speech falls to the noise, and without noise further.
+    From there on a quarter of the frames lie within 3 dB of the lowest, bins spread as noise does,
+    and their floor, in the median, is 8 dB above that of the frames before.
 
     Args:
-        level: of frames, dB.
         lasting: frames that there must be on either side.
 
-    Shape: `[frames]`.
+    Shape: `[frames, bins]`.
     """
-    lowest = np.minimum.accumulate(level[::-1])[::-1]
-    for start in range(lasting, len(level) - lasting, max(1, lasting // 12)):
-        if np.mean(level[:start] < lowest[start] - STEP_DB) > OFTEN:
-            after = level[start:]
-            if np.mean(after < lowest[start] + NEAR_DB) > OFTEN:
-                return start - int(np.argmax(level[:start][::-1] < lowest[start] - STEP_DB / 2))
-    return None
+    decibels = 10 * np.log10(np.maximum(power, 1e-14))
+    level, some, best, found = decibels.mean(1), decibels[:, ::APART], STEP_DB, 0
+    for start in range(lasting, len(power) - lasting, max(1, lasting // 8)):
+        after = level[start:]
+        if np.mean(after < np.percentile(after, 2) + NEAR_DB) < OFTEN:
+            continue
+        low = np.percentile(some[start:], LOWEST, axis=0)
+        step = np.median(low - np.percentile(some[:start], LOWEST, axis=0))
+        if step > best and is_noise(power[start:, ::APART]):
+            before = level[:start + lasting // 4]
+            softer = np.flatnonzero(before < np.percentile(after, LOWEST) - NEAR_DB)
+            best, found = step, int(softer[-1]) + 1 if len(softer) else 0
+    return found
 
 
 def stretches(power: np.ndarray, frame_seconds: float = HOP) -> list[slice]:
@@ -53,10 +58,9 @@ def stretches(power: np.ndarray, frame_seconds: float = HOP) -> list[slice]:
 
     Shape: `[frames, bins]`.
     """
-    level = 10 * np.log10(np.maximum(power, 1e-14)).mean(1)
-    lasting, size = round(LASTING / frame_seconds), len(level)
-    begin, end = onset(level, lasting), onset(level[::-1], lasting)
-    cuts = sorted({0, size, begin or 0, size - (end or 0)})
+    lasting, size = round(LASTING / frame_seconds), len(power)
+    begin, end = onset(power, lasting), onset(power[::-1], lasting)
+    cuts = sorted({0, size, begin, size - end})
     return [slice(*pair) for pair in itertools.pairwise(cuts)]
 
 
@@ -88,6 +92,11 @@ def likeness(power: np.ndarray) -> float:
     return float(np.sum(low * 10 * np.log10(low / least)) / np.sum(low))
 
 
+def is_noise(power: np.ndarray) -> bool:
+    """Whether low frames spread as those of noise. Shape: `[frames, bins]`."""
+    return NOISE_DB[0] < likeness(power) < NOISE_DB[1]
+
+
 def floor_power(wave: np.ndarray, sample_rate: int) -> float:
     """Power of the noise in the stretch that has most of it, without what is constant.
 
@@ -98,7 +107,7 @@ def floor_power(wave: np.ndarray, sample_rate: int) -> float:
     _, spectrum, seconds = _spectrum(wave, sample_rate)
     power, most = np.abs(spectrum[:, 1:]) ** 2, 0.0
     for part in stretches(power, seconds):
-        if NOISE_DB[0] < likeness(power[part]) < NOISE_DB[1]:
+        if is_noise(power[part]):
             most = max(most, float(noise_floor(power[part]).mean()))
     return most
 

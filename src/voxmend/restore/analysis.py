@@ -11,6 +11,7 @@ from .detectors.base import View, views
 from .detectors.clicks import Clicks
 from .detectors.clipping import Clipping
 from .detectors.coloured_noise import ColouredNoise
+from .detectors.events import Events
 from .detectors.gaps import Gaps
 from .detectors.hum import Hum
 from .detectors.noise import Noise
@@ -26,19 +27,21 @@ class Channel:
 
     def __init__(self, sample_rate: int):
         spectra = Spectra(sample_rate)
-        self.detectors = (Gaps(sample_rate), Clipping(sample_rate), spectra, Bandwidth(spectra),
-                          Noise(spectra), Hum(sample_rate), ColouredNoise(sample_rate),
-                          Clicks(sample_rate), Reverberation(sample_rate), Speech(sample_rate))
+        self.detectors = (Events(sample_rate), Gaps(sample_rate), Clipping(sample_rate), spectra,
+                          Bandwidth(spectra), Noise(spectra), Hum(sample_rate),
+                          ColouredNoise(sample_rate), Clicks(sample_rate),
+                          Reverberation(sample_rate), Speech(sample_rate))
         self.energy, self.samples, self.step = 0.0, 0, np.inf
 
     def update(self, view: View) -> None:
         """Shows a view to every detector."""
-        self.energy += float(np.sum(view.own.astype(np.float64) ** 2))
-        self.samples += len(view.own)
         size = np.abs(view.own)
         self.step = min(self.step, float(size.min(initial=np.inf, where=size > 0)))
         for detector in self.detectors:
             detector.update(view)
+        calm = view.own[~view.events[view.inner]].astype(np.float64)
+        self.energy += float(np.sum(calm**2))
+        self.samples += len(calm)
 
     def find(self) -> Damage:
         """What is wrong with the channel; nothing if it does not sound like speech."""

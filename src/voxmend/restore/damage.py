@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 
@@ -52,7 +53,7 @@ class Damage:
         reverberation: T60 in seconds; None where sound dies away at once.
         speech: whether it sounds like speech; if not, nothing is wrong unless told.
         clipped: share of the samples that are clipped, 0…1.
-        rms: of the whole channel.
+        rms: of the whole channel, but for what is briefly far louder than the speech, as a cough.
     """
 
     clipping: tuple[Clipping, ...] = ()
@@ -122,8 +123,10 @@ class Damage:
         return lines
 
     def _beside_speech(self, noise: float) -> str:
-        speech = np.sqrt(max(self.rms**2 - noise**2, 1e-20))
-        return f"{decibel(noise):.0f} dBFS, {decibel(speech / noise):.0f} dB below the speech"
+        speech = np.sqrt(max(self.rms**2 - noise**2, 0.0))
+        below = decibel(speech / noise)
+        return f"{decibel(noise):.0f} dBFS, " + (
+            f"{below:.0f} dB below the speech" if below > LOUDEST_DB else "louder than the speech")
 
 
 def decibel(amplitude: ArrayLike) -> Any:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.batches import Jointly, Segment, side_by_side
-from ..audio.levels import FRAME_SECONDS, frame_powers
+from ..audio.levels import FRAME_SECONDS, Frames
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser
@@ -156,7 +156,7 @@ class Restorer:
         shortest = SHORTEST_SECONDS if self.task.sources is None else math.inf
         return [scales(powers, frame / reader.sample_rate, frame, damage.noise or 0.0,
                        self.prior.sigma_data, shortest)
-                for powers, damage in zip(frame_powers(reader.blocks(), frame), damages,
+                for powers, damage in zip(Frames.of(reader.blocks(), frame).powers, damages,
                                           strict=True)]
 
     def relevant(self, damage: Damage) -> Damage:

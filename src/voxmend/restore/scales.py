@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.levels import running_levels
+from ..audio.levels import events, running_levels
 
 STEP_DB = 12.0  # stretches whose mean levels differ by less are one
 SHORTEST_SECONDS = 2.0
@@ -40,11 +40,11 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
            shortest: float = SHORTEST_SECONDS) -> tuple[Scale, ...]:
     """The stretches of a channel, in order; the last has no end.
 
-    The level of a stretch is √(p − σ²), p its mean power, in which frames count as no more than
-    16 times the 80th percentile, so that a bang or a cough says little, and σ the noise's RMS.
+    The level of a stretch is √(p − σ²), p its mean power without bangs and coughs, in which frames
+    count as no more than 16 times the 80th percentile, and σ the noise's RMS.
 
     Args:
-        powers: mean squares of frames, as of `audio.levels.frame_powers`.
+        powers: mean squares of frames, as of `audio.levels.Frames`.
         frame_seconds, frame: their length, in seconds and in samples.
         noise: RMS of the noise among the speech.
         target: the prior's level.
@@ -52,6 +52,7 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
 
     Shape: powers `[frames]`.
     """
+    calm = ~events(powers, frame_seconds)
     heard = running_levels(powers[None], frame_seconds)[0] ** 2
     audible = heard > AUDIBLE * noise**2
     if not audible.any():
@@ -61,7 +62,8 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
     edges = [0, *_steps(level, int(min(shortest / frame_seconds, len(level)))), len(powers)]
     found = []
     for first, last in pairwise(edges):
-        part = powers[first:last]
+        part = powers[first:last][calm[first:last]]
+        part = part if part.size else powers[first:last]
         power = np.minimum(part, LIMIT * np.percentile(part, SHARE)).mean() or part.mean()
         speech = np.sqrt(max(power - noise**2, 0.01 * power))
         end = last * frame if last < len(powers) else np.iinfo(np.int64).max

@@ -147,18 +147,10 @@ class Separator:
         return Jointly(function, max(1, self.batch // channels))
 
     def measure(self, reader: audio.Recording) -> tuple[np.ndarray, Levels]:
-        """Mean of each channel, `[C, 1]`, and the levels of a recording, from one pass over it."""
-        mean, count = np.zeros(reader.channels), 0
-
-        def heard() -> Iterator[np.ndarray]:
-            nonlocal mean, count
-            for block in reader.blocks():
-                count += block.shape[1]
-                mean += (block.mean(1, dtype=np.float64) - mean) * block.shape[1] / count
-                yield block
-
-        levels = (Levels.running if self.follows else Levels.steady)(heard(), reader.sample_rate)
-        return mean.astype(np.float32)[:, None], levels
+        """What is constant in each channel, `[C, 1]`, and the levels of a recording."""
+        measure = Levels.running if self.follows else Levels.steady
+        levels = measure(reader.blocks(), reader.sample_rate)
+        return levels.offsets.astype(np.float32), levels
 
     def take_apart(self, parts: Sequence[Segment], rate: int, mean: np.ndarray, levels: Levels,
                    progress: Callable[[int], None] | None = None) -> list[np.ndarray]:

@@ -20,9 +20,11 @@ class View:
         last: whether the channel ends with this view.
         silent: samples in which nothing was recorded; marked by `Gaps`.
         clipped: samples that are clipped; marked by `Clipping`.
+        events: samples of what is briefly far louder than the speech, as a cough; marked by
+            `Events`.
         hum: what there is of hum in `own`; told by `Hum`.
 
-    Shape: wave, silent and clipped `[n]`, hum that of `own`.
+    Shape: wave, silent, clipped and events `[n]`, hum that of `own`.
     """
 
     wave: np.ndarray
@@ -32,11 +34,13 @@ class View:
     last: bool = False
     silent: np.ndarray = field(init=False)
     clipped: np.ndarray = field(init=False)
+    events: np.ndarray = field(init=False)
     hum: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.silent = np.zeros(len(self.wave), bool)
         self.clipped = np.zeros(len(self.wave), bool)
+        self.events = np.zeros(len(self.wave), bool)
         self.hum = np.zeros(len(self.own))
 
     @property

@@ -23,7 +23,7 @@ STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
-FULL, UNSURE_FULL = 0.0285, 0.05  # the same of the fullness of lobes
+FULL, UNSURE_FULL = 0.032, 0.05  # the same of the fullness of lobes
 LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole channel
 
 

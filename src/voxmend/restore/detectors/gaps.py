@@ -10,7 +10,7 @@ from .base import Detector, View, runs
 
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
 SHORTEST, SHORTEST_NOISE = 0.0025, 0.01  # seconds of a constant, and of comfort noise
-LONGEST = 3.0  # seconds; what is longer is a pause
+LONG, LONGEST = 0.3, 3.0  # seconds; of those that one edge tells, and what is a pause beyond
 PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 
 
@@ -23,7 +23,8 @@ class Gaps(Detector):
     """Finds `Damage.gaps` and `Damage.ends`, and marks `View.silent`.
 
     A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
-    kind is a packet that equals the one before it.
+    kind is a packet that equals the one before it. One of 0.3 s or more shows by a single edge in a
+    word, or by the room's noise, which ends and begins at once.
     """
 
     def __init__(self, sample_rate: int):
@@ -87,10 +88,14 @@ class Gaps(Detector):
             # A recording may well begin in a word, softly.
             enough = (0.1 if at_edge else 0.05) * rms
             sides = [side for side in (left, right) if len(side)]
-            loud = [root_mean_square(side[:rate // 1000]) > enough for side in sides]
-            sure |= any(loud) and (at_edge or all(
-                one or edge_is_hard(side, step, rate)
-                for one, side in zip(loud, sides, strict=True)))
+            levels = [root_mean_square(side[:rate // 1000]) for side in sides]
+            sure |= max(levels) > enough and (at_edge or all(
+                level > enough or edge_is_hard(side, step, rate)
+                for level, side in zip(levels, sides, strict=True)))
+            if last - first >= LONG * rate and not at_edge:
+                sure |= any(one and level > 0.1 * rms
+                            for one, level in zip(cut, levels, strict=True))
+                sure |= all(edge_is_hard(side, step, rate, 0.05) for side in sides)
         elif sure:
             view.silent[first:last] = True
         hard = exact and not short and not at_edge and any(
@@ -143,14 +148,14 @@ def root_mean_square(wave: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
 
 
-def edge_is_hard(side: np.ndarray, step: float, sample_rate: int) -> bool:
-    """Whether noise, of 4 quantisation steps or more, is at once as loud as in its first 5 ms.
+def edge_is_hard(side: np.ndarray, step: float, sample_rate: int, within: float = 0.005) -> bool:
+    """Whether noise, of 4 quantisation steps or more, is at once as loud as within some seconds.
 
-    Within 8 dB in the first millisecond: what a gate fades within 2 ms is not.
+    Within 8 dB in the first millisecond: of 5 ms, what a gate fades within 2 ms is not.
 
     Shape: `[T]`, as `edge_is_cut`; step in the units of `side`.
     """
-    power = float(np.mean(side[:sample_rate // 200] ** 2))
+    power = float(np.mean(side[:round(within * sample_rate)] ** 2))
     return power > (4 * step) ** 2 and np.mean(side[:sample_rate // 1000] ** 2) > 0.16 * power
 
 

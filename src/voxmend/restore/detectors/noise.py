@@ -9,14 +9,12 @@ from .base import Detector
 from .spectra import LOWEST_POWER, Spectra, quantile
 
 NEGLIGIBLE_DB = 25  # below the speech
+SPREAD_DB = 8.0  # from the 5 % to the 20 % quantile, of what is no noise
 FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power that is counted
 
 
 class Noise(Detector):
-    """Finds `Damage.noise`, unless it lies 25 dB below the speech; looks below `found.cutoff`.
-
-    What is for a while far louder than the speech, as a cough, does not count as speech.
-    """
+    """Finds `Damage.noise`, unless it lies 25 dB below the speech; looks below `found.cutoff`."""
 
     def __init__(self, spectra: Spectra):
         self.spectra = spectra
@@ -26,23 +24,8 @@ class Noise(Detector):
         rms = noise_rms(counts, frequencies, found.cutoff)
         if rms is None or rms < FAINTEST:
             return found
-        loud = found.rms**2 * usual_share(counts, rms**2)
-        return found if loud > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2 else replace(
-            found, noise=rms)
-
-
-def usual_share(counts: np.ndarray, noise: float) -> float:
-    """Share of the energy that is left when no power exceeds ten times its bin's usual one.
-
-    Usual is the median of those powers that are ten times the noise's or more.
-
-    Shape: counts `[F, P]`.
-    """
-    power = 10 ** ((np.arange(counts.shape[1]) + LOWEST_POWER + 0.5) / 10)
-    heard = (counts * (power > 10 * noise)).cumsum(-1)
-    usual = power[np.argmax(heard >= heard[:, -1:] / 2, -1)]
-    limit = np.where(heard[:, -1] > 0, 10 * usual, np.inf)
-    return float((counts * np.minimum(power, limit[:, None])).sum() / (counts * power).sum())
+        loud = found.rms**2 > (1 + 10 ** (NEGLIGIBLE_DB / 10)) * rms**2
+        return found if loud else replace(found, noise=rms)
 
 
 def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None) -> float | None:
@@ -50,7 +33,8 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
 
     In each bin the powers p of stationary noise are exponentially distributed, and speech is
     louder. So the noise's mean power m solves E[p | p < t] = m (1 − c/(eᶜ − 1)) with c = t/m ≈ 2:
-    iterated from the lowest tenth of the frames upwards, until speech is cut off.
+    iterated from the lowest tenth of the frames upwards, until speech is cut off. Of noise the 20 %
+    quantile lies 6.4 dB over the 5 % one; where it lies 8 dB or more, speech without a pause does.
 
     Shape: counts `[F, P]`, frequencies `[F]` in Hz.
     """
@@ -68,4 +52,7 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
         kept = np.take_along_axis(energy, column, -1) / np.maximum(
             np.take_along_axis(number, column, -1), 1)
         mean = np.maximum(kept[:, 0] / (1 - ratio / np.expm1(ratio)), 1e-13)
+    quiet = counts[mean <= np.quantile(mean, 0.4)]
+    if np.median(quantile(quiet, 0.2) - quantile(quiet, 0.05)) > SPREAD_DB:
+        return None
     return float(np.sqrt(np.quantile(mean, 0.4)))

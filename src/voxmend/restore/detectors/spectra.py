@@ -12,7 +12,8 @@ HIGHEST = 8250.0  # Hz of the last bin: all that a prior of 16 kHz hears
 class Spectra(Detector):
     """Counts of the powers of frames of 32 ms, every 16 ms, up to 8.25 kHz.
 
-    Frames in which something is missing (`View.silent`) are left out.
+    Frames in which something is missing (`View.silent`), or far louder than the speech
+    (`View.events`), are left out.
 
     Attributes:
         frequencies: of the bins, in Hz, `[F]`.
@@ -37,9 +38,9 @@ class Spectra(Detector):
         if last - first < size:
             return
         piece = slice(first, last)
-        frames, silent, clipped = (sliding_window_view(array[piece], size)[::self.hop] for array in
-                                   (view.wave, view.silent, view.clipped))
-        intact = ~np.any(silent, -1)
+        frames, unheard, clipped = (sliding_window_view(array[piece], size)[::self.hop] for array in
+                                   (view.wave, view.silent | view.events, view.clipped))
+        intact = ~np.any(unheard, -1)
         clean = ~np.any(clipped, -1)[intact]
         power = np.abs(np.fft.rfft(frames[intact].astype(np.float32) * self.window)) ** 2
         power = power[:, :len(self.frequencies)]
