@@ -98,7 +98,7 @@ def _beside(powers: np.ndarray, first: int, size: int) -> np.ndarray:
 def events(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """Frames of what is briefly far louder than the speech around it: a bang, a cough.
 
-    They lie 12 dB over the 80th percentile of the two seconds on either side, 0.7 s away.
+    They lie 16 dB over the 80th percentile of the two seconds on either side, 0.7 s away.
 
     Shape: `[frames]` to the same, bool.
     """
