@@ -196,3 +196,22 @@ def test_noise_of_one_quantisation_step_does_not_clip():
     """As in the pauses of a soft and muffled recording."""
     muffled = signal.sosfilt(signal.butter(2, 3400, fs=RATE, output="sos"), tilted())
     assert not only(muffled).clipping
+
+
+def test_a_brief_pile_in_a_pause_does_not_clip():
+    """Half a second of room noise far below the speech, whose samples end at one level."""
+    wave = 2 * np.concatenate([speech()[0], np.zeros(RATE), speech(1)[0]])
+    pause = slice(wave.size // 2 - RATE // 4, wave.size // 2 + RATE // 4)
+    quiet = 0.002 * np.abs(wave).max()
+    wave[pause] = np.clip(3 * quiet * np.random.default_rng(0).standard_normal(RATE // 2),
+                          -quiet, quiet)
+    assert not only(wave).clipping
+    assert only(wave.clip(-0.1, 0.1)).clipping
+
+
+def test_only_stretches_that_are_clipped_count():
+    """Of a louder half that is whole no sample is clipped."""
+    half = 2 * speech()[0]
+    clipped = half.clip(-0.1, 0.1)
+    found = only(np.concatenate([half, clipped]))
+    assert found.clipped == pytest.approx(np.mean(np.abs(clipped) > 0.0995) / 2, rel=0.1)

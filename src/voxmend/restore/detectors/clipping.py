@@ -24,6 +24,7 @@ EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a k
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
 FULL, UNSURE_FULL = 0.032, 0.05  # the same of the fullness of lobes
+FAINT, LASTING = 10 ** (-30 / 20), 4  # of the loudest, and blocks that a fainter stretch must last
 LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole channel
 
 
@@ -37,6 +38,7 @@ class Block:
             seconds around; as `clip_level` has them.
         level, density: of the peaks of the seconds around, as `peak_level` has them.
         top, fullness: of the lobes of the seconds around, as `top_fullness` has them.
+        beyond: how many samples reach the level of the pile, of the peaks, and of the lobes.
     """
 
     peak: float
@@ -45,6 +47,7 @@ class Block:
     density: float
     top: float
     fullness: float
+    beyond: tuple[int, ...]
 
 
 class Clipping(Detector):
@@ -54,37 +57,46 @@ class Clipping(Detector):
         self.size = round(BLOCK_SECONDS * sample_rate)
         self.around = round(AROUND_SECONDS * sample_rate)
         self.sample_rate = sample_rate
-        self.amplitudes = np.zeros((2, COLUMNS), np.int64)
+        self.samples = 0
         self.blocks: list[Block] = []
 
     def update(self, view: View) -> None:
-        self.amplitudes += histogram(view.own)
+        self.samples += int(np.count_nonzero(view.own))
         for first in range(view.inner.start, view.inner.stop, self.size):
             last = min(first + self.size, view.inner.stop)
             own = view.wave[first:last]
             window = view.wave[max(0, first - self.around):last + self.around]
             exact = clip_level(own, self.sample_rate) or clip_level(window, self.sample_rate)
             lobes = Lobes.of(window)
-            block = Block(float(np.abs(own).max()), exact, *peak_level(window, lobes),
-                          *top_fullness(window, lobes, self.sample_rate))
+            size, peaks = np.abs(own), peak_level(window, lobes)
+            tops = top_fullness(window, lobes, self.sample_rate)
+            levels = (exact or (0.0, EXACT)), (peaks[0], SPREAD), (tops[0], SPREAD)
+            block = Block(float(size.max()), exact, *peaks, *tops, tuple(
+                int(np.count_nonzero(size >= (1 - tolerance) * level)) if level else 0
+                for level, tolerance in levels))
             self.blocks.append(block)
             level = exact[0] if exact else block.level if block.density > CERTAIN else np.inf
-            view.clipped[first:last] = np.abs(own) >= 0.95 * level
+            view.clipped[first:last] = size >= 0.95 * level
 
     def find(self, found: Damage) -> Damage:
-        parts = self._exact() or self._spread() or self._full()
+        kind, parts = next(((kind, parts) for kind, way in enumerate(
+            (self._exact, self._spread, self._full)) if (parts := way())), (0, []))
         if not parts:
             return found
-        first = int((decibel(min(part.floor for part in parts)) - LOWEST) * 100)
-        share = self.amplitudes[:, first:].sum() / max(self.amplitudes.sum(), 1)
-        return replace(found, clipping=tuple(parts), clipped=float(share))
+        second = self.sample_rate / self.size
+        beyond = sum(block.beyond[kind] for part in parts for block in
+                     self.blocks[round(part.start * second):round(part.end * second)])
+        return replace(found, clipping=tuple(parts), clipped=beyond / max(self.samples, 1))
 
     def _stretch(self, first: int, last: int, level: float, tolerance: float) -> Stretch:
         second = self.size / self.sample_rate
         return Stretch(level, first * second, last * second, tolerance)
 
     def _exact(self) -> list[Stretch]:
-        """Stretches of one level; softer blocks beside them, which say nothing, count to them."""
+        """Stretches of one level; softer blocks beside them, which say nothing, count to them.
+
+        A brief one far below the loudest is a pause, where coarse noise may pile up by chance.
+        """
         parts: list[list] = []
         for number, block in enumerate(self.blocks):
             level, tolerance = block.exact or (0.0, EXACT)
@@ -96,7 +108,9 @@ class Clipping(Detector):
                 parts.append([number, number + 1, level, tolerance])
             elif parts:
                 parts.append([number, number + 1, 0.0, EXACT])
-        return [self._stretch(*part) for part in parts if part[2]]
+        highest = max((block.peak for block in self.blocks), default=0.0)
+        return [self._stretch(*part) for part in parts if part[2] and (
+            part[2] > FAINT * highest or part[1] - part[0] >= LASTING)]
 
     def _spread(self) -> list[Stretch]:
         """Stretches in whose blocks peaks end near one level, densely."""
