@@ -52,6 +52,16 @@ def test_a_cough_is_an_event_and_moves_no_offset(ratio, seconds):
     assert abs(found.offsets - frames.offsets).item() < 0.05
 
 
+def test_a_cough_that_swells_and_fades_is_one_event():
+    wave, size = syllables(5), RATE // 2
+    rng = np.random.default_rng(1)
+    wave[2 * RATE:2 * RATE + size] += 15 * np.hanning(size) * rng.standard_normal(size)
+    powers = Frames.of([wave[None]], 512).powers[0]
+    outside = powers[~events(powers)]
+    usual = np.percentile(Frames.of([syllables(5)[None]], 512).powers[0], 80)
+    assert outside.max() < 10 * usual < powers.max()
+
+
 @pytest.mark.parametrize("step", [-30, 30])
 def test_neither_a_word_between_pauses_nor_a_step_is_an_event(step):
     word = 1e-3 * np.random.default_rng(0).standard_normal(6 * RATE)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from helpers.speech import speech
 from voxmend.classical.noise_floor import (
@@ -36,6 +37,14 @@ def test_the_floor_of_exponential_powers_is_their_mean():
 def test_the_power_of_noise_of_any_colour(tilt):
     noise = coloured(4 * RATE, tilt)
     assert floor_power(noise, RATE) == pytest.approx(noise.var(), rel=0.25)
+
+
+def test_rumble_in_few_bins_is_noise_as_surely_as_hiss_in_many():
+    """Their spread scatters more, since fewer independent powers tell it."""
+    low = butter(4, 80, fs=RATE, output="sos")
+    found = [floor_power(sosfilt(low, np.random.default_rng(seed).standard_normal(4 * RATE)), RATE)
+             for seed in range(40)]
+    assert np.mean(np.array(found) > 0) > 0.95
 
 
 def test_a_room_and_words_that_fade_are_no_noise():

@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from helpers.gaussian import WhitePrior
 from helpers.speech import speech, voice
 from voxmend import Damage, Restorer
+from voxmend.audio import ArrayReader
 from voxmend.audio.batches import side_by_side
 from voxmend.cli.options import parse_channels, parse_gaps
 from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
 from voxmend.restore.analysis import analyse
 from voxmend.restore.damage import Clipping
-from voxmend.restore.scales import Scale, by_stretch, scales
+from voxmend.restore.scales import Scale, by_stretch, scales, white_in_each
 
 RATE = 16000
 
@@ -89,6 +91,22 @@ def test_a_stretch_30_db_softer_has_a_scale_of_its_own():
     assert loud.factor == pytest.approx(0.1 / np.sqrt(0.035 / 3), rel=0.1)
 
 
+def test_every_stretch_has_its_own_noise():
+    """Where all of a second half is softer the prior hears in both what it hears of an even one."""
+    wave, half = speech()[0], len(speech()[0]) // 2
+    noisy = degrade.white_noise(wave, 15, seed=1).astype(np.float32)
+    noise = np.std(noisy - wave)
+    noisy[half:] *= 0.1
+    reader, parts = ArrayReader(noisy[None], RATE), (Scale(0, half, 2.0), Scale(half, 10**9, 20.0))
+    loud, soft = white_in_each(parts, reader, 0, 0.1)
+    assert (loud.noise, soft.noise) == pytest.approx((noise, 0.1 * noise), rel=0.15)
+    assert 2.0 < loud.factor < 2.2 * (1 + 25 * noise**2)
+    assert not white_in_each(parts[:1], reader, 0, 0.1)
+    rumble = lfilter([1], [1, -0.99], np.random.default_rng(1).standard_normal(len(wave)))
+    reader = ArrayReader((wave + 0.5 * np.std(wave) * rumble / np.std(rumble))[None], RATE)
+    assert not white_in_each(parts, reader, 0, 0.1)
+
+
 def test_a_bang_hardly_moves_the_scale():
     powers = np.tile([0.02, 0.005, 0.01], 50)
     [plain] = scales(powers, 0.032, 512, 0.0, 0.1)
@@ -101,8 +119,8 @@ def test_what_all_stretches_agree_on_stays_to_the_bit():
     wave = np.random.default_rng(0).normal(size=(1, 3 * RATE)).astype(np.float32)
     parts = (Scale(0, 20000, 1.0), Scale(20000, 10**9, 30.0))
 
-    def made(chunk, start, factor):
-        return (yield chunk[None], factor)
+    def made(chunk, start, stretch):
+        return (yield chunk[None], stretch.factor)
 
     def by(function):
         [out] = side_by_side([by_stretch(wave, 0, parts, made, RATE, 1, 1)],

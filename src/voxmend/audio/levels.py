@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import binary_dilation, percentile_filter, uniform_filter1d
+from scipy.ndimage import binary_dilation, binary_propagation, percentile_filter, uniform_filter1d
 from scipy.signal import find_peaks
 
 FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
@@ -26,7 +26,7 @@ DEPTH_DB = 40  # how far a level may lie under the recording's loudest: below it
 VARIES = 3  # from the 20th to the 80th percentile the power of speech rises by more
 PEAK_DB = 12  # how far a frame of speech lies above its level at most: bangs and coughs do more
 CHUNK = 1 << 12  # frames
-EVENT_DB = 16  # over the louder frames on either side: what no word is
+EVENT_DB, RIM_DB = 16, 6  # over the louder frames on either side: what no word is; where it ends
 EVENT_SECONDS, BESIDE_SECONDS = 0.7, 2.0  # the longest of those, and how much beside it is heard
 
 
@@ -98,15 +98,16 @@ def _beside(powers: np.ndarray, first: int, size: int) -> np.ndarray:
 def events(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """Frames of what is briefly far louder than the speech around it: a bang, a cough.
 
-    They lie 16 dB over the 80th percentile of the two seconds on either side, 0.7 s away.
+    They lie 16 dB over the 80th percentile of the two seconds on either side, 0.7 s away, or beside
+    such frames and 6 dB over it.
 
     Shape: `[frames]` to the same, bool.
     """
     away, size = (max(1, round(seconds / frame_seconds))
                   for seconds in (EVENT_SECONDS, BESIDE_SECONDS))
     level = np.maximum(_beside(powers, away, size), _beside(powers[::-1], away, size)[::-1])
-    loud = (level > 0) & (powers > 10 ** (EVENT_DB / 10) * level)
-    return binary_dilation(loud, iterations=1)
+    loud, rim = ((level > 0) & (powers > 10 ** (db / 10) * level) for db in (EVENT_DB, RIM_DB))
+    return binary_dilation(binary_propagation(loud, mask=rim))
 
 
 def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:

@@ -14,6 +14,7 @@ LASTING, STEP_DB = 1.2, 8.0  # s that noise lasts, and how far it is above what 
 NEAR_DB, OFTEN = 3.0, 0.25  # such a share of frames of noise and speech is so near to noise
 APART = 4  # bins of which one tells whether there is noise
 NOISE_DB = 5.3, 7.4  # `likeness` of noise
+SCATTER_DB = 1.1  # of one bin; noise that fills few, as rumble, may be so much more unlike
 
 
 def noise_floor(power: np.ndarray) -> np.ndarray:
@@ -93,8 +94,13 @@ def likeness(power: np.ndarray) -> float:
 
 
 def is_noise(power: np.ndarray) -> bool:
-    """Whether low frames spread as those of noise. Shape: `[frames, bins]`."""
-    return NOISE_DB[0] < likeness(power) < NOISE_DB[1]
+    """Whether low frames spread as those of noise, for as many bins as hold it.
+
+    Shape: `[frames, bins]`.
+    """
+    low = np.percentile(power, LOWEST, axis=0) + 1e-20
+    bins = np.sum(low) ** 2 / np.sum(low**2)
+    return NOISE_DB[0] < likeness(power) < NOISE_DB[1] + SCATTER_DB / np.sqrt(bins)
 
 
 def floor_power(wave: np.ndarray, sample_rate: int) -> float:

@@ -108,8 +108,9 @@ class Damage:
         if self.noise:
             lines.append(f"noise at {self._beside_speech(self.noise)}")
         if self.coloured:
-            lines.append(f"noise that is not white at {self._beside_speech(self.coloured)} "
-                         "(voxmend enhance takes more of it away)")
+            lines.append("noise that is not white, or not steady, at "
+                         f"{self._beside_speech(self.coloured)} (voxmend enhance may take more of "
+                         "it away)")
         if self.hum:
             lines.append(f"hum of {self.hum:.0f} Hz")
         if self.clicks:

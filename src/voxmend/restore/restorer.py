@@ -38,7 +38,7 @@ from .analysis import analyse
 from .damage import Damage
 from .drawing import Drawing, Request
 from .interference import without_interference
-from .scales import SHORTEST_SECONDS, Scale, by_stretch, scales
+from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, by_stretch, scales, white_in_each
 from .tasks import TASKS, Scene, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
@@ -149,15 +149,24 @@ class Restorer:
             raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
         return tuple(map(self.relevant, damage))
 
-    def _scales(self, reader: audio.Recording,
-                damages: Sequence[Damage]) -> list[tuple[Scale, ...]]:
-        """The stretches of every channel; a task with sources has their order in one alone."""
+    def _stretches(self, reader: audio.Recording,
+                   damages: Sequence[Damage]) -> list[tuple[Damage, tuple[Scale, ...]]]:
+        """The stretches of every channel, and its damage with what they show.
+
+        A task with sources has their order in one stretch alone. Noise that is not steady in the
+        channel may be so in each stretch, at a level of its own: then it is white.
+        """
         frame = max(1, round(FRAME_SECONDS * reader.sample_rate))
         shortest = SHORTEST_SECONDS if self.task.sources is None else math.inf
-        return [scales(powers, frame / reader.sample_rate, frame, damage.noise or 0.0,
-                       self.prior.sigma_data, shortest)
-                for powers, damage in zip(Frames.of(reader.blocks(), frame).powers, damages,
-                                          strict=True)]
+        found = []
+        for channel, (powers, damage) in enumerate(zip(
+                Frames.of(reader.blocks(), frame).powers, damages, strict=True)):
+            cut = partial(scales, powers, frame / reader.sample_rate, frame, damage.noise or 0.0,
+                          self.prior.sigma_data, shortest)
+            own = damage.coloured and white_in_each(cut(NOISY_STEP_DB), reader, channel,
+                                                    self.prior.sigma_data)
+            found.append((replace(damage, coloured=None), own) if own else (damage, cut()))
+        return found
 
     def relevant(self, damage: Damage) -> Damage:
         """The damage that this task mends, without the rest."""
@@ -186,13 +195,12 @@ class Restorer:
             progress: told about how many samples are done, after every call of the prior.
         """
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
-        damages = self._each(damage, reader)
-        stretches = self._scales(reader, damages)
+        stretches = self._stretches(reader, self._each(damage, reader))
         sources, channels = self.task.sources, reader.channels
         align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(parts: Sequence[Segment]) -> list[np.ndarray]:
-            tasks = [self._channel(chunk[c:c + 1], start, damages[c], stretches[c], rate, out_rate)
+            tasks = [self._channel(chunk[c:c + 1], start, *stretches[c], rate, out_rate)
                      for start, chunk in parts for c in range(channels)]
             with self._telling(progress, parts, channels):
                 mended = side_by_side(tasks, self.drawing)
@@ -253,15 +261,16 @@ class Restorer:
         return np.stack([without_interference(draw, out_rate, damage) for draw in draws])
 
     def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
-              scale: float) -> Asking:
-        """The draws of one channel's segment, at the output's rate.
+              stretch: Scale) -> Asking:
+        """The draws of one channel's segment, at the output's rate; silence stays.
 
         Args:
             start: of the segment, in samples of the recording.
-            scale: factor to the prior's level; 0 for silence, which stays.
+            stretch: that it is of.
 
         Shape: chunk `[1, m]` to `[draws, K, n]`.
         """
+        damage, scale = replace(damage, noise=stretch.noise or None), stretch.factor
         if not scale:
             blank = np.zeros((self.task.sources or 1, chunk.shape[1]), np.float32)
             return np.stack([audio.resample(blank, rate, out_rate)] * self.draws)

@@ -5,17 +5,20 @@ from afar. So the scale changes only where the level does by more than speech it
 such steps it is one number, by which operators are scaled exactly.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ..audio import Recording
 from ..audio.levels import events, running_levels
+from .analysis import analyse
 
-STEP_DB = 12.0  # stretches whose mean levels differ by less are one
+STEP_DB = 12.0  # stretches whose mean levels differ by less are one,
+NOISY_STEP_DB = 6.0  # or by less than this where the noise's level may have changed as well
 SHORTEST_SECONDS = 2.0
 SHARE, LIMIT = 80, 16.0  # frames count as no more than 16 times the 80th percentile of power
 MARGIN_SECONDS, FADE_SECONDS = 0.5, 0.032  # what a stretch sees of its neighbours; cross-fade
@@ -29,15 +32,17 @@ class Scale:
     Attributes:
         first, last: samples.
         factor: 0 for silence.
+        noise: RMS of the white noise in it, in the file's own units.
     """
 
     first: int
     last: int
     factor: float
+    noise: float = 0.0
 
 
 def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, target: float,
-           shortest: float = SHORTEST_SECONDS) -> tuple[Scale, ...]:
+           shortest: float = SHORTEST_SECONDS, step_db: float = STEP_DB) -> tuple[Scale, ...]:
     """The stretches of a channel, in order; the last has no end.
 
     The level of a stretch is √(p − σ²), p its mean power without bangs and coughs, in which frames
@@ -49,6 +54,7 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
         noise: RMS of the noise among the speech.
         target: the prior's level.
         shortest: stretch, in seconds.
+        step_db: between the mean levels of stretches, at least.
 
     Shape: powers `[frames]`.
     """
@@ -59,27 +65,65 @@ def scales(powers: np.ndarray, frame_seconds: float, frame: int, noise: float, t
         audible[:] = True
     level = 10 * np.log10(np.maximum(heard - noise**2, 1e-20))
     level = np.interp(np.arange(len(level)), np.flatnonzero(audible), level[audible])
-    edges = [0, *_steps(level, int(min(shortest / frame_seconds, len(level)))), len(powers)]
+    edges = [0, *_steps(level, int(min(shortest / frame_seconds, len(level))), step_db),
+             len(powers)]
     found = []
     for first, last in pairwise(edges):
         part = powers[first:last][calm[first:last]]
         part = part if part.size else powers[first:last]
         power = np.minimum(part, LIMIT * np.percentile(part, SHARE)).mean() or part.mean()
-        speech = np.sqrt(max(power - noise**2, 0.01 * power))
+        speech = _speech(power, noise)
         end = last * frame if last < len(powers) else np.iinfo(np.int64).max
-        found.append(Scale(first * frame, int(end), target / speech if speech > 1e-7 else 0.0))
+        found.append(Scale(first * frame, int(end), target / speech if speech > 1e-7 else 0.0,
+                           noise))
     return tuple(found)
 
 
+def _speech(power: float, noise: float) -> float:
+    """RMS of the speech in what has a power and, of it, noise."""
+    return float(np.sqrt(max(power - noise**2, 0.01 * power)))
+
+
+def white_in_each(stretches: Sequence[Scale], recording: Recording, channel: int,
+                  target: float) -> tuple[Scale, ...]:
+    """The stretches with the noise of each; none if one has no speech, or noise that is not white.
+
+    Args:
+        target: the prior's level.
+    """
+    if len(stretches) < 2:
+        return ()
+    found = []
+    for stretch in stretches:
+        [damage] = analyse(_blocks(stretch, recording, channel), recording.sample_rate)
+        if damage.coloured or not damage.speech:
+            return ()
+        noise, power = damage.noise or 0.0, stretch.noise**2
+        power += (target / stretch.factor) ** 2 if stretch.factor else 0.0
+        factor = target / _speech(power, noise) if stretch.factor else 0.0
+        found.append(replace(stretch, factor=factor, noise=noise))
+    return tuple(found)
+
+
+def _blocks(stretch: Scale, recording: Recording, channel: int) -> Iterator[np.ndarray]:
+    """What a recording has of a channel's stretch. Shape: `[1, n]`."""
+    start = 0
+    for block in recording.blocks():
+        first, last = max(stretch.first - start, 0), max(stretch.last - start, 0)
+        if (part := block[channel:channel + 1, first:last]).size:
+            yield part
+        start += block.shape[1]
+
+
 def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
-               function: Callable[[np.ndarray, int, float], Generator[Any, Any, np.ndarray]],
+               function: Callable[[np.ndarray, int, Scale], Generator[Any, Any, np.ndarray]],
                sample_rate: int, ratio: Fraction,
                unit: int) -> Generator[Any, Any, np.ndarray]:
     """What a function makes of each stretch in a segment of a channel, cross-faded at the steps.
 
     Args:
         start: of the segment in the channel, in samples.
-        function: `(chunk, start, factor) -> out`, a generator as this is, which yields what it
+        function: `(chunk, start, stretch) -> out`, a generator as this is, which yields what it
             asks for (`audio.batches`).
         ratio: output rate / input rate.
         unit: what every start must be a multiple of, in samples.
@@ -94,7 +138,7 @@ def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
         if last <= 0 or first >= length:
             continue
         left, right = max(0, first - margin) // unit * unit, min(length, last + margin)
-        piece = yield from function(chunk[:, left:right], start + left, stretch.factor)
+        piece = yield from function(chunk[:, left:right], start + left, stretch)
         begin = int(left * ratio)
         if not out.size:
             out = np.zeros((*piece.shape[:-1], int(length * ratio + Fraction(1, 2))), np.float32)
@@ -107,7 +151,7 @@ def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
     return out
 
 
-def _steps(level: np.ndarray, shortest: int) -> list[int]:
+def _steps(level: np.ndarray, shortest: int, step_db: float) -> list[int]:
     """Where a level is best cut into two constants, and each of them again, if they differ enough.
 
     Shape: `[n]`, dB.
@@ -121,8 +165,8 @@ def _steps(level: np.ndarray, shortest: int) -> list[int]:
     after = (total[-1] - total[cuts - 1]) / (size - cuts)
     between = cuts * (size - cuts) * (before - after) ** 2
     best = int(np.argmax(between))
-    if abs(before[best] - after[best]) < STEP_DB:
+    if abs(before[best] - after[best]) < step_db:
         return []
     cut = int(cuts[best])
-    return [*_steps(level[:cut], shortest), cut,
-            *(cut + step for step in _steps(level[cut:], shortest))]
+    return [*_steps(level[:cut], shortest, step_db), cut,
+            *(cut + step for step in _steps(level[cut:], shortest, step_db))]

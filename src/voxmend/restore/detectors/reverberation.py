@@ -12,21 +12,24 @@ EDGES = (300.0, 600.0, 1200.0, 2400.0, 4800.0)  # Hz
 FALL_DB, HEAD_DB = 10.0, 3.0  # a decay's depth, and what of its begin is left out
 LOUD_DB, FLOOR_DB = 25.0, 5.0  # below the loudest, where decays begin; above the softest, their end
 LONGEST, COLUMNS = 3.0, 300  # s of the histogram
-SHORTEST, FEWEST = 0.3, 6  # s of a reverberation, decays that tell it
-LONGER, IN_NOISE = 0.37, 0.5  # share of the decays that are longer; where noise ends them
+FEWEST = 10  # decays that tell a room
+SLOW = 0.35  # s from which a decay is one of a room
+OF_THOSE, OF_ALL = 0.5, 0.3  # share of slow ones, of the decays that take time and of all
+LONGER = 0.37  # share of the decays longer than the room's
 
 
 class Reverberation(Detector):
-    """Finds `Damage.reverberation`, the T60 that 37 % of all decays by 10 dB exceed, from 0.3 s on.
+    """Finds `Damage.reverberation`, the T60 that 37 % of the decays by 10 dB exceed.
 
-    Speech itself falls faster wherever there is no room, but for at most 29 % of its decays in 90
-    recordings; in a room many begin within a sound and are steeper than it. Beside noise, which
-    cuts decays short, half must be.
+    There is a room if half of them take 0.35 s or more. Without one speech falls faster: half did
+    in less than 0.29 s in 186 recordings and, behind a limiter that raises the soft by 15 dB, in
+    less than 0.35 s in all. In a room many decays begin within a sound and are steeper than
+    it. Those that noise cuts short, or a gate, count little.
     """
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
-        self.times = np.zeros(COLUMNS, np.int64)
+        self.times = np.zeros(COLUMNS, np.int64)  # the first column has those gone at once
 
     def update(self, view: View) -> None:
         levels = bands(frame_powers(view.wave[view.inner.start:], self.sample_rate), EDGES)
@@ -37,20 +40,21 @@ class Reverberation(Detector):
                     self.times[min(int(time / LONGEST * COLUMNS), COLUMNS - 1)] += 1
 
     def find(self, found: Damage) -> Damage:
-        total = self.times.cumsum()
-        if total[-1] < FEWEST:
+        lasting = self.times[1:].cumsum()
+        slow = round(SLOW / LONGEST * COLUMNS)
+        if lasting[-1] < FEWEST or self.times[slow:].sum() < max(
+                OF_THOSE * lasting[-1], OF_ALL * self.times.sum()):
             return found
-        longer = IN_NOISE if found.noise or found.coloured else LONGER
-        column = np.searchsorted(total, (1 - longer) * total[-1])
-        time = float((column + 0.5) * LONGEST / COLUMNS)
-        return replace(found, reverberation=time) if time >= SHORTEST else found
+        column = 1 + np.searchsorted(lasting, (1 - LONGER) * lasting[-1])
+        return replace(found, reverberation=float((column + 0.5) * LONGEST / COLUMNS))
 
 
 def decays(level: np.ndarray) -> list[tuple[int, float]]:
     """First frame and T60, in seconds, of every fall of a band's level by 10 dB.
 
     T60 = −60 dB/slope of the line through what is 3 dB below its begin; falls that begin 25 dB
-    under the 95th percentile are not heard, and what is not 5 dB above the 10th is the floor.
+    under the 95th percentile are not heard, and what is not 5 dB above the 10th is the floor. Of
+    those that reach it within 48 ms T60 is 0.
 
     Shape: `[frames]`, dB.
     """
@@ -64,7 +68,7 @@ def decays(level: np.ndarray) -> list[tuple[int, float]]:
         if fall[0] < loud - LOUD_DB or fall[0] - fall[-1] < FALL_DB:
             continue
         heard = fall[:np.argmax(np.append(fall, -np.inf) < floor + FLOOR_DB)]
-        if len(heard) < 4:  # gone at once
+        if len(heard) < 4:
             found.append((int(first), 0.0))
         elif heard[0] - heard[-1] > FALL_DB:
             below = np.flatnonzero(heard <= heard[0] - HEAD_DB)
