@@ -141,3 +141,18 @@ def test_salvage_changes_nothing_of_what_is_whole(tmp_path):
         audio.save(tmp_path / f"a{suffix}", WAVE, 16000)
         np.testing.assert_array_equal(read(tmp_path / f"a{suffix}", salvage=True),
                                       read(tmp_path / f"a{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".opus"])
+@pytest.mark.parametrize("share", [0.35, 0.6])
+def test_all_whole_packets_of_an_ogg_that_breaks_off_are_read(tmp_path, suffix, share):
+    """A page holds up to a second of sound, and the last one breaks off with the file."""
+    path = tmp_path / f"a{suffix}"
+    audio.save(path, speechlike(1, 160_000), 16000)
+    whole, data = read(path), path.read_bytes()
+    path.write_bytes(data[:round(share * len(data))])
+    found = read(path, salvage=True)
+    np.testing.assert_array_equal(found, whole[:, :found.shape[1]])
+    pages = [at for at in range(len(data)) if data[at:at + 4] == b"OggS"]
+    path.write_bytes(data[:max(at for at in pages if at <= share * len(data))])
+    assert found.shape[1] > read(path, salvage=True).shape[1]

@@ -42,8 +42,8 @@ def test_the_power_of_noise_of_any_colour(tilt):
 def test_rumble_in_few_bins_is_noise_as_surely_as_hiss_in_many():
     """Their spread scatters more, since fewer independent powers tell it."""
     low = butter(4, 80, fs=RATE, output="sos")
-    found = [floor_power(sosfilt(low, np.random.default_rng(seed).standard_normal(4 * RATE)), RATE)
-             for seed in range(40)]
+    found = [floor_power(sosfilt(low, np.random.default_rng(seed).standard_normal(3 * RATE)), RATE)
+             for seed in range(60)]
     assert np.mean(np.array(found) > 0) > 0.95
 
 

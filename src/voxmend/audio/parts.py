@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from . import ogg
+
 ID3 = b"ID3"
 FOOTER = b"\x10"  # a flag of an ID3 tag
 NEXT = re.compile(rb"ID3|\xff[\xe2-\xff]")  # what may be a tag or a frame
@@ -21,19 +23,25 @@ RATES = (44100, 48000, 32000)  # Hz, of MPEG-1; half and a quarter of them of MP
 
 
 class Span(NamedTuple):
-    """Bytes of a file, from `start` up to `end`, and whether what they hold is all there."""
+    """Bytes of a file, from `start` up to `end`.
+
+    Attributes:
+        whole: whether what they hold is all there.
+        tail: bytes that end it, where it breaks off.
+    """
 
     start: int
     end: int
     whole: bool = True
+    tail: bytes = b""
 
 
 class View(io.RawIOBase):
-    """A span of a file, read as if it were a file of its own."""
+    """A span of a file, and its tail, read as if it were a file of its own."""
 
     def __init__(self, path: Path, span: Span):
-        self._file, self._span = path.open("rb"), span
-        self.seek(0)
+        self._file, self._span, self._at = path.open("rb"), span, 0
+        self._inside = span.end - span.start
 
     def readable(self) -> bool:
         return True
@@ -44,16 +52,24 @@ class View(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         """As of any file; up to the span's end."""
         view = memoryview(buffer)  # type: ignore[arg-type]
-        return self._file.readinto(view[:max(0, self._span.end - self._file.tell())])
+        if self._at < self._inside:
+            self._file.seek(self._span.start + self._at)
+            count = self._file.readinto(view[:self._inside - self._at])
+        else:
+            piece = self._span.tail[self._at - self._inside:][:len(view)]
+            view[:len(piece)], count = piece, len(piece)
+        self._at += count
+        return count
 
     def tell(self) -> int:
-        return self._file.tell() - self._span.start
+        return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of any file; from the span's beginning, or its end."""
-        base = {os.SEEK_SET: self._span.start, os.SEEK_CUR: self._file.tell(),
-                os.SEEK_END: self._span.end}[whence]
-        return self._file.seek(max(self._span.start, base + offset)) - self._span.start
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at,
+                os.SEEK_END: self._inside + len(self._span.tail)}[whence]
+        self._at = max(0, base + offset)
+        return self._at
 
     def close(self) -> None:
         self._file.close()
@@ -61,22 +77,18 @@ class View(io.RawIOBase):
 
 
 def ogg_parts(data: mmap.mmap) -> list[Span]:
-    """The links of a chained Ogg: each begins at a page that begins a stream after others.
-
-    A page has a header of 27 bytes, with flags in byte 5 (2: beginning of a stream) and in byte 26
-    the number of the bytes that follow, whose sum is the length of what it carries (RFC 3533).
-    """
-    at, starts, opening = 0, [0], True
-    while data[at:at + 4] == b"OggS" and at + 27 <= len(data):
-        begins = bool(data[at + 5] & 2)
-        if begins and not opening:
+    """The links of a chained Ogg: each begins at a page that begins a stream after others."""
+    at, starts, opening, tail, last = 0, [0], True, b"", len(data)
+    while page := ogg.page_at(data, at):
+        if page.begins and not opening:
             starts.append(at)
-        opening = begins
-        lacing = data[at + 27:at + 27 + data[at + 26]]
-        at += 27 + data[at + 26] + sum(lacing)
-    ends = [*starts[1:], len(data)]
-    return [Span(start, end, end < len(data) or at <= end)
-            for start, end in zip(starts, ends, strict=True)]
+        opening = page.begins
+        if page.end > len(data):
+            last, tail = at, ogg.whole_packets(data, page)
+        at = page.end
+    ends = [*starts[1:], last]
+    spans = [Span(start, end) for start, end in zip(starts, ends, strict=True)]
+    return [*spans[:-1], spans[-1]._replace(whole=at <= len(data), tail=tail)]
 
 
 def _frame(header: bytes) -> tuple[int, int]:

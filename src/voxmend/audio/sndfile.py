@@ -92,7 +92,7 @@ class SoundFileSource:
             if self._raw:
                 return _Stream(View(self.path, self._raw.span), "r", self._raw.sample_rate,
                                self._raw.channels, self._raw.subtype, "LITTLE", "RAW")
-            if len(self._parts) == 1:
+            if len(self._parts) == 1 and not self._parts[0].tail:
                 return _Stream(self.path)
             return _Stream(View(self.path, self._parts[number]))
 
