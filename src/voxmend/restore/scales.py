@@ -8,7 +8,8 @@ such steps it is one number, by which operators are scaled exactly.
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -89,30 +90,35 @@ def white_in_each(stretches: Sequence[Scale], recording: Recording, channel: int
     """The stretches with the noise of each; none if one has no speech, or noise that is not white.
 
     Args:
+        stretches: all of a channel, taken to have no noise.
         target: the prior's level.
     """
     if len(stretches) < 2:
         return ()
     found = []
-    for stretch in stretches:
-        [damage] = analyse(_blocks(stretch, recording, channel), recording.sample_rate)
+    for number, parts in groupby(_cut(stretches, recording, channel), itemgetter(0)):
+        [damage] = analyse((part for _, part in parts), recording.sample_rate)
         if damage.coloured or not damage.speech:
             return ()
-        noise, power = damage.noise or 0.0, stretch.noise**2
-        power += (target / stretch.factor) ** 2 if stretch.factor else 0.0
-        factor = target / _speech(power, noise) if stretch.factor else 0.0
-        found.append(replace(stretch, factor=factor, noise=noise))
+        factor, noise = stretches[number].factor, damage.noise or 0.0
+        if factor:
+            factor = target / _speech((target / factor) ** 2, noise)
+        found.append(replace(stretches[number], factor=factor, noise=noise))
     return tuple(found)
 
 
-def _blocks(stretch: Scale, recording: Recording, channel: int) -> Iterator[np.ndarray]:
-    """What a recording has of a channel's stretch. Shape: `[1, n]`."""
-    start = 0
+def _cut(stretches: Sequence[Scale], recording: Recording,
+         channel: int) -> Iterator[tuple[int, np.ndarray]]:
+    """A channel in pieces, in order, with the number of the stretch of each. Shape: `[1, n]`."""
+    number = start = 0
     for block in recording.blocks():
-        first, last = max(stretch.first - start, 0), max(stretch.last - start, 0)
-        if (part := block[channel:channel + 1, first:last]).size:
-            yield part
-        start += block.shape[1]
+        rest = block[channel:channel + 1]
+        while rest.size:
+            size = stretches[number].last - start
+            yield number, rest[:, :size]
+            start += rest[:, :size].shape[1]
+            rest = rest[:, size:]
+            number += start == stretches[number].last
 
 
 def by_stretch(chunk: np.ndarray, start: int, stretches: Sequence[Scale],
