@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import binary_dilation, maximum_filter1d, percentile_filter
 
 from .interpolation import ar_interpolate
@@ -18,7 +19,8 @@ def prediction_filters(frames: np.ndarray, order: int) -> np.ndarray:
     Shape: `[N, T]` to `[N, order + 1]`.
     """
     windowed = frames * np.hanning(frames.shape[1] + 2)[1:-1]
-    power = np.abs(np.fft.rfft(windowed, 2 * frames.shape[1])) ** 2
+    size = 2 * next_fast_len(-(-(frames.shape[1] + order) // 2))  # so long that no lag wraps round
+    power = np.abs(np.fft.rfft(windowed, size)) ** 2
     correlation = np.fft.irfft(power)[:, :order + 1]
     correlation[:, 0] = correlation[:, 0] * (1 + 1e-9) + 1e-12  # white noise at −90 dB
     a, error = np.eye(1, order + 1).repeat(len(frames), 0), correlation[:, 0].copy()
@@ -42,11 +44,11 @@ def prediction_error(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     window, hop = np.hanning(frame + 1)[:-1], frame // 2
     padded = np.pad(wave, (frame, 2 * frame))
     frames = sliding_window_view(padded, 2 * frame)[:len(wave) + hop:hop]
-    spectrum = np.fft.rfft(frames)
-    response = np.fft.rfft(prediction_filters(frames, order), 2 * frame)
+    spectrum = rfft(frames.astype(np.float32))
+    response = rfft(prediction_filters(frames, order).astype(np.float32), 2 * frame)
     errors = np.zeros((2, len(padded)))
     for row, filtered in zip(errors, (response, response.conj()), strict=True):
-        inner = np.fft.irfft(spectrum * filtered)[:, hop:hop + frame] * window
+        inner = irfft(spectrum * filtered)[:, hop:hop + frame] * window
         halves = inner.reshape(len(inner), 2, hop)  # of frames that overlap by half
         added = np.pad(halves[:, 0], ((0, 1), (0, 0))) + np.pad(halves[:, 1], ((1, 0), (0, 0)))
         row[hop:hop + added.size] = added.ravel()

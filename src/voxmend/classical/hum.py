@@ -64,7 +64,8 @@ def demodulate(wave: np.ndarray, sample_rate: int, mains: float,
     phase = np.exp(-turn * np.outer(np.arange(frames) * hop, harmonics))
     ends = np.pad(np.ones(len(wave)), (size // 2, size))
     weight = np.lib.stride_tricks.sliding_window_view(ends, size)[::hop][:frames] @ window
-    return seen @ local * phase * (2 / np.maximum(weight, 0.2 * window.sum()))[:, None]
+    real, imaginary = np.split(seen @ np.hstack([local.real, local.imag]), 2, axis=1)
+    return (real + 1j * imaginary) * phase * (2 / np.maximum(weight, 0.2 * window.sum()))[:, None]
 
 
 def averaged(phasors: np.ndarray, iterations: int = 4) -> tuple[np.ndarray, np.ndarray]:

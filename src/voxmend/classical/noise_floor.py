@@ -12,7 +12,7 @@ HOP = 0.016  # s; frames of 64 ms tell noise below a voice from the voice
 LOWEST = 20  # percent of the frames of a bin, which hold noise alone
 LASTING, STEP_DB = 1.2, 8.0  # s that noise lasts, and how far it is above what was before
 NEAR_DB, OFTEN = 3.0, 0.25  # such a share of frames of noise and speech is so near to noise
-APART = 4  # bins of which one tells whether there is noise
+SOME = 128  # bins, spread over all, that tell whether there is noise
 NOISE_DB = 5.3, 7.4  # `likeness` of noise
 SCATTER_DB = 1.1  # of one bin; noise that fills few, as rumble, may be so much more unlike
 
@@ -39,15 +39,16 @@ def onset(power: np.ndarray, lasting: int) -> int:
 
     Shape: `[frames, bins]`.
     """
+    apart = max(1, power.shape[1] // SOME)
     decibels = 10 * np.log10(np.maximum(power, 1e-14))
-    level, some, best, found = decibels.mean(1), decibels[:, ::APART], STEP_DB, 0
+    level, some, best, found = decibels.mean(1), decibels[:, ::apart], STEP_DB, 0
     for start in range(lasting, len(power) - lasting, max(1, lasting // 8)):
         after = level[start:]
         if np.mean(after < np.percentile(after, 2) + NEAR_DB) < OFTEN:
             continue
         low = np.percentile(some[start:], LOWEST, axis=0)
         step = np.median(low - np.percentile(some[:start], LOWEST, axis=0))
-        if step > best and is_noise(power[start:, ::APART]):
+        if step > best and is_noise(power[start:, ::apart]):
             before = level[:start + lasting // 4]
             softer = np.flatnonzero(before < np.percentile(after, LOWEST) - NEAR_DB)
             best, found = step, int(softer[-1]) + 1 if len(softer) else 0
