@@ -116,6 +116,16 @@ def test_a_table_has_its_rows_and_what_was_published(tmp_path, monkeypatch, caps
     assert "2 whole recordings" in text.out and "SGMSE+ | 2.93 | 17.30" in text.out
 
 
+def test_others_figures_of_bandwidth_extension_are_in_db():
+    """Published as distances of log10 powers, 0.96 and 0.95."""
+    protocol = protocols.PROTOCOLS["vctk-16k"]
+    text = protocols.markdown({
+        **dict.fromkeys(("clips", "seconds", "prior", "sha256", "seed", "device", "machine")),
+        "cases": {}, "published": protocol.published, "source": protocol.source})
+    assert "| method | LSD 2048 dB |" in text and "0.96, 0.95" in text
+    assert "| AP-BWE, 4 to 16 kHz | 9.60 |" in text and "| CIS-BWE, 4 to 16 kHz | 9.50 |" in text
+
+
 @pytest.mark.parametrize("name", TREES)
 def test_another_folder_is_refused_in_one_line(name, tmp_path, capsys):
     code, text = run(capsys, "bench", "protocol", name, "--data", tmp_path)

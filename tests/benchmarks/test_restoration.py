@@ -10,7 +10,10 @@ from helpers.speech import voice
 from voxmend import audio
 from voxmend.benchmarks import diffsep, restoration, undiff
 from voxmend.cli.main import main
+from voxmend.models import hub
+from voxmend.restore.restorer import Restorer
 from voxmend.restore.tasks import TASKS
+from voxmend.systems.undiff import PAPER
 
 
 @pytest.fixture
@@ -43,6 +46,29 @@ def test_rows_calls_and_input_score(data, prior, hasty_spade):
     again = restoration.run("declip", data, None, str(prior), steps=(2,), progress=False)
     assert [r["si_snr"] for r in again["cases"]["declip"]] == [r["si_snr"] for r in rows.values()]
     assert "| ours, 2 steps |" in restoration.markdown(result)
+
+
+@pytest.mark.parametrize("name, task", [("extend-4k", "extend"), ("declip", "declip"),
+                                        ("vocode", "vocode"), ("inpaint", None),
+                                        ("denoise", None), ("mend", None)])
+def test_undiff_is_the_papers_task_where_it_has_one(name, task, data, epsilon_prior):
+    network = hub.load_prior(str(epsilon_prior), "cpu")
+    (clip,) = restoration.load_clips(data, 1)
+    methods = {label: method for label, method, _ in restoration.methods(
+        name, network, 0, (), "cpu")}
+    assert ("UnDiff, 5 calls" in methods) == (task is not None)
+    if task:
+        example = restoration.CASES[name].make(clip, 0)
+        expected = Restorer(PAPER[task], network, device="cpu")(
+            example.damaged, 16000, example.damage)
+        assert np.array_equal(methods["UnDiff, 5 calls"](example), expected)
+
+
+def test_undiff_has_a_row_if_it_is_named(data, epsilon_prior):
+    result = restoration.run("vocode", data, 1, str(epsilon_prior), steps=(1,), progress=False,
+                             only=("UnDiff",))
+    (row,) = result["cases"]["vocode"]
+    assert row["method"] == "UnDiff, 5 calls" and row["calls"] == 5
 
 
 def test_a_missing_package_is_said_at_once(data, prior, monkeypatch):

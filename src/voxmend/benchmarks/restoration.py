@@ -1,7 +1,7 @@
 """The benchmark: every task on the same clips in one run, beside classical baselines.
 
-Each clip is the loudest 4 s of a file. Rows are the damaged input, baselines, and ours at several
-numbers of steps; columns are means over the clips.
+Each clip is the loudest 4 s of a file. Rows are the damaged input, baselines, ours at several
+numbers of steps, and UnDiff as `--method undiff` runs it; columns are means over the clips.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +21,8 @@ from ..models.precision import choose
 from ..restore.analysis import analyse
 from ..restore.damage import Clipping, Damage
 from ..restore.restorer import Restorer
-from ..restore.tasks import TASKS
+from ..restore.tasks import TASKS, Task
+from ..systems import undiff
 from ..training.corpus import audio_files, speaker
 from .judges import Panel
 from .scoring import RATE, Example, check_metrics, fill, has_row, machine, measure, rms, score
@@ -176,7 +177,7 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
     """What a case compares: a label, `(example) -> estimate`, and the network that is called."""
     case = CASES[name]
 
-    def restorer(task: str, count: int | None = None) -> Restorer:
+    def restorer(task: str | Task, count: int | None = None) -> Restorer:
         return Restorer(task, prior, count, seed, device=device)
 
     def ours(count: int) -> Callable[[Example], np.ndarray]:
@@ -196,6 +197,10 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
         mark = " (default)" if count == usual else ""
         plural = "s" if count > 1 else ""
         yield f"ours, {count} step{plural}{mark}", ours(count), prior
+    if task := undiff.PAPER.get(case.task):
+        exact = restorer(task)
+        calls = len(task.levels(task, prior)) - 1
+        yield f"UnDiff, {calls} calls", lambda e: exact(e.damaged, RATE, e.damage), prior
 
 
 def run_case(name: str, clips: list[np.ndarray], prior: Denoiser, seed: int,

@@ -2,8 +2,7 @@
 
 Every clip is a random crop of one second, as in the paper. Each prior stands twice: sampled by all
 steps of its training schedule, or UnDiff's 200 where it has none, as the paper states the task
-(`undiff.PAPER`), and by voxmend's own task in a few network calls. A task that adds more noise than
-the theory asks for, for a better LSD, stands a third time with a little less, for a better SI-SNR.
+(`undiff.PAPER`), and by voxmend's own task in a few network calls.
 Source: Iashchenko et al. 2023, "UnDiff", tables 1 to 5.
 """
 
@@ -118,8 +117,8 @@ class Tables:
         self.priors = {label: hub.load_prior(str(path), device)
                        for label, path in zip(self.hashes, paths, strict=False)}
         self.separator = load_separator(supervised, device) if supervised else None
-        for model in [*self.priors.values(), *filter(None, [self.separator])]:
-            choose(model, precision)
+        models = [*self.priors.values(), *filter(None, [self.separator])]
+        self.precision = ", ".join(sorted({choose(model, precision) for model in models}))
         self.steps, self.exact, self.seed = steps, exact, seed
         self.device, self.progress = device, progress
         whisper = 0.01 * np.random.default_rng(0).normal(size=RATE)
@@ -221,8 +220,8 @@ def run(data: Path, priors: tuple[str, ...] = (hub.DEFAULT,), separator: str | N
                   "truth's."]
     result: dict = {
         "version": __version__, "seed": seed, "clips": len(shared.clips), "device": device,
-        "machine": scoring.machine(), "notes": notes + shared.notes, "priors": shared.hashes,
-        "tables": {}}
+        "precision": shared.precision, "machine": scoring.machine(), "notes": notes + shared.notes,
+        "priors": shared.hashes, "tables": {}}
     fill(result["tables"],
          {name: shared.generation() if name == "generate" else shared.restoration(name)
           for name in PAPER if name in tables}, lambda: save(result))
@@ -235,7 +234,7 @@ def markdown(result: dict) -> str:
     """The tables of a result, each with the paper's rows in italics at its end."""
     priors = ", ".join(f"{name} ({digest})" for name, digest in result["priors"].items())
     lines = [f"{result['clips']} random crops of 1 s, seed {result['seed']}, {priors}, "
-             f"{result['device']}: {result['machine']}"]
+             f"{result['device']}, {result['precision']}: {result['machine']}"]
     for name, rows in result["tables"].items():
         title, keys, figures = PAPER[name]
         paper = [{"method": f"*paper, other data: {method}*",
