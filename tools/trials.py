@@ -1,56 +1,119 @@
 """What networks and ways to train them reach in the same time, on the same stream of examples.
 
-    python tools/trials.py SPEECH OUT RECIPE [RECIPE …] [--noise DIR] [--minutes 60] [--threads 1]
+    python tools/trials.py OUT [RECIPE …] [--data SPEECH --noise DIR] [--minutes 40] [--threads 1]
 
-Trains every RECIPE for so many minutes, one after the other, into OUT/NAME, which is new, and
-prints validation against minutes and hours heard. The stream is the recipe's own: that of its seed,
-which alike recipes share. SPEECH holds train/ and val/; nothing here hears test speech.
+Trains every RECIPE for so many minutes of the processor, validation included, one after the other,
+into OUT/NAME, where one that was stopped goes on and one that is done is left alone; then prints
+how the trials that lie in OUT ended, and what validation found on the way. Without a RECIPE it only
+prints. Rates fall as the time runs out. The stream is the recipe's own: that of its seed, which
+alike recipes share. SPEECH holds train/ and val/; nothing here hears test speech.
 """
 
 import argparse
 import json
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from voxmend.models.pickled import read_checkpoint
 from voxmend.training import loop, recipes
 
 
-def trial(recipe: recipes.Recipe, arguments: argparse.Namespace) -> None:
-    """Trains for the time of a trial and prints a row for every validation."""
-    out = arguments.out / recipe.name
-    begun = time.monotonic()
-    loop.train(recipe, arguments.speech, out, arguments.minutes, noise=arguments.noise,
-               device="cpu", validate_every=arguments.every, cache=arguments.out / "cache")
-    minutes = (time.monotonic() - begun) / 60
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    last = lines[-1]["step"]
-    for line in lines:
-        if found := line.get(recipe.validation):
-            hours = line["step"] * recipe.batch * recipe.seconds / 3600
-            print(f"| {recipe.name} | {minutes * line['step'] / last:.0f} | {hours:.3g} | "
-                  + ", ".join(f"{name}: {value:.2f}" for name, value in found.items()) + " |",
-                  flush=True)
+class Trial(NamedTuple):
+    """A trial that is done: its card, and what validation found after which steps."""
+
+    card: dict
+    course: dict[int, dict[str, float]]
+
+    def line(self, step: int) -> list[str]:
+        """Minutes, hours heard and validation at a step; all steps are taken to be as long."""
+        training = self.card["training"]
+        part = step / training["steps"]
+        found = ", ".join(f"{name}: {value:.2f}" for name, value in self.course[step].items())
+        return [f"{training['minutes'] * part:.1f}", f"{training['hours_seen'] * part:.2f}", found]
+
+    def row(self) -> list[str]:
+        """How it ended."""
+        training, (minutes, hours, found) = self.card["training"], self.line(max(self.course))
+        speed = 60 * training["hours_seen"] / max(training["minutes"], 1e-9)
+        return [training["recipe"], f"{self.card['parameters'] / 1e6:.3g} M", minutes, hours,
+                f"{speed:.3g}", found]
+
+
+def read(folder: Path) -> Trial:
+    """A trial, from its card and its log."""
+    (path,) = folder.glob("*.json")
+    card = json.loads(path.read_text())
+    (kind,) = (name.removeprefix("validation_") for name in card if name.startswith("validation_"))
+    lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    return Trial(card, {line["step"]: line[kind] for line in lines if kind in line})
+
+
+def follow_the_clock(recipe: recipes.Recipe, seconds: float, done: float) -> None:
+    """Has rates fall by the time that has passed: how many steps fit into it nobody knows.
+
+    Args:
+        done: seconds of it that have passed already.
+    """
+    begun = 0.0
+
+    def rate(step: int) -> float:
+        nonlocal begun
+        begun = begun or time.process_time() - done
+        passed = max((time.process_time() - begun) / seconds, 1e-6)
+        steps = max(step, round((step + 1) / passed))
+        return recipes.trapezoid(step, steps, recipe.warmup, recipe.decay)
+
+    recipe.rate = rate
+
+
+def train(recipe: recipes.Recipe, arguments: argparse.Namespace) -> None:
+    """Trains for what is left of a trial's time."""
+    folder = arguments.out / recipe.name
+    if any(folder.glob("*.json")):
+        return
+    checkpoint = folder / "checkpoint.pt"
+    done = read_checkpoint(checkpoint)["seconds"] if checkpoint.exists() else 0.0
+    follow_the_clock(recipe, 60 * arguments.minutes, done)
+    loop.train(recipe, arguments.data, folder, arguments.minutes - done / 60, resume=True,
+               device="cpu", validate_every=arguments.every, compile=arguments.compile,
+               noise=arguments.noise, cache=arguments.cache or arguments.out / "cache",
+               clock=time.process_time)
+
+
+def table(header: list[str], rows: list[list[str]]) -> None:
+    """Prints a table in Markdown."""
+    for cells in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(cells) + " |")
+    print()
 
 
 def main(texts: list[str] | None = None) -> None:
-    """Prints the table of all trials."""
+    """Trains what is asked for, and prints the tables of all trials."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("speech", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("recipes", type=Path, nargs="+")
+    parser.add_argument("recipes", type=Path, nargs="*")
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--noise", type=Path)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args(texts)
+    if arguments.recipes and not arguments.data:
+        parser.error("to train needs --data SPEECH")
     torch.set_num_threads(arguments.threads)
-    loaded = [recipes.load_recipe(path) for path in arguments.recipes]
-    print("| recipe | minutes | hours heard | " + ", ".join(sorted({r.measure for r in loaded}))
-          + " |\n|---|---|---|---|")
-    for recipe in loaded:
-        trial(recipe, arguments)
+    for recipe in [recipes.load_recipe(path) for path in arguments.recipes]:
+        train(recipe, arguments)
+    trials = [read(path.parent) for path in sorted(arguments.out.glob("*/*.json"))]
+    table(["trial", "parameters", "CPU minutes", "hours heard", "times real time", "validation"],
+          [trial.row() for trial in trials])
+    table(["trial", "CPU minutes", "hours heard", "validation"],
+          [[trial.card["training"]["recipe"], *trial.line(step)]
+           for trial in trials for step in trial.course])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ processes changes, but for the order of sums.
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -226,7 +227,8 @@ def open_data(recipe: Recipe, data: Path, cache: Path, noise: Path | None
 def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
           steps: int | None = None, resume: bool = False, device: str = "cpu",
           save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
-          noise: Path | None = None, accumulate: int = 1, cache: Path | None = None) -> Run:
+          noise: Path | None = None, accumulate: int = 1, cache: Path | None = None,
+          clock: Callable[[], float] = time.monotonic) -> Run:
     """Trains until the recipe's steps are done or the minutes are over, and exports the EMA.
 
     Processes that torchrun has started train one network together (`ranks`).
@@ -236,7 +238,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
             `train.jsonl` and `val.jsonl` (`manifest`).
         folder: where checkpoint, log and product (as `prior.safetensors`) go, which all processes
             see.
-        minutes: wall-clock limit of this call.
+        minutes: limit of this call, by the clock.
         steps: the recipe's number of steps, replaced.
         save_every: seconds between checkpoints.
         noise: a folder of noise, for a recipe that mixes speech with it. Without a train/ and a
@@ -245,6 +247,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
             that a large one fits its memory; the gradient is that of the batch. Batch norms know
             their piece alone, of all processes.
         cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
+        clock: seconds, by default those on the wall.
 
     Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
     ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
@@ -269,17 +272,17 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         if compile:
             run.network.compile()
         source = recipe.prepare(corpus, run.device)
-        gains = _loop(run, source, clean, minutes, save_every, validate_every)
+        gains = _loop(run, source, clean, minutes, save_every, validate_every, clock)
         if ranks.first:
             run.export(run.product, corpus.hours, gains)
     return run
 
 
 def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: float,
-          validate_every: int) -> dict[str, float]:
+          validate_every: int, clock: Callable[[], float]) -> dict[str, float]:
     """Trains; the last validation of the first rank."""
     recipe, first = run.recipe, run.ranks.first
-    start = saved = logged = now = time.monotonic()
+    start = saved = logged = now = clock()
     before, over = run.seconds_trained, minutes <= 0
     with (Log(run.log, run.ranks) as log,
           Ahead(lambda step: run.batch(source, step), recipe.steps) as batches,
@@ -296,7 +299,7 @@ def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: f
             loss, norm = run.advance(batches(run.step))
             log.keep(run.step, loss, norm)
             bar.update()
-            now = time.monotonic()
+            now = clock()
             run.seconds_trained = before + now - start
             over, save, write = run.ranks.told((now - start >= 60 * minutes,
                                                 now - saved > save_every,
