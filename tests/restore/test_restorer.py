@@ -67,6 +67,16 @@ def test_the_band_above_the_prior_is_kept(prior):
     assert np.delete(changed, gap).max() < 2e-3
 
 
+def test_white_noise_above_the_prior_is_filtered(prior):
+    """mend keeps what there is above 8 kHz, but not the hiss."""
+    rate, rng = 48000, np.random.default_rng(0)
+    wave = voice(3, rate, channels=1) + 0.01 * rng.standard_normal((1, 3 * rate))
+    mended = Restorer("mend", str(prior), device="cpu")(
+        wave.astype(np.float32), rate, Damage(noise=0.01, rms=float(wave.std())))
+    above = [np.sum(np.abs(np.fft.rfft(x))[..., 3 * 9000:] ** 2) for x in (wave, mended)]
+    assert above[1] < 0.1 * above[0]
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
 def test_a_recording_is_declipped_as_well_at_any_rate(rate):
     """Resampling moves clipped samples off the level: they must be mended before it."""

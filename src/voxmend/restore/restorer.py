@@ -6,7 +6,7 @@
 
 Long recordings pass in segments of constant memory. At another rate than the prior's the operator's
 first guess is made at the recording's; above the prior's band that guess, else the recording, is
-kept: what the prior changed is resampled and added to it.
+kept, of white noise filtered: what the prior changed is resampled and added to it.
 """
 
 import math
@@ -28,6 +28,7 @@ from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import FRAME_SECONDS, Frames
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
+from ..classical.noise_floor import floor_denoise
 from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Denoiser
 from ..models import hub, remote
@@ -288,8 +289,12 @@ class Restorer:
                                 out_rate)
             return np.stack([same] * self.draws)
         drawn = yield self._request(low * scale, operator, begin, guessed)
-        draws = [self._return(draw / scale, guess, low if self.task.keeps_band else None, rate,
-                              out_rate) for draw in self._checked(drawn)]
+        kept = low if self.task.keeps_band else None
+        if kept is not None and damage.noise and rate > self.sample_rate:
+            guess = floor_denoise(guess[0], rate)[None].astype(np.float32)
+            kept = audio.fit(audio.resample(guess, rate, self.sample_rate), low.shape[1])
+        draws = [self._return(draw / scale, guess, kept, rate, out_rate)
+                 for draw in self._checked(drawn)]
         exact = rate == out_rate and not (damage.cutoff or damage.low_cutoff)
         if native is not None and native.projects and not native.noise_std and exact:
             told = torch.from_numpy(chunk)[:, None]
