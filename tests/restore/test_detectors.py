@@ -12,6 +12,7 @@ from helpers.speech import speech
 from voxmend.audio import resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
+from voxmend.restore.detectors.clipping import find_pile
 from voxmend.restore.detectors.lobes import Lobes
 from voxmend.restore.detectors.noise import noise_rms
 from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS
@@ -215,3 +216,33 @@ def test_only_stretches_that_are_clipped_count():
     clipped = half.clip(-0.1, 0.1)
     found = only(np.concatenate([half, clipped]))
     assert found.clipped == pytest.approx(np.mean(np.abs(clipped) > 0.0995) / 2, rel=0.1)
+
+
+def triangle(peak):
+    """Of 20 Hz: samples are as dense at all levels up to the peak."""
+    return peak * signal.sawtooth(2 * np.pi * 20 * np.arange(2 * RATE) / RATE, 0.5)
+
+
+KNEE = ([0, 0.9, 1.3, 2], [0, 0.9, 1, 1])  # a quarter as steep over the last tenth
+
+
+@pytest.mark.parametrize("curve, peak, tolerance", [
+    (lambda x: x.clip(0, 1), 1.03, 0.005), (lambda x: x.clip(0, 1), 1.5, 0.005),
+    (lambda x: np.interp(x, *KNEE), 1.45, 0.1)])
+def test_samples_near_the_level_are_clipped_only_above_a_knee(curve, peak, tolerance):
+    """Of what is clipped rarely, more lie by chance just below the level than at it."""
+    wave = triangle(peak)
+    clipped = 0.25 * np.sign(wave) * curve(np.abs(wave))
+    pile = find_pile(np.round(clipped * 32768) / 32768, RATE)
+    assert pile.level == pytest.approx(0.25, rel=0.002) and pile.tolerance == tolerance
+    low, high = np.searchsorted(curve(np.linspace(0, peak, 10000)), [0.9, 0.995]) / 10000
+    assert np.array([pile.near, pile.flat]) / wave.size == pytest.approx(
+        [high - low, 1 - high], abs=0.01)
+
+
+@pytest.mark.parametrize("sdr", [3, 7, 12, 18, 25])
+def test_hard_clipping_of_speech_has_no_knee(sdr):
+    wave = 2 * speech()[0]
+    level = degrade.clip_level_for_sdr(wave, sdr)
+    found = only(wave.clip(-level, level))
+    assert found.clipping and all(part.tolerance < 0.01 for part in found.clipping)

@@ -6,6 +6,7 @@ amplitudes grow rarer towards the highest, and its highest lobes are no fuller t
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -21,6 +22,7 @@ EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples
 TOPS = 50  # columns from the top that are tried
 STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
+BENT = 1.2  # times as dense above a knee as below it; speech grows rarer upwards
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
 FULL, UNSURE_FULL = 0.032, 0.05  # the same of the fullness of lobes
@@ -29,20 +31,54 @@ LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole
 
 
 @dataclass(frozen=True)
+class Pile:
+    """Equal samples at a level, of one sign or several, and the others that lead up to them.
+
+    Attributes:
+        flat, near, below: samples within 0.5 % of the level, and those in the tenth of the level
+            under them and in the tenth below that.
+    """
+
+    level: float
+    flat: int = 0
+    near: int = 0
+    below: int = 0
+
+    @classmethod
+    def of(cls, wave: np.ndarray, level: float) -> Self:
+        """Of the positive samples. Shape: `[n]`."""
+        edges = np.array([1 - 2 * KNEE, 1 - KNEE, 1 - EXACT]) * level
+        below, near, flat = (int(np.count_nonzero(wave >= edge)) for edge in edges)
+        return cls(level, flat, near - flat, below - near)
+
+    def __add__(self, other: Self) -> "Pile":
+        """Both, at the lower level."""
+        return Pile(min(self.level, other.level), self.flat + other.flat, self.near + other.near,
+                    self.below + other.below)
+
+    @property
+    def tolerance(self) -> float:
+        """What is clipped: the equal samples or, of a clipper with a knee, a tenth below as well.
+
+        It has one if more lie in that tenth than are equal, and than lie in the next.
+        """
+        return KNEE if self.near > max(self.flat, BENT * self.below) else EXACT
+
+
+@dataclass(frozen=True)
 class Block:
     """What half a second says of clipping.
 
     Attributes:
         peak: highest magnitude.
-        exact: level and tolerance of a pile of equal samples in it or, if it has none, in the
-            seconds around; as `clip_level` has them.
+        pile: of equal samples in it or, if it has none, in the seconds around.
         level, density: of the peaks of the seconds around, as `peak_level` has them.
         top, fullness: of the lobes of the seconds around, as `top_fullness` has them.
         beyond: how many samples reach the level of the pile, of the peaks, and of the lobes.
     """
 
     peak: float
-    exact: tuple[float, float] | None
+    pile: Pile | None
     level: float
     density: float
     top: float
@@ -66,16 +102,16 @@ class Clipping(Detector):
             last = min(first + self.size, view.inner.stop)
             own = view.wave[first:last]
             window = view.wave[max(0, first - self.around):last + self.around]
-            exact = clip_level(own, self.sample_rate) or clip_level(window, self.sample_rate)
+            pile = find_pile(own, self.sample_rate) or find_pile(window, self.sample_rate)
             lobes = Lobes.of(window)
             size, peaks = np.abs(own), peak_level(window, lobes)
             tops = top_fullness(window, lobes, self.sample_rate)
-            levels = (exact or (0.0, EXACT)), (peaks[0], SPREAD), (tops[0], SPREAD)
-            block = Block(float(size.max()), exact, *peaks, *tops, tuple(
+            levels = ((pile.level if pile else 0.0, EXACT), (peaks[0], SPREAD), (tops[0], SPREAD))
+            block = Block(float(size.max()), pile, *peaks, *tops, tuple(
                 int(np.count_nonzero(size >= (1 - tolerance) * level)) if level else 0
                 for level, tolerance in levels))
             self.blocks.append(block)
-            level = exact[0] if exact else block.level if block.density > CERTAIN else np.inf
+            level = pile.level if pile else block.level if block.density > CERTAIN else np.inf
             view.clipped[first:last] = size >= 0.95 * level
 
     def find(self, found: Damage) -> Damage:
@@ -97,20 +133,19 @@ class Clipping(Detector):
 
         A brief one far below the loudest is a pause, where coarse noise may pile up by chance.
         """
-        parts: list[list] = []
+        parts: list[tuple[int, int, Pile | None]] = []
         for number, block in enumerate(self.blocks):
-            level, tolerance = block.exact or (0.0, EXACT)
-            before = parts[-1][2] if parts else 0.0
-            if parts and (block.peak <= before if not level else alike(level, before, 1.02)):
-                parts[-1][1:] = (number + 1, min(level or before, before),
-                                 max(parts[-1][3], tolerance))
-            elif level:
-                parts.append([number, number + 1, level, tolerance])
-            elif parts:
-                parts.append([number, number + 1, 0.0, EXACT])
+            first, _, last = parts[-1] if parts else (number, number, None)
+            if last and block.pile and alike(block.pile.level, last.level, 1.02):
+                parts[-1] = first, number + 1, last + block.pile
+            elif last and not block.pile and block.peak <= last.level:
+                parts[-1] = first, number + 1, last
+            else:
+                parts.append((number, number + 1, block.pile))
         highest = max((block.peak for block in self.blocks), default=0.0)
-        return [self._stretch(*part) for part in parts if part[2] and (
-            part[2] > FAINT * highest or part[1] - part[0] >= LASTING)]
+        return [self._stretch(first, last, pile.level, pile.tolerance)
+                for first, last, pile in parts if pile and (
+                    pile.level > FAINT * highest or last - first >= LASTING)]
 
     def _spread(self) -> list[Stretch]:
         """Stretches in whose blocks peaks end near one level, densely."""
@@ -193,18 +228,17 @@ def peak_level(wave: np.ndarray, lobes: Lobes) -> tuple[float, float]:
     return float(level), float(np.log((at + 1) / (density(0.65 * level, 0.9 * level) + 80)))
 
 
-def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None:
-    """The level at which equal samples pile up and the tolerance of what is clipped, or None.
+def find_pile(wave: np.ndarray, sample_rate: int) -> Pile | None:
+    """The equal samples that a clipper left, of both signs where both have some, or None.
 
     In either sign, the fullest 0.02 dB of the top hold at least 10 samples and 5 times what the
-    next 1 dB holds per non-empty 0.01 dB; of two levels, the lower. Of the samples there many have
-    equal neighbours for 0.2 ms, unlike the round peaks that a limiter let touch its ceiling. If
-    more than as many lie up to a tenth below, the clipper has a knee. Noise of a few quantisation
+    next 1 dB holds per non-empty 0.01 dB. Of the samples there many have equal neighbours for
+    0.2 ms, unlike the round peaks that a limiter let touch its ceiling. Noise of a few quantisation
     steps piles up as well.
 
     Shape: `[n]`.
     """
-    levels = []
+    found = None
     for half in (wave, -wave):
         column = clip_column(histogram(half)[0])
         if column is None:
@@ -216,9 +250,9 @@ def clip_level(wave: np.ndarray, sample_rate: int) -> tuple[float, float] | None
         equal = np.abs(half - np.median(half[flat])) <= EQUAL * level
         plateaus = runs(equal, max(3, round(0.0002 * sample_rate)))
         if np.diff(plateaus).sum() > PLATEAU * flat.sum():
-            knee = np.count_nonzero(half >= (1 - KNEE) * level) > 2 * np.count_nonzero(flat)
-            levels.append((level, KNEE if knee else EXACT))
-    return min(levels, default=None)
+            pile = Pile.of(half, level)
+            found = found + pile if found else pile
+    return found
 
 
 def clip_column(row: np.ndarray) -> int | None:
