@@ -110,6 +110,19 @@ def test_nobody_need_ever_speak_with_another():
         voices.sum(0), RATE), voices)
 
 
+def test_noise_in_pauses_is_nobody():
+    """A room 24 dB under the speech, whichever track has it."""
+    people = tracks(turns(120, 4), 120)
+    room = 10 ** (-24 / 20) * spoken(2, 120)
+    voices = people + room * np.array([[1], [0]], np.float32)
+    takes = system(voices, swapping()).take(
+        audio.ArrayReader(voices.sum(0, keepdims=True), RATE))
+    speech = people.any(0).sum() / RATE
+    assert speech < 60
+    heard = sum(piece.seconds.sum() for piece in takes.pieces)
+    assert 0.5 * speech < heard < speech
+
+
 def test_a_change_in_the_midst_of_a_segment_is_mended():
     voices = tracks([(0, 0.5, 3), (1, 1, 3), (0, 5, 8), (1, 5.5, 8)], 9)
 

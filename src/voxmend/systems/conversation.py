@@ -26,19 +26,27 @@ RATE = 16000  # of embeddings, Hz
 FRAME = 0.02  # s, of powers
 PIECE = 1.0, 2.5  # s, shortest and longest piece
 SHORTEST = 0.3  # s of speech that an embedding needs
-QUIET_DB, LEAK_DB = -30.0, -15.0  # below speech, and below the loudest track: not heard
+QUIET_DB, LEAK_DB = -20.0, -15.0  # below speech, and below the loudest track: not heard
 FADE = 0.02  # s, in which a track changes its place
 
 Embed = Callable[[np.ndarray], np.ndarray]
 
 
 def cuts(powers: np.ndarray, first: int, last: int) -> list[int]:
-    """Edges of pieces from frame `first` to `last`, where it is quiet. Shape: powers `[frames]`."""
+    """Edges of pieces from frame `first` to `last`, where it is quiet.
+
+    What is left at the end is cut once more only where nobody speaks.
+
+    Shape: powers `[frames]`, over that of speech.
+    """
     shortest, longest = (round(seconds / FRAME) for seconds in PIECE)
     edges = [first]
-    while last - edges[-1] > longest + shortest:
-        begin = edges[-1] + shortest
-        edges.append(begin + int(powers[begin:edges[-1] + longest].argmin()))
+    while last - edges[-1] >= 2 * shortest:
+        begin, end = edges[-1] + shortest, min(edges[-1] + longest, last - shortest + 1)
+        quietest = begin + int(powers[begin:end].argmin())
+        if last - edges[-1] <= longest + shortest and powers[quietest] > 10 ** (QUIET_DB / 10):
+            break
+        edges.append(quietest)
     return [*edges, max(first, last)]
 
 
