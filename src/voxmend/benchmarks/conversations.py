@@ -6,7 +6,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count, permutations
+from functools import partial
+from itertools import count, pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..audio.segments import Aligner, process
 from ..dsp.stft import STFT
 from ..metrics.si_snr import si_snr
 from ..systems.conversation import Conversation, Takes
+from ..systems.places import states
 from ..training.corpus import audio_files, speaker
 from .restoration import SECONDS, loudest, measured_folder
 from .scoring import RATE, rms
@@ -162,6 +164,32 @@ def by_shared_seconds(reader: audio.Recording, takes: Takes, lengths: tuple[int,
     return np.concatenate(list(process(reader.blocks(), ordered, *lengths, multiple=RATE)), axis=1)
 
 
+def _error(tracks: np.ndarray, voices: np.ndarray, way: np.ndarray) -> float:
+    """Squared error of tracks in their places. Shape: twice `[K, n]`, way `[K]`."""
+    placed = (way == np.arange(len(way))[:, None]) @ tracks
+    return float(np.square(placed - voices).sum())
+
+
+def best_ways(takes: Takes, voices: np.ndarray, step: int) -> np.ndarray:
+    """Place of each track in each piece with the least squared error to the voices: a bound.
+
+    Args:
+        takes: of the voices' sum.
+        step: samples from the start of a segment to the next one's.
+
+    Shape: voices `[K, T]` to `[N, K]`.
+    """
+    found = []
+    for number in range(len(takes.shapes)):
+        tracks = takes.voices(number)[:, 0]
+        truth = voices[:, number * step:][:, :tracks.shape[1]]
+        begins = [piece.begin for piece in takes.pieces if piece.segment == number]
+        for first, last in pairwise([*begins, tracks.shape[1]]):
+            error = partial(_error, tracks[:, first:last], truth[:, first:last])
+            found.append(min(states(len(tracks)), key=error))
+    return np.stack(found)
+
+
 def score(tracks: np.ndarray, voices: np.ndarray) -> dict[str, float]:
     """Swaps, own shares and SI-SDR improvement of tracks in any order. Shape: twice `[K, T]`."""
     tracks, mixture = tracks[best_places(tracks, voices)], voices.sum(0)
@@ -172,12 +200,21 @@ def score(tracks: np.ndarray, voices: np.ndarray) -> dict[str, float]:
 
 
 def of_two(conversation: Conversation, voices: np.ndarray) -> dict[str, dict[str, float]]:
-    """`score` of a conversation's tracks, by shared seconds and by embeddings. Shape: `[K, T]`."""
+    """`score` of a conversation's tracks, placed in three ways. Shape: `[K, T]`.
+
+    By the seconds that segments share, by embeddings, and by the voices themselves.
+    """
     reader = audio.ArrayReader(voices.sum(0, keepdims=True), RATE)
-    takes = conversation.take(reader)
-    plain = by_shared_seconds(reader, takes, conversation.lengths(RATE))
-    found = np.concatenate(list(conversation.give(reader, takes, conversation.find(takes))), axis=1)
-    return {"shared seconds": score(plain, voices), "embeddings": score(found, voices)}
+    takes, (length, overlap) = conversation.take(reader), conversation.lengths(RATE)
+    plain = by_shared_seconds(reader, takes, (length, overlap))
+
+    def placed(ways: np.ndarray) -> dict[str, float]:
+        found = np.concatenate(list(conversation.give(reader, takes, ways)), axis=1)
+        return score(found, voices)
+
+    return {"shared seconds": score(plain, voices),
+            "embeddings": placed(conversation.find(takes)),
+            "truth": placed(best_ways(takes, voices, length - overlap))}
 
 
 def of_one(conversation: Conversation, voice: np.ndarray) -> float:
