@@ -1,6 +1,7 @@
 """Conversations: everybody stays in one place, however the network swaps, for any length."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,14 @@ def test_nobody_need_ever_speak_with_another():
     voices = tracks(turns(120, 2, pause=(1.5, 3)), 120)
     check(system(voices, lambda start, part: np.stack([part.sum(0), 0 * part[1]]))(
         voices.sum(0), RATE), voices)
+
+
+@pytest.mark.parametrize("seconds", [1.3, 2, 4])
+def test_two_who_speak_at_once_are_two_however_alike(seconds):
+    voices = tracks([(0, 0, seconds), (1, 0, seconds)], seconds)
+    found = replace(system(voices, swapping()), embed=lambda wave: np.array([1.0, 0.0]))(
+        voices.sum(0), RATE)
+    check(found, voices)
 
 
 def test_noise_in_pauses_is_nobody():

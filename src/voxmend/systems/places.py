@@ -17,8 +17,8 @@ SURE = 6.0  # what a second of speech with an embedding as near as its person's 
 MERGE = 0.2  # against two tracks in one place, for each piece
 MOVE = 0.2, 2.0  # against a move in silence, and in the midst of a word
 SHARED = 0.5  # for tracks that agree with the segment before
-APART = 3.0  # against a person on two tracks of a segment, for each second on the lesser one
-ONCE, FEW, EVERY = 4.0, 2.5, 0.4  # against another person, in as many of the first seconds, in all
+APART = 4.0  # against a person on two tracks of a segment, for each second on the lesser one
+ONCE, FEW, EVERY = 5.0, 1.0, 0.4  # against another person, in as many of the first seconds, in all
 ANCHORS, TRIED, ROUNDS = 8, 4, 10
 
 
