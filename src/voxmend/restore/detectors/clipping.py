@@ -22,7 +22,6 @@ EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples
 TOPS = 50  # columns from the top that are tried
 STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
-BENT = 1.2  # times as dense above a knee as below it; speech grows rarer upwards
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
 FULL, UNSURE_FULL = 0.032, 0.05  # the same of the fullness of lobes
@@ -60,9 +59,10 @@ class Pile:
     def tolerance(self) -> float:
         """What is clipped: the equal samples or, of a clipper with a knee, a tenth below as well.
 
-        It has one if more lie in that tenth than are equal, and than lie in the next.
+        It has one if more lie in that tenth than are equal, and than lie in the next, where speech
+        by itself grows rarer upwards.
         """
-        return KNEE if self.near > max(self.flat, BENT * self.below) else EXACT
+        return KNEE if self.near > max(self.flat, self.below) else EXACT
 
 
 @dataclass(frozen=True)
