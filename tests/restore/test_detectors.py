@@ -240,6 +240,15 @@ def test_samples_near_the_level_are_clipped_only_above_a_knee(curve, peak, toler
         [high - low, 1 - high], abs=0.01)
 
 
+@pytest.mark.parametrize("clipper, tolerance", [
+    (lambda x: x.clip(-0.1, 0.1), 0.005), (resampled, 0.1), (lambda x: 0.1 * np.tanh(20 * x), 0.1)])
+def test_a_pile_that_is_spread_is_clipped_a_tenth_below_its_level(clipper, tolerance):
+    """By ripples of a resampler, or as the clipper is soft."""
+    wave = clipper(0.2 * np.sin(2 * np.pi * 180 * np.arange(2 * RATE) / RATE))
+    pile = find_pile(np.round(wave * 32768) / 32768, RATE)
+    assert pile.level == pytest.approx(0.1, rel=0.02) and pile.tolerance == tolerance
+
+
 @pytest.mark.parametrize("sdr", [3, 7, 12, 18, 25])
 def test_hard_clipping_of_speech_has_no_knee(sdr):
     wave = 2 * speech()[0]

@@ -19,6 +19,7 @@ LOWEST, COLUMNS = -160, 32000  # dB of the first column of a histogram, and how 
 BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with how much on each side
 ALIKE = 1.07  # ratio of levels that count as one
 EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples in plateaus
+HARD = 0.8  # share of equal samples that a hard clipper leaves: 0.95…1, others at most 0.7
 TOPS = 50  # columns from the top that are tried
 STEPS = 8  # of quantisation, the least of a level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
@@ -31,38 +32,42 @@ LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole
 
 @dataclass(frozen=True)
 class Pile:
-    """Equal samples at a level, of one sign or several, and the others that lead up to them.
+    """Samples at a level, of one sign or several, and the others that lead up to them.
 
     Attributes:
-        flat, near, below: samples within 0.5 % of the level, and those in the tenth of the level
-            under them and in the tenth below that.
+        flat, equal: samples within 0.5 % of the level, and those of them within 0.05 % of their
+            median.
+        near, below: samples in the tenth of the level under the flat ones and in that below it.
     """
 
     level: float
-    flat: int = 0
-    near: int = 0
-    below: int = 0
+    flat: int
+    equal: int
+    near: int
+    below: int
 
     @classmethod
-    def of(cls, wave: np.ndarray, level: float) -> Self:
-        """Of the positive samples. Shape: `[n]`."""
+    def of(cls, wave: np.ndarray, level: float, equal: int) -> Self:
+        """Of the positive samples, `equal` of which are. Shape: `[n]`."""
         edges = np.array([1 - 2 * KNEE, 1 - KNEE, 1 - EXACT]) * level
         below, near, flat = (int(np.count_nonzero(wave >= edge)) for edge in edges)
-        return cls(level, flat, near - flat, below - near)
+        return cls(level, flat, equal, near - flat, below - near)
 
     def __add__(self, other: Self) -> "Pile":
         """Both, at the lower level."""
-        return Pile(min(self.level, other.level), self.flat + other.flat, self.near + other.near,
-                    self.below + other.below)
+        return Pile(min(self.level, other.level), self.flat + other.flat, self.equal + other.equal,
+                    self.near + other.near, self.below + other.below)
 
     @property
     def tolerance(self) -> float:
-        """What is clipped: the equal samples or, of a clipper with a knee, a tenth below as well.
+        """What is clipped: the flat samples or, of a spread pile or a knee, a tenth below as well.
 
-        It has one if more lie in that tenth than are equal, and than lie in the next, where speech
-        by itself grows rarer upwards.
+        A hard clipper leaves equal samples; a resampler, a codec and a soft clipper spread them.
+        There is a knee if more lie in that tenth than are flat, and than lie in the next, where
+        speech by itself grows rarer upwards.
         """
-        return KNEE if self.near > max(self.flat, self.below) else EXACT
+        spread = self.equal < HARD * self.flat
+        return KNEE if spread or self.near > max(self.flat, self.below) else EXACT
 
 
 @dataclass(frozen=True)
@@ -250,7 +255,7 @@ def find_pile(wave: np.ndarray, sample_rate: int) -> Pile | None:
         equal = np.abs(half - np.median(half[flat])) <= EQUAL * level
         plateaus = runs(equal, max(3, round(0.0002 * sample_rate)))
         if np.diff(plateaus).sum() > PLATEAU * flat.sum():
-            pile = Pile.of(half, level)
+            pile = Pile.of(half, level, int(np.count_nonzero(equal & flat)))
             found = found + pile if found else pile
     return found
 
