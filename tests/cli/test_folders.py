@@ -220,6 +220,12 @@ def test_several_are_taken_apart_into_folders(files, prior, capsys):
     assert names(files / "out") == {f"{name}/speaker{k}.wav" for name in "bc" for k in (1, 2)}
 
 
+def test_voices_go_into_no_file(files, capsys):
+    code, text = run(capsys, "separate", files / "one" / "b.flac", files / "voices.flac")
+    assert code == 2 and "voices.flac: a file; name a folder" in text.err
+    assert text.err.count("\n") == 1 and not (files / "voices.flac").exists()
+
+
 def test_after_two_dashes_all_are_paths(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     audio.save("-a.wav", 0.1 * np.ones((1, 16000), np.float32), 16000)

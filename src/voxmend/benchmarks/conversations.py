@@ -179,14 +179,14 @@ def best_ways(takes: Takes, voices: np.ndarray, step: int) -> np.ndarray:
 
     Shape: voices `[K, T]` to `[N, K]`.
     """
-    found = []
+    found, ways = [], states(takes.shapes[0][0])
     for number in range(len(takes.shapes)):
         tracks = takes.voices(number)[:, 0]
         truth = voices[:, number * step:][:, :tracks.shape[1]]
         begins = [piece.begin for piece in takes.pieces if piece.segment == number]
         for first, last in pairwise([*begins, tracks.shape[1]]):
             error = partial(_error, tracks[:, first:last], truth[:, first:last])
-            found.append(min(states(len(tracks)), key=error))
+            found.append(min(ways, key=error))
     return np.stack(found)
 
 

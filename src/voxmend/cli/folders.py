@@ -140,7 +140,7 @@ def _plan(texts: Sequence[str], names: Sequence[Path], outputs: Outputs, suffixe
     plan = Plan([], several, target if several else target.parent)
     sources = keep_stdin(sources, plan.spool)
     if several or into_folder:
-        _check_folder(target, texts[-1], sources, into_folder)
+        _check_folder(target, texts[-1], sources)
     elif target != PIPE and not remote.is_remote(target) and not target.parent.is_dir():
         raise audio.AudioError(f"{target}: no such folder as {target.parent}; make it first")
     if not several:
@@ -155,11 +155,12 @@ def _plan(texts: Sequence[str], names: Sequence[Path], outputs: Outputs, suffixe
     return plan
 
 
-def _check_folder(target: Path, text: str, sources: Sequence[Path], into_folder: bool) -> None:
-    """Raises AudioError if several recordings cannot go there."""
-    is_name = target.suffix.lower() in SUFFIXES and not into_folder and not text.endswith("/")
+def _check_folder(target: Path, text: str, sources: Sequence[Path]) -> None:
+    """Raises AudioError if several recordings or voices cannot go there."""
+    is_name = target.suffix.lower() in SUFFIXES and not text.endswith("/")
     if target == PIPE or (is_name and not target.is_dir()):
-        raise audio.AudioError(f"{target}: a file; name a folder, which several recordings need")
+        raise audio.AudioError(f"{target}: a file; name a folder, which several recordings or "
+                               "voices need")
     if not remote.is_remote(target):
         there = next(path for path in (target, *target.absolute().parents) if path.exists())
         if not there.is_dir():
