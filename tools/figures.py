@@ -24,7 +24,8 @@ README = {  # case: its title, and the rows beside ours
     "inpaint": ("inpaint 50 ms (SI-SNR in the gaps)", ("input", "AR")),
     "denoise": ("denoise, 10 dB", ("input", "Wiener")),
     "vocode": ("vocode", ("Griffin-Lim", "Griffin-Lim, bi-level")),
-    "separate": ("separate", ("mixture", "frame separator", "Conv-TasNet, both polarities",
+    "separate": ("separate", ("mixture", "frame separator, three speeds",
+                              "Conv-TasNet, both polarities",
                               "diffsep, both polarities, 2 calls")),
     "mend": ("mend: band, clip, gaps", ("input", "one after another")),
 }

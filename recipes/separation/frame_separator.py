@@ -18,7 +18,8 @@ recipe = FrameSeparationRecipe(
     alone=0.08,
     balance=0.4,
     learning_rate=2e-3,
-    card={"data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
+    card={"sampling": {"speeds": [1.0, 0.97, 1.03]},
+          "data": "mixtures of two speakers of LibriSpeech train-clean-5 and train-clean-100 "
                   "(read English, CC BY 4.0), and 1.7 h of noise (CC0, CC BY, CC BY-SA)",
           "licence": "Apache-2.0"},
 )

@@ -99,9 +99,9 @@ def test_known_voices_are_scored_at_the_model_s_rate(data, prior, weights, separ
     result = comparison.separation(data / "speech", steps=(1,))
     rows = {row["method"]: row for row in result["cases"]["separate"]}
     assert list(rows) == ["mixture", "ours, 1 step", "ours, 32 steps (default)", "Conv-TasNet",
-                          "Conv-TasNet, both polarities",
+                          "Conv-TasNet, both polarities", "Conv-TasNet, three speeds",
                           *(f"small8000, {sampling}" for sampling in SAMPLINGS)]
-    assert [row["calls"] for row in rows.values()] == [0, 1, 32, 1, 2, *CALLS]
+    assert [row["calls"] for row in rows.values()] == [0, 1, 32, 1, 2, 3, *CALLS]
     exact = [row for name, row in rows.items() if EXACT.search(name)]
     assert all(row["si_snr"] > 60 and row["pesq_nb"] > 4.5 and row["estoi"] > 0.999
                for row in exact)

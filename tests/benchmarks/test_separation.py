@@ -9,7 +9,7 @@ import torch
 from helpers.speech import CONFIG, voice
 from voxmend import audio
 from voxmend.benchmarks import restoration, separation
-from voxmend.benchmarks.diffsep import Comparison, is_quick, titled, told_the_mixture
+from voxmend.benchmarks.diffsep import HEARD, Comparison, is_quick, titled, told_the_mixture
 from voxmend.cli.main import main
 from voxmend.diffusion.told import Listener, ToldDenoiser
 from voxmend.metrics import METRICS
@@ -127,6 +127,11 @@ def test_rows_that_are_quick():
                                   "x, predictor-corrector, 60 calls")))
 
 
+def test_the_bundled_separator_has_a_row_as_it_is_run():
+    card = hub.read_card(hub.find_prior("frame_separator"))
+    assert card["sampling"] == HEARD[", three speeds"]
+
+
 def test_networks_have_titles_and_labels_where_there_are_several(tmp_path):
     cards = [{"network": name} for name in ("ConvTasNet", "FrameSeparator", "ConvTasNet", "Mine")]
     files = [tmp_path / f"{name}.safetensors" for name in "abcd"]
@@ -163,6 +168,7 @@ def test_the_command_prints_every_table(data, prior, monkeypatch, capsys):
     result = comparison.separation(data)
     rows = {row["method"]: row["calls"] for row in result["cases"]["separate"]}
     assert rows == {"mixture": 0, "frame separator": 1, "frame separator, both polarities": 2,
+                    "frame separator, three speeds": 3,
                     "told after frame separator": 2, "told, 32 steps": 64}
     assert len(result["breakdown"]) == 3
     *_, one_alone = result["breakdown"].values()

@@ -368,7 +368,8 @@ REFUSED = [
 def test_weights_and_options_that_do_not_fit(verb, options, word, bundled, prior, wav, tmp_path,
                                              capsys):
     options = [prior if option == "PRIOR" else option for option in options]
-    code, text = run(capsys, verb, wav(), tmp_path / "out.wav", *options, "--device", "cpu")
+    target = tmp_path / ("voices" if verb == "separate" else "out.wav")
+    code, text = run(capsys, verb, wav(), target, *options, "--device", "cpu")
     assert code == 2 and word in text.err and text.err.count("\n") == 1, text.err
     assert [p.name for p in tmp_path.iterdir()] == ["in.wav"]
 
@@ -377,8 +378,8 @@ def test_weights_and_options_that_do_not_fit(verb, options, word, bundled, prior
 def test_bad_input_is_one_line_and_leaves_nothing(verb, bundled, tmp_path, capsys):
     for name in bad_inputs(tmp_path):
         before = sorted(p.name for p in tmp_path.iterdir())
-        code, text = run(capsys, verb, tmp_path / name, tmp_path / "out.wav", "--method", "diffsep",
-                         *QUICK)
+        target = tmp_path / ("voices" if verb == "separate" else "out.wav")
+        code, text = run(capsys, verb, tmp_path / name, target, "--method", "diffsep", *QUICK)
         assert code == 2 and name in text.err, name
         assert text.err.startswith("voxmend: ") and text.err.count("\n") == 1, text.err
         assert sorted(p.name for p in tmp_path.iterdir()) == before, name
@@ -392,10 +393,10 @@ def test_odd_but_lawful_input_passes(verb, wave, bundled, wav, tmp_path, capsys)
     source = wav("odd.wav", wave.astype(np.float32))
     how = (["enhance", "--method", "segan", "--device", "cpu"] if verb == "segan" else
            [verb, "--method", "diffsep", *QUICK])
-    code, text = run(capsys, *how, source, tmp_path / "out.wav")
+    target = tmp_path / ("voices" if verb == "separate" else "out.wav")
+    code, text = run(capsys, *how, source, target)
     assert code == 0, text.err
-    out = tmp_path / "out.wav" / ("speaker1.wav" if verb == "separate" else "")
-    found = soundfile.read(out)[0]
+    found = soundfile.read(target / "speaker1.wav" if verb == "separate" else target)[0]
     assert len(found) == wave.shape[1] and np.isfinite(found).all()
     if verb == "separate":
         assert found.any() == (wave.shape[1] == 2)

@@ -202,6 +202,27 @@ def test_what_errs_by_polarity_is_averaged(ordered):
         conv_tasnet.over_polarities(separate, mixture, 3)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_errs_by_speed_is_averaged(ordered):
+    """Tones of 300 and 500 Hz, of which a network that knows frequencies swaps the slow ones."""
+    times = torch.arange(16000) / 16000
+    tones = torch.stack([torch.sin(2 * torch.pi * f * times) for f in (300, 500)])[None]
+    speeds = []
+
+    def separate(mixture):
+        speeds.append(round(16000 / mixture.shape[-1], 2))
+        slow = mixture.shape[-1] > 16000
+        sources = torch.stack([torch.sin(2 * torch.pi * f * speeds[-1] * torch.arange(
+            mixture.shape[-1]) / 16000) for f in (300, 500)])[None]
+        gain = {1.0: 1.0, 0.97: 0.7, 1.03: 1.3}[speeds[-1]]
+        return gain * (sources.flip(1) if slow and not ordered else sources)
+
+    found = conv_tasnet.over_speeds(separate, tones.sum(1, keepdim=True), (1, 0.97, 1.03), ordered)
+    assert speeds == [1.0, 0.97, 1.03]
+    inner = slice(200, -200)  # the resampler rings at the ends
+    torch.testing.assert_close(found[..., inner], tones[..., inner], atol=5e-3, rtol=0)
+
+
 def test_speech_and_noise_are_not_taken_for_each_other():
     """One polarity takes nearly all for speech and the other little: the mean is between."""
     mixture = torch.ones(1, 1, 10)

@@ -31,6 +31,7 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..systems import conv_tasnet, diffsep
+from ..systems.conv_tasnet import hearing
 from ..systems.separator import Separator, by_listener, count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
@@ -39,6 +40,8 @@ from .restoration import heading, load_clips, measured_folder, methods, mixtures
 from .scoring import RATE, Example, Judges, fill, has_row, labels, measure, rms
 
 BOTH = "both polarities"
+HEARD: dict[str, dict[str, Any]] = {  # how separators hear a mixture
+    "": {}, f", {BOTH}": {"polarities": 2}, ", three speeds": {"speeds": [1.0, 0.97, 1.03]}}
 SAMPLINGS: dict[str, dict[str, Any]] = {
     "predictor-corrector, 60 calls": {"sampler": diffsep.PAPER, "steps": 30},
     f"{BOTH}, 2 calls": {"sampler": "ancestral", "steps": 1, "polarities": 2},
@@ -171,8 +174,8 @@ class Comparison:
         self.separators = {
             title: (conv_tasnet.load_separator(file, device), card.get("sample_rate", RATE))
             for title, file, card in trained}
-        self.usual = {title if card.get("sampling", {}).get("polarities", 1) == 1 else
-                      f"{title}, {BOTH}" for title, _, card in trained}
+        self.usual = {title + heard for title, _, card in trained for heard, ways in HEARD.items()
+                      if hearing({"sampling": ways}) == hearing(card)}
         self.usual |= {f"{name}, {BOTH}, 2 calls" for name in self.models}
         self.enhancer = load_listener(listener, device) if listener else None
         self.precision = choose(self.prior, precision)
@@ -269,9 +272,9 @@ class Comparison:
             yield ("ours (blind), 1 step", self._brought(lambda e: blind(e.damaged, RATE)),
                    self.prior)
         for title, (network, rate) in self.separators.items():
-            for polarities, label in ((1, title), (2, f"{title}, {BOTH}")):
-                separate = partial(conv_tasnet.separate, network, polarities=polarities)
-                yield label, self._heard(separate, rate), network
+            for heard, ways in HEARD.items():
+                separate = partial(conv_tasnet.separate, network, **ways)
+                yield title + heard, self._heard(separate, rate), network
         if self.enhancer and case == "denoise":
             yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
         elif self.enhancer:

@@ -207,13 +207,15 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
     return apart
 
 
-def by_network(network: nn.Module, polarities: int = 1, ordered: bool = False) -> Apart:
-    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `over_polarities`."""
+def by_network(network: nn.Module, polarities: int = 1, speeds: Sequence[float] = (1.0,),
+               ordered: bool = False) -> Apart:
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `conv_tasnet.heard_as`."""
     device = next(network.parameters()).device
+    heard = conv_tasnet.heard_as(network, polarities, speeds, ordered)
 
     @torch.no_grad()
     def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
-        return conv_tasnet.over_polarities(network, mixture.to(device), polarities, ordered)
+        return heard(mixture.to(device))
 
     return apart
 
@@ -281,12 +283,13 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
             unknown = " and ".join(name for name, value in (("--sampler", sampler),
                                                             ("--steps", steps)) if value)
             raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
-        network, polarities = DIRECT[method](path, str(place)), suited["polarities"]
-        apart = by_network(network, polarities, enhances)
+        network = DIRECT[method](path, str(place))
+        heard = conv_tasnet.hearing(card)
+        apart = by_network(network, **heard, ordered=enhances)
         if isinstance(network, Listener):
             network.seed = entry["seed"] = seed
-            apart, polarities = by_listener(network), 1
-        entry |= {"precision": choose(network, precision), "polarities": polarities}
+            apart, heard = by_listener(network), {"polarities": 1}
+        entry |= {"precision": choose(network, precision)} | heard
         made = Separator(apart, count_sources(card), card["sample_rate"], enhances,
                          segment=suited.get("segment_seconds", SEGMENT_SECONDS),
                          follows=isinstance(network, Listener), entry=entry)
