@@ -232,6 +232,15 @@ def test_the_command_writes_as_many_voices_as_the_separator_has(base, weights, t
     assert entry["separator"] == "parts" and entry["separator_sha256"] == hub.file_hash(base)
 
 
+def test_the_separator_hears_the_mixture_as_its_card_says(base, weights):
+    base.with_suffix(".json").write_text(json.dumps(
+        hub.read_card(base) | {"sampling": {"speeds": [1.0, 0.9, 1.1]}}))
+    model, heard = diffsep.load_model(weights), []
+    model.separator.register_forward_hook(lambda module, args, out: heard.append(args[0].shape[-1]))
+    diffsep.separate(model, voice(1.0)[0], "ancestral", steps=2)
+    assert heard == [16000, 17778, 14545]  # once, whatever the steps
+
+
 def test_a_missing_separator_is_named(base, weights):
     base.unlink()
     with pytest.raises(hub.PriorError, match="small.safetensors: corrects what the separator parts "

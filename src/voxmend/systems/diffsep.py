@@ -26,6 +26,7 @@ from ..training.recipes import Model, Source
 from .conv_tasnet import (
     SeparationRecipe,
     check_mixture,
+    hearing,
     load_separator,
     over_polarities,
     pit_si_snr,
@@ -58,9 +59,10 @@ def model_of(network: nn.Module, card: dict, path: Path, device: str = "cpu") ->
     """The model that a card describes, which lies beside `path`."""
     process = MixingSDE(**card["process"])
     if card["prediction"] == "regeneration":
-        separator = load_separator(find_separator(path, card), device)
-        return RegenerationModel(network, process, card["sample_rate"], separator,
-                                 card["error_rms"])
+        separator = find_separator(path, card)
+        return RegenerationModel(
+            network, process, card["sample_rate"], load_separator(separator, device),
+            card["error_rms"], hearing(hub.read_card(separator)))
     task = card.get("task", "enhance" if card["local_noise"] else "separate")
     return MODELS[card["prediction"]](network, process, card["sample_rate"], card["local_noise"],
                                       task)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..diffusion.denoiser import broadcast, edm_coefficients
 from ..diffusion.processes import MixingSDE, Score, local_level
 from ..diffusion.samplers import Denoise
+from .conv_tasnet import heard_as
 
 
 class ScoreModel(nn.Module):
@@ -108,19 +109,20 @@ class RegenerationModel(ScoreModel):
         process: of one source more than there are voices.
         separator: `[B, 1, T]` to voices `[B, K − 1, T]`.
         error_rms: of its errors, in units of the mixture.
+        heard: how it hears the mixture, options of `heard_as`.
     """
 
     def __init__(self, network: nn.Module, process: MixingSDE, sample_rate: int,
-                 separator: nn.Module, error_rms: float):
+                 separator: nn.Module, error_rms: float, heard: dict | None = None):
         super().__init__(network, process, sample_rate)
-        self.separator, self.sigma_data = separator, error_rms
+        self.separator, self.sigma_data, self.heard = separator, error_rms, heard or {}
 
     @property
     def voices(self) -> int:
         return self.process.sources - 1
 
     def denoise(self, process: MixingSDE, mixture: Tensor) -> Denoise:
-        voices = self.separator(mixture).float()
+        voices = heard_as(self.separator, **self.heard)(mixture).float()
         return self.regenerate(process, torch.cat(
             [voices, mixture - voices.sum(1, keepdim=True)], 1))
 

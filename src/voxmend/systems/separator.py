@@ -298,7 +298,8 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     entry["precision"] = choose(model, precision)
     if isinstance(model, RegenerationModel):
         separator = diffsep.find_separator(path, card)
-        entry |= {"separator": separator.stem, "separator_sha256": hub.file_hash(separator)}
+        entry |= {"separator": separator.stem, "separator_sha256": hub.file_hash(separator),
+                  "separator_heard": model.heard}
     if sampler:
         suited = {"sampler": sampler, "polarities": 1}
     sampling = {"sampler": suited.get("sampler", PAPER),
