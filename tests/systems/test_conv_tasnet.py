@@ -223,6 +223,13 @@ def test_what_errs_by_speed_is_averaged(ordered):
     torch.testing.assert_close(found[..., inner], tones[..., inner], atol=5e-3, rtol=0)
 
 
+def test_speeds_leave_what_resampling_would_lose():
+    """Of a tone that 1.03 times as fast lies above half the sample rate."""
+    tone = torch.sin(2 * torch.pi * 7900 * torch.arange(16000) / 16000).view(1, 1, -1)
+    found = conv_tasnet.over_speeds(lambda mixture: mixture, tone, (1, 0.97, 1.03))
+    torch.testing.assert_close(found, tone)
+
+
 def test_speech_and_noise_are_not_taken_for_each_other():
     """One polarity takes nearly all for speech and the other little: the mean is between."""
     mixture = torch.ones(1, 1, 10)

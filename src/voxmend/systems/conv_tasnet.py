@@ -107,6 +107,7 @@ def over_speeds(separate: Callable[[Tensor], Tensor], mixture: Tensor, speeds: S
     """The sources of a mixture, the mean over those of it at several speeds, brought back.
 
     Whoever speaks 3 % faster, and as much higher, says the same, but a network errs differently.
+    What resampling takes away, as near half the sample rate, is that of the first speed's sources.
 
     Args:
         speeds: times as fast, to a thousandth; at 1 the mixture is heard as it is.
@@ -114,13 +115,21 @@ def over_speeds(separate: Callable[[Tensor], Tensor], mixture: Tensor, speeds: S
 
     Shape: `[B, 1, T]` to `[B, K, T]`.
     """
-    length = mixture.shape[-1]
     found: list[Tensor] = []
-    for speed in (round(1000 * speed) for speed in speeds):
-        sources = _resample(separate(_resample(mixture, speed, 1000)), 1000, speed)[..., :length]
-        sources = nn.functional.pad(sources, (0, length - sources.shape[-1]))
-        found.append(in_order_of(sources, found[0]) if found and not ordered else sources)
+    for speed in speeds:
+        sources = _at_speed(separate, mixture, speed)
+        if found:
+            sources = sources if ordered else in_order_of(sources, found[0])
+            sources = sources + found[0] - _at_speed(nn.Identity(), found[0], speed)
+        found.append(sources)
     return torch.stack(found).mean(0)
+
+
+def _at_speed(separate: Callable[[Tensor], Tensor], mixture: Tensor, speed: float) -> Tensor:
+    """The sources of a mixture that is played so many times as fast, brought back."""
+    fast, length = round(1000 * speed), mixture.shape[-1]
+    sources = _resample(separate(_resample(mixture, fast, 1000)), 1000, fast)[..., :length]
+    return nn.functional.pad(sources, (0, length - sources.shape[-1]))
 
 
 def hearing(card: dict) -> dict:
