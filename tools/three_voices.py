@@ -15,7 +15,7 @@ import torch
 
 from voxmend.models import hub
 from voxmend.models.precision import choose
-from voxmend.systems.conv_tasnet import load_separator, over_polarities
+from voxmend.systems.conv_tasnet import heard_as, hearing, load_separator
 from voxmend.systems.diffsep import DiffSepRecipe
 from voxmend.training.corpus import Corpus
 
@@ -24,10 +24,12 @@ from voxmend.training.corpus import Corpus
 def main(weights: str, speech: str, cache: str) -> None:
     """Prints the table."""
     recipe = DiffSepRecipe(name="", config={}, steps=0, process={"sources": 3})
-    network, shares = load_separator(hub.find_prior(weights)), []
+    path = hub.find_prior(weights)
+    network, shares = load_separator(path), []
     choose(network, "auto")
+    separate = heard_as(network, **hearing(hub.read_card(path)))
     for voices in recipe.held_out(Corpus(Path(speech), Path(cache))):
-        (found,) = over_polarities(network, voices.sum(0)[None, None], 2)
+        (found,) = separate(voices.sum(0)[None, None])
         gains = torch.linalg.lstsq(voices.T, found.T).solution
         energy = gains.square() * voices.square().sum(-1, keepdim=True)
         shares.append((energy / energy.sum(0)).amax(0).sort(descending=True).values)
