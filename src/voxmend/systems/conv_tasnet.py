@@ -141,7 +141,10 @@ def hearing(card: dict) -> dict:
 def heard_as(separate: Callable[[Tensor], Tensor], polarities: int = 1,
              speeds: Sequence[float] = (1.0,),
              ordered: bool = False) -> Callable[[Tensor], Tensor]:
-    """The mean over all polarities and speeds, as in `over_polarities` and `over_speeds`."""
+    """The mean over all polarities and speeds (test-time augmentation).
+
+    As in `over_polarities` and `over_speeds`.
+    """
     return lambda mixture: over_speeds(
         lambda heard: over_polarities(separate, heard, polarities, ordered),
         mixture, speeds, ordered)
