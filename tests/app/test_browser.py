@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,15 @@ def restore(page):
     page.get_by_role("button", name="Restore", exact=True).click()
 
 
+def unfold(room, field):
+    """Opens what is folded away in a tab; gradio may fold it again while it draws what arrived."""
+    for _ in range(6):
+        room.get_by_role("button", name="More").click()
+        with suppress(AssertionError):
+            return expect(field).to_be_visible(timeout=10_000)
+    raise AssertionError("nothing unfolds")
+
+
 def test_a_recording_is_found_mended_and_heard(visit, clipped):
     page = visit()
     drop(page, clipped / "short.wav")
@@ -121,9 +131,10 @@ def test_a_run_is_cancelled(visit, clipped):
     page = visit()
     drop(page, clipped / "long.wav")
     expect(page.get_by_role("checkbox", name=re.compile("clipped at"))).to_be_checked(timeout=SLOW)
-    page.get_by_role("button", name="More").first.click()
-    page.get_by_label("number input for Draws").fill("8")
-    page.get_by_label("number input for Draws").press("Tab")
+    draws = page.get_by_label("number input for Draws")
+    unfold(page.locator("#restore"), draws)
+    draws.fill("8")
+    draws.press("Tab")
     restore(page)
     expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Cancel").first.click()
@@ -133,9 +144,9 @@ def test_a_run_is_cancelled(visit, clipped):
 def test_what_dereverb_does_not_take_is_not_offered(visit):
     page = visit()
     page.get_by_role("tab", name="Enhance").click()
-    page.locator("#enhance").get_by_role("button", name="More").click()
     limit = page.get_by_label("number input for Take away at most, dB")
     refined = page.get_by_role("checkbox", name="Refine the result")
+    unfold(page.locator("#enhance"), limit)
     for chosen, offered in (("echo and noise", False), ("noise", True)):
         page.get_by_role("radio", name=chosen, exact=True).check()
         for field in (limit, refined):

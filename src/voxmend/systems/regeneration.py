@@ -15,7 +15,7 @@ from ..models.precision import choose
 from ..training.listening import compressed
 from ..training.pool import Draws
 from ..training.recipes import Model, Source, fresh_network, muon_and_adamw
-from .conv_tasnet import in_order_of, load_separator
+from .conv_tasnet import heard_as, hearing, in_order_of, load_separator
 from .diffsep import DiffSepRecipe
 from .frame_separator import FrameSeparationRecipe
 from .score_models import RegenerationModel
@@ -25,7 +25,8 @@ from .score_models import RegenerationModel
 class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
     """How to train DiffSep to correct a separator of two voices, whose rest is a third source.
 
-    Mixtures are the separator's own, the voices in the order of its estimates. Loss: the mean over
+    Mixtures are the separator's own, heard as its card says; the voices are in the order of its
+    estimates. Loss: the mean over
     voices of ln(e + ε) + λ ln(s + ε), e the squared error over c_out² and s that of compressed
     spectra, as in `ListeningRecipe`; with the probability `mismatch` where sampling starts, t = 1
     and x̄_T, else at t uniform in t_min…1.
@@ -67,10 +68,14 @@ class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
         choose(separator, "auto")
         return separator
 
+    @cached_property
+    def _hearing(self) -> dict:
+        return hearing(hub.read_card(hub.find_prior(self.separator)))
+
     def _model(self, network: nn.Module) -> RegenerationModel:
         separator = self._separator.to(next(network.parameters()).device)
         return RegenerationModel(network, MixingSDE(**self.process), self.sample_rate, separator,
-                                 self.error_rms)
+                                 self.error_rms, self._hearing)
 
     def prepare(self, corpus: Source, device: torch.device) -> Source:
         """What `examples` are cut from, and the separator that hears them."""
@@ -85,7 +90,7 @@ class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
         pools, separator = source
         parts = self._normal(super().examples(pools, step)[0])
         mixture = parts.sum(1, keepdim=True)
-        voices = separator(mixture).float()
+        voices = heard_as(separator, **self._hearing)(mixture).float()
         guess = torch.cat([voices, mixture - voices.sum(1, keepdim=True)], 1)
         parts = torch.cat([in_order_of(parts[:, :2], voices), parts[:, 2:]], 1)
         draws = Draws(self.batch, parts.device, self.seed, step, 1)
