@@ -15,8 +15,9 @@ import torch
 
 from voxmend.models import hub
 from voxmend.models.precision import choose
-from voxmend.systems.conv_tasnet import heard_as, hearing, load_separator
+from voxmend.systems.conv_tasnet import load_separator
 from voxmend.systems.diffsep import DiffSepRecipe
+from voxmend.systems.hearing import heard_as, hearing
 from voxmend.training.corpus import Corpus
 
 

@@ -31,7 +31,7 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..systems import conv_tasnet, diffsep
-from ..systems.conv_tasnet import hearing
+from ..systems.hearing import hearing
 from ..systems.separator import Separator, by_listener, count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation

@@ -3,9 +3,8 @@
 Mixtures are made on the fly from the same folders of clean speech that train a prior, or ready.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import audio
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures
 from ..training.recipes import Model, Source, fresh_network, trapezoid
+from .hearing import best_order, heard_as
 
 
 def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
@@ -32,18 +31,6 @@ def si_snr(estimate: Tensor, reference: Tensor, eps: float = 1e-8) -> Tensor:
     return 10 * torch.log10((target.square().sum(-1) + eps) / (residual.square().sum(-1) + eps))
 
 
-def _best_order(pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """The best mean of a figure of pairs over all orders π of the first, of (π(k), k), and that π.
-
-    Shape: `[B, K, K]` to `[B]` and `[B, K]`.
-    """
-    voices = range(pairs.shape[1])
-    orders = torch.tensor(list(permutations(voices)), device=pairs.device)
-    means = pairs[:, orders, torch.tensor(voices, device=pairs.device)].mean(-1)
-    best, place = means.max(-1)
-    return best, orders[place]
-
-
 def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
     """Mean SI-SNR of the voices in the order that has the best one (permutation invariant).
 
@@ -52,7 +39,7 @@ def pit_si_snr(estimates: Tensor, sources: Tensor) -> Tensor:
 
     Shape: `[B, K, T]`, `[B, K, T]` to `[B]`, in dB.
     """
-    return _best_order(si_snr(estimates.unsqueeze(2), sources.unsqueeze(1)))[0]
+    return best_order(si_snr(estimates.unsqueeze(2), sources.unsqueeze(1)))[0]
 
 
 def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
@@ -67,95 +54,7 @@ def pit_snr(estimates: Tensor, sources: Tensor, floor: float = 1e-3) -> Tensor:
     mixture = sources.sum(1).square().sum(-1).view(-1, 1, 1) + 1e-8
     error = (estimates.unsqueeze(2) - sources.unsqueeze(1)).square().sum(-1)
     energy = sources.square().sum(-1).unsqueeze(1) + 1e-8 * mixture
-    return _best_order(10 * torch.log10(energy / (error + floor * mixture)))[0]
-
-
-def in_order_of(voices: Tensor, others: Tensor) -> Tensor:
-    """Voices in the order π that is nearest to that of others, max_π Σ_k ⟨other_k, voice_π(k)⟩.
-
-    Shape: `[B, K, T]`, `[B, K, T]` to the first's shape.
-    """
-    order = _best_order(torch.einsum("bjt,bkt->bjk", voices, others))[1]
-    return voices.gather(1, order.unsqueeze(-1).expand_as(voices))
-
-
-def over_polarities(separate: Callable[[Tensor], Tensor], mixture: Tensor, polarities: int,
-                    ordered: bool = False) -> Tensor:
-    """The sources of a mixture, of two polarities the mean of them and of minus those of minus it.
-
-    The polarity of a recording cannot be heard and says nothing of its sources, but a network errs
-    differently in either: its errors become smaller in the mean, as in that of an ensemble.
-
-    Args:
-        polarities: 1 or 2.
-        ordered: the sources have an order of their own, as speech and noise; else those of minus
-            the mixture are taken in the order nearest to the others'.
-
-    Shape: `[B, 1, T]` to `[B, K, T]`. Raises ValueError for another number of polarities.
-    """
-    if polarities not in (1, 2):
-        raise ValueError(f"a recording has two polarities, not {polarities!r}")
-    sources = separate(mixture)
-    if polarities == 1:
-        return sources
-    turned = -separate(-mixture)
-    return (sources + (turned if ordered else in_order_of(turned, sources))) / 2
-
-
-def over_speeds(separate: Callable[[Tensor], Tensor], mixture: Tensor, speeds: Sequence[float],
-                ordered: bool = False) -> Tensor:
-    """The sources of a mixture, the mean over those of it at several speeds, brought back.
-
-    Whoever speaks 3 % faster, and as much higher, says the same, but a network errs differently.
-    What resampling takes away, as near half the sample rate, is that of the first speed's sources.
-
-    Args:
-        speeds: times as fast, to a thousandth; at 1 the mixture is heard as it is.
-        ordered: as in `over_polarities`; else in the order nearest to the others' at the first.
-
-    Shape: `[B, 1, T]` to `[B, K, T]`.
-    """
-    found: list[Tensor] = []
-    for speed in speeds:
-        sources = _at_speed(separate, mixture, speed)
-        if found:
-            sources = sources if ordered else in_order_of(sources, found[0])
-            sources = sources + found[0] - _at_speed(nn.Identity(), found[0], speed)
-        found.append(sources)
-    return torch.stack(found).mean(0)
-
-
-def _at_speed(separate: Callable[[Tensor], Tensor], mixture: Tensor, speed: float) -> Tensor:
-    """The sources of a mixture that is played so many times as fast, brought back."""
-    fast, length = round(1000 * speed), mixture.shape[-1]
-    sources = _resample(separate(_resample(mixture, fast, 1000)), 1000, fast)[..., :length]
-    return nn.functional.pad(sources, (0, length - sources.shape[-1]))
-
-
-def hearing(card: dict) -> dict:
-    """How weights suit to hear a mixture, as their card says: options of `heard_as`."""
-    suited = card.get("sampling", {})
-    return {"polarities": suited.get("polarities", 1), "speeds": suited.get("speeds", [1.0])}
-
-
-def heard_as(separate: Callable[[Tensor], Tensor], polarities: int = 1,
-             speeds: Sequence[float] = (1.0,),
-             ordered: bool = False) -> Callable[[Tensor], Tensor]:
-    """The mean over all polarities and speeds (test-time augmentation).
-
-    As in `over_polarities` and `over_speeds`.
-    """
-    return lambda mixture: over_speeds(
-        lambda heard: over_polarities(separate, heard, polarities, ordered),
-        mixture, speeds, ordered)
-
-
-def _resample(waves: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """`audio.resample` of `[B, K, T]`."""
-    if from_rate == to_rate:
-        return waves
-    rows = audio.resample(waves.flatten(0, 1).float().cpu().numpy(), from_rate, to_rate)
-    return torch.from_numpy(rows).to(waves.device).unflatten(0, waves.shape[:2])
+    return best_order(10 * torch.log10(energy / (error + floor * mixture)))[0]
 
 
 def draw_voices(corpus: Corpus, count: int, length: int, level_db: float,
@@ -337,7 +236,7 @@ def separate(network: nn.Module, mixture: np.ndarray, polarities: int = 1,
     `Separator` takes signals of any length.
 
     Args:
-        polarities, speeds: as in `over_polarities` and `over_speeds`.
+        polarities, speeds: as in `hearing.heard_as`.
 
     Shape: `[T]` to `[K, T]`, float32. Raises ValueError for another shape, no samples and NaN.
     """

@@ -26,12 +26,11 @@ from ..training.recipes import Model, Source
 from .conv_tasnet import (
     SeparationRecipe,
     check_mixture,
-    hearing,
     load_separator,
-    over_polarities,
     pit_si_snr,
     si_snr,
 )
+from .hearing import hearing, over_polarities
 from .score_models import MODELS, RegenerationModel, ScoreModel
 
 PAPER, STEPS = "predictor_corrector", 30  # the paper's sampler and its steps

@@ -15,9 +15,10 @@ from ..models.precision import choose
 from ..training.listening import compressed
 from ..training.pool import Draws
 from ..training.recipes import Model, Source, fresh_network, muon_and_adamw
-from .conv_tasnet import heard_as, hearing, in_order_of, load_separator
+from .conv_tasnet import load_separator
 from .diffsep import DiffSepRecipe
 from .frame_separator import FrameSeparationRecipe
+from .hearing import heard_as, hearing, in_order_of
 from .score_models import RegenerationModel
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..diffusion.denoiser import broadcast, edm_coefficients
 from ..diffusion.processes import MixingSDE, Score, local_level
 from ..diffusion.samplers import Denoise
-from .conv_tasnet import heard_as
+from .hearing import heard_as
 
 
 class ScoreModel(nn.Module):

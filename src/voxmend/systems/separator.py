@@ -28,6 +28,7 @@ from ..models.batching import in_batches, resolve
 from ..models.precision import choose
 from . import conv_tasnet, diffsep, frame_separator, segan
 from .diffsep import PAPER, STEPS
+from .hearing import heard_as, hearing
 from .score_models import RegenerationModel, ScoreModel
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
@@ -209,9 +210,9 @@ def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed
 
 def by_network(network: nn.Module, polarities: int = 1, speeds: Sequence[float] = (1.0,),
                ordered: bool = False) -> Apart:
-    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `conv_tasnet.heard_as`."""
+    """What a network says, `[B, 1, T]` to `[B, K, T]`; the rest as in `hearing.heard_as`."""
     device = next(network.parameters()).device
-    heard = conv_tasnet.heard_as(network, polarities, speeds, ordered)
+    heard = heard_as(network, polarities, speeds, ordered)
 
     @torch.no_grad()
     def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
@@ -284,7 +285,7 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
                                                             ("--steps", steps)) if value)
             raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
         network = DIRECT[method](path, str(place))
-        heard = conv_tasnet.hearing(card)
+        heard = hearing(card)
         apart = by_network(network, **heard, ordered=enhances)
         if isinstance(network, Listener):
             network.seed = entry["seed"] = seed
