@@ -39,13 +39,17 @@ def test_a_folder_is_as_by_one_process(ray, wav, tmp_path, capsys):
 
 
 @pytest.mark.cluster
-def test_what_killed_actors_had_is_done_again_or_given_up(ray, tmp_path, monkeypatch):
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_killed_actors_had_is_done_again_or_given_up(ordered, ray, tmp_path, monkeypatch):
+    """Out of order, messages wait at the actors that die, and are lost with them at first."""
     monkeypatch.setattr(crews, "TRIES", 2)
     ray.cloudpickle.register_pickle_by_value(answers)
     messages = [("square", 0), ("die once", tmp_path / "once"), ("square", 2),
                 ("die", tmp_path / "always"), ("square", 4), ("fail", ValueError, "bad")]
     with Crew("local", 2, answers.load, answers.answer) as crew:
-        replies = list(crew.map(messages, ordered=True))
+        replies = list(crew.map(messages, ordered))
+        assert ordered <= ([number for number, _ in replies] == [*range(6)])
+        replies.sort(key=lambda reply: reply[0])
         assert [number for number, _ in replies] == [*range(6)]
         assert [reply for _, reply in replies[:3]] == [0, "die once", 4]
         assert isinstance(replies[3][1], Lost) and replies[4][1] == 16

@@ -3,7 +3,7 @@
     number, message ─▶ ray.data ─ map_batches ─▶ actor    loaded = load(), once
                                                      answer(loaded, message) ─▶ number, reply
 
-An actor that dies is replaced and its message sent again by Ray.
+An actor that dies is replaced by Ray, and its message sent again.
 """
 
 import pickle
@@ -66,40 +66,57 @@ class Crew:
         self._session.__exit__(kind, error, trace)
 
     def map(self, messages: Iterable[Any], ordered: bool = False) -> Iterator[tuple[int, Any]]:
-        """As `workers.Pool.map`; all messages are taken at once."""
+        """As `workers.Pool.map`; all messages are taken at once.
+
+        Unless replies are to be in order, a message waits at each actor while it works on another,
+        and is lost with that one's actor: what is lost is tried again, one at a time.
+        """
+        waiting = {number: pickle.dumps(message) for number, message in enumerate(messages)}
+        if not ordered:
+            for number, reply in self._answers(waiting, tries=1, abreast=2):
+                del waiting[number]
+                yield number, reply
+        tries = TRIES if ordered else TRIES - 1
+        for number, reply in self._answers(waiting, tries, abreast=1, ordered=ordered):
+            while ordered and next(iter(waiting)) != number:
+                yield self._lost(waiting)
+            del waiting[number]
+            yield number, reply
+        while waiting:
+            yield self._lost(waiting)
+
+    def _answers(self, waiting: dict[int, bytes], tries: int, abreast: int,
+                 ordered: bool = False) -> Iterator[tuple[int, Any]]:
+        """Replies to messages, but to those that actors die of so many times.
+
+        Args:
+            abreast: messages that an actor has at a time.
+        """
         import ray.data
         from ray.exceptions import RayError
 
-        rows = [{"number": number, "message": pickle.dumps(message)}
-                for number, message in enumerate(messages)]
-        if not rows:
+        if not waiting:
             return
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # of which is told below
+        context.max_errored_blocks = -1  # which `map` tells
         context.execution_options.preserve_order = ordered
+        rows = [{"number": number, "message": message} for number, message in waiting.items()]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray 2.64 is to have another way to bound retries
             table = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 _Actor, fn_constructor_args=(self.load, self.answer), batch_size=1,
                 batch_format="pyarrow", num_cpus=self.shares.cpus, num_gpus=self.shares.gpus,
                 compute=ray.data.ActorPoolStrategy(size=min(self.count, len(rows)),
-                                                   max_tasks_in_flight_per_actor=1),
-                max_restarts=-1, max_task_retries=TRIES - 1)
-        missing = dict.fromkeys(range(len(rows)))
+                                                   max_tasks_in_flight_per_actor=abreast),
+                max_restarts=-1, max_task_retries=tries - 1)
         try:
             for row in table.iter_rows():
-                number = int(row["number"])
-                while ordered and next(iter(missing)) != number:
-                    yield self._lost(missing)
-                del missing[number]
-                yield number, pickle.loads(row["reply"])
+                yield int(row["number"]), pickle.loads(row["reply"])
         except RayError as error:
             raise RuntimeError(f"Ray: {str(error).strip().splitlines()[-1]}") from error
-        while missing:
-            yield self._lost(missing)
 
-    def _lost(self, missing: dict[int, None]) -> tuple[int, Lost]:
-        number = next(iter(missing))
-        del missing[number]
+    def _lost(self, waiting: dict[int, bytes]) -> tuple[int, Lost]:
+        number = next(iter(waiting))
+        del waiting[number]
         return number, Lost(f"{TRIES} workers died of it; is there enough memory?")
