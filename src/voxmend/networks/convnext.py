@@ -10,8 +10,10 @@ frame: without attention the receptive field is finite, so long signals can be d
 exactly. Blocks: Liu et al., "A ConvNet for the 2020s" (2022).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, scaled_dot_product_attention
@@ -108,6 +110,9 @@ class FrameConvNeXt(nn.Module):
             are, `hop` values a frame.
         attention: every so many blocks are followed by attention over all frames; 0: none.
         conditioned: the network is told a noise level.
+        equaliser: pairs of a frequency, as a share of half the sample rate, and a gain in dB,
+            linear between: all the network hears has these gains, and what it adds to its inputs
+            their inverse. For weights that heard less of a band than recordings have.
 
     Shape:
         - x: `[B, inputs, T]` of about unit variance
@@ -127,11 +132,15 @@ class FrameConvNeXt(nn.Module):
                  dilations: tuple[int, ...] = (1, 2, 4), expansion: int = 4,
                  n_fft: int = 512, hop: int = 128, compression: float = 0.3,
                  inputs: int = 1, outputs: int = 1, log_magnitude: bool = False,
-                 marks: int = 0, attention: int = 0, conditioned: bool = True):
+                 marks: int = 0, attention: int = 0, conditioned: bool = True,
+                 equaliser: Sequence[Sequence[float]] = ((0.0, 0.0),)):
         super().__init__()
         self.stft, self.compression = STFT(n_fft, hop), compression
         self.inputs, self.outputs, self.log_magnitude = inputs, outputs, log_magnitude
         self.marks = marks
+        places, decibels = zip(*equaliser, strict=True)
+        gains = 10 ** (np.interp(np.linspace(0, 1, self.stft.bins), places, decibels) / 20)
+        self.gains = nn.Buffer(torch.tensor(gains[:, None], dtype=torch.float32), persistent=False)
         reach = [dilations[i % len(dilations)] for i in range(blocks)]
         width = 256 if conditioned else 0
         if conditioned:
@@ -161,7 +170,7 @@ class FrameConvNeXt(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor | None, marks: Tensor | None = None) -> Tensor:
         spectrum = self.stft.forward(x).transpose(1, 2)  # [B, frames, inputs, bins]
-        parts = torch.view_as_real(spectrum)
+        parts = torch.view_as_real(spectrum) * self.gains
         power = parts.square().sum(-1, keepdim=True)
         compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
         told = [parts, compressed]
@@ -178,7 +187,7 @@ class FrameConvNeXt(nn.Module):
             if str(i) in self.attention:
                 h = self.attention[str(i)](h)
         h = self.leave(self.norm(h)).float().unflatten(-1, (-1, self.stft.bins, 2))
-        residual, gain = torch.view_as_complex(h).tensor_split([self.outputs], dim=2)
-        gain = gain.unflatten(2, (self.outputs, self.inputs))
-        out = residual + (gain * spectrum.unsqueeze(2)).sum(3)
+        residual, gain = h.tensor_split([self.outputs], dim=2)
+        gain = torch.view_as_complex(gain).unflatten(2, (self.outputs, self.inputs))
+        out = torch.view_as_complex(residual / self.gains) + (gain * spectrum.unsqueeze(2)).sum(3)
         return self.stft.inverse(out.transpose(1, 2), x.shape[-1])
