@@ -230,15 +230,37 @@ def test_the_command_writes_as_many_voices_as_the_separator_has(base, weights, t
     assert names == ["speaker1.wav", "speaker2.wav"]
     entry = json.loads((tmp_path / "out" / "speaker1.wav.voxmend.json").read_text())
     assert entry["separator"] == "parts" and entry["separator_sha256"] == hub.file_hash(base)
+    assert entry["separator_heard"] == {"polarities": 1, "speeds": [1.0]}
 
 
-def test_the_separator_hears_the_mixture_as_its_card_says(base, weights):
+@pytest.fixture
+def faster_and_slower(base):
+    """The separator's card says that it suits it to hear three speeds; lengths heard are noted."""
     base.with_suffix(".json").write_text(json.dumps(
         hub.read_card(base) | {"sampling": {"speeds": [1.0, 0.9, 1.1]}}))
-    model, heard = diffsep.load_model(weights), []
-    model.separator.register_forward_hook(lambda module, args, out: heard.append(args[0].shape[-1]))
+
+    def noted(separator):
+        separator.register_forward_hook(lambda _, args, out: heard.append(args[0].shape[-1]))
+        return heard
+
+    heard = []
+    return noted
+
+
+def test_the_separator_hears_the_mixture_as_its_card_says(base, weights, faster_and_slower):
+    model = diffsep.load_model(weights)
+    heard = faster_and_slower(model.separator)
     diffsep.separate(model, voice(1.0)[0], "ancestral", steps=2)
     assert heard == [16000, 17778, 14545]  # once, whatever the steps
+
+
+def test_in_training_it_hears_the_same(base, data, tmp_path, faster_and_slower):
+    plan = recipe(base)
+    corpus = loop.open_corpus(plan, data / "speech" / "train", tmp_path / "cache", data / "noise")
+    source = plan.prepare(corpus, torch.device("cpu"))
+    heard = faster_and_slower(source[1])
+    plan.examples(source, 0)
+    assert heard == [4000, 4444, 3636]
 
 
 def test_a_missing_separator_is_named(base, weights):

@@ -27,10 +27,9 @@ class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
     """How to train DiffSep to correct a separator of two voices, whose rest is a third source.
 
     Mixtures are the separator's own, heard as its card says; the voices are in the order of its
-    estimates. Loss: the mean over
-    voices of ln(e + ε) + λ ln(s + ε), e the squared error over c_out² and s that of compressed
-    spectra, as in `ListeningRecipe`; with the probability `mismatch` where sampling starts, t = 1
-    and x̄_T, else at t uniform in t_min…1.
+    estimates. Loss: the mean over voices of ln(e + ε) + λ ln(s + ε), e the squared error over
+    c_out² and s that of compressed spectra, as in `ListeningRecipe`; with the probability
+    `mismatch` where sampling starts, t = 1 and x̄_T, else at t uniform in t_min…1.
 
     Args:
         separator: by name or path.
