@@ -12,7 +12,10 @@ recipe = RegenerationRecipe(
                 log_magnitude=True),
     separator="frame_separator",
     # The shipped weights: 600 steps in batches of 8 on the separator of 651 hours, 400 with
-    # mismatch=0.2 on that of 1306 hours, and the rest as below.
+    # mismatch=0.2 on that of 1306 hours, 550 as below, all at one speed; then, with batch=6,
+    # mismatch=0.9, decay=0.8 and rates of 7e-4, 761 at the three speeds of its card; and 700 of
+    # speech and noise that tools/equalise.py made, begun with that gain in the first layer's
+    # weights and its inverse in the last one's.
     steps=1550,
     batch=4,
     mismatch=0.7,
