@@ -1,7 +1,9 @@
 """The prior that is told a noisy or reverberant recording, at 16 kHz; made for a GPU.
 
 The bundled weights heard 560 hours in 16 minutes of a third of an H200. On a CPU use a smaller
-batch and a lower rate, and begin="enhancer16k" to train them further.
+batch and a lower rate, and begin="enhancer16k" to train them further. They heard recordings that
+lack the top of the band, so their card has an `equaliser` beside this config: to go on, put it into
+the config and train on such recordings, or leave it out and train on what tools/equalise.py makes.
 """
 
 from voxmend.training.listening import ListeningRecipe

@@ -23,13 +23,7 @@ from ..diffusion.samplers import SAMPLERS, Callback, Noise
 from ..models import hub
 from ..training.corpus import Corpus, Mixtures, draw_noise
 from ..training.recipes import Model, Source
-from .conv_tasnet import (
-    SeparationRecipe,
-    check_mixture,
-    load_separator,
-    pit_si_snr,
-    si_snr,
-)
+from .conv_tasnet import SeparationRecipe, check_mixture, load_separator, pit_si_snr, si_snr
 from .hearing import hearing, over_polarities
 from .score_models import MODELS, RegenerationModel, ScoreModel
 
