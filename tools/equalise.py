@@ -16,8 +16,7 @@ from voxmend import audio
 from voxmend.training.corpus import audio_files
 
 RATE = 16000
-# The median long-term spectrum of 169 speakers of the training folder less that of 16 of the
-# validation folder, Hz and dB; that of 391 noises falls alike.
+# Hz and dB, as tools/spectra.py prints it of the training speakers beside the validation ones.
 ROLL_OFF = ((7100, 0.0), (7250, -1.5), (7375, -4.5), (7500, -8.0), (7625, -11.0), (7750, -13.0),
             (8000, -13.5))
 
