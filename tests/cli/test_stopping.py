@@ -37,10 +37,10 @@ def test_a_command_that_hears_nothing_is_ended_with_all_it_started(number, tmp_p
     while not (tmp_path / "ready").exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(number)
-    assert process.communicate(timeout=10)[1] == stopping.SAID + "\n"
+    assert process.communicate(timeout=40)[1] == stopping.SAID + "\n"
     assert process.returncode == 130 and (tmp_path / "settled").exists()
     child = int((tmp_path / "child").read_text())
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while stopping._runs(child) and time.monotonic() < until:
         time.sleep(0.02)
     assert not stopping._runs(child)
@@ -50,10 +50,9 @@ def test_what_ends_in_time_is_left_alone():
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), stopping.stopping(lambda: os._exit(1), 0.3):
+        with pytest.raises(KeyboardInterrupt), stopping.stopping(lambda: os._exit(1), 20):
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
-        time.sleep(0.5)
+            time.sleep(20)
     finally:
         signal.signal(signal.SIGINT, before)
     assert signal.set_wakeup_fd(-1) == -1

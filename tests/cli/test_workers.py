@@ -10,12 +10,12 @@ import pytest
 
 from helpers.answers import Choosy, Sealed, answer, load
 from voxmend.cli import workers
-from voxmend.cli.workers import GRACE, Lost, Pool
+from voxmend.cli.workers import Lost, Pool
 
 TESTS = Path(__file__).parent.parent
 
 
-def ends(number, seconds=5.0):
+def ends(number, seconds=30.0):
     """Whether a process ends soon."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -105,7 +105,7 @@ def test_an_exception_of_the_driver_ends_workers_at_once(tmp_path):
                 time.sleep(0.02)
             begun = time.monotonic()
             raise KeyboardInterrupt
-    assert time.monotonic() - begun < GRACE + 1.5
+    assert time.monotonic() - begun < 20  # of the 60 that they would hang
     assert all(not worker.process.is_alive() for worker in pool.workers)
 
 
