@@ -401,3 +401,14 @@ def test_no_time_of_day_is_in_a_file(tmp_path, name):
     data = (tmp_path / name).read_bytes()
     assert b"PEAK" not in data and b"peak" not in data
     assert np.array_equal(audio.load(tmp_path / name, 16000), np.full((1, 1000), np.float32(0.1)))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"])
+def test_a_span_is_a_part_of_the_whole(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    audio.save(path, speechlike(2, 150_000), 16000)
+    reader, whole = Reader(path), read(path)
+    for start, stop in ((0, 10), (70_000, 80_000), (149_000, 150_000), (5, 5)):
+        np.testing.assert_array_equal(reader.span(start, stop), whole[:, start:stop])
+    with pytest.raises(AudioError, match="150000 of 150001 samples"):
+        reader.span(149_000, 150_001)

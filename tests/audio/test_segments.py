@@ -159,3 +159,20 @@ def test_where_one_voice_pauses_the_other_tells_the_order():
     assert align(np.stack([voice, 0 * voice])) == [0, 1]
     later = np.concatenate([voice[-200:], voice[:300]])
     assert align(np.stack([0.1 * later, 0.9 * later])) == [1, 0]
+
+
+def test_where_nobody_speaks_channels_keep_one_order():
+    """With residue in the shared samples and an order of its own in every channel."""
+    rng = np.random.default_rng(0)
+    voices = rng.normal(size=(2, 9000)) * [[1.0], [0.5]]
+    step = SEGMENT - OVERLAP
+    for start in range(step, 9000, step):
+        voices[:, start:start + OVERLAP] = 0
+    align, orders = Aligner(2, 2, OVERLAP), []
+    for start in range(0, 9000 - SEGMENT, step):
+        ways = [rng.permutation(2) for _ in range(2)]
+        part = voices[:, start:start + SEGMENT]
+        out = np.stack([part[way] for way in ways], 1).reshape(4, -1)
+        found = align(out + 1e-4 * rng.normal(size=out.shape))
+        orders.append([ways[row % 2][row // 2] for row in found])  # whose voice each row is
+    assert len(orders) > 5 and all(o[0] == o[1] and o[2] == o[3] for o in orders)

@@ -119,6 +119,15 @@ def test_float_recordings_of_any_level_are_left_alone(factor):
     assert not found and found.speech
 
 
+@pytest.mark.parametrize("level", [3e-9, 1e-12, 1e-30])
+def test_next_to_nothing_has_no_damage(level):
+    """Alone, and where speech fades to it."""
+    faint = (level * np.random.default_rng(0).standard_normal((1, 48000))).astype(np.float32)
+    assert not only(faint)
+    fading = speech(0) * np.geomspace(1, level, speech(0).size)
+    assert not only(fading.astype(np.float32)).clipping
+
+
 def test_the_rounding_of_a_soft_channel_is_no_noise():
     """60 dB under full scale in 16 bits."""
     soft = (np.round(speech() * 0.01 * 32768) / 32768).astype(np.float32)

@@ -64,6 +64,27 @@ class Reader:
         if self._expected is not None and done != self._expected:
             raise broken_off(self.path, f"{done} of {self._expected} samples")
 
+    def span(self, start: int, stop: int) -> np.ndarray:
+        """Samples from `start` to before `stop`; decoded from the beginning where none can seek.
+
+        Shape: float32 `[C, stop - start]`. Raises as `blocks`.
+        """
+        found, done = [np.zeros((self.channels, 0), np.float32)], 0
+        if isinstance(self._source, SoundFileSource) and self._source.seeks:
+            done = start
+            blocks = self._source.blocks(BLOCK, start)
+        else:
+            blocks = self._source.blocks(BLOCK)
+        for block in blocks:
+            check_finite(self.path, block, done, self.sample_rate)
+            found.append(block[:, max(0, start - done):stop - done])
+            done += block.shape[1]
+            if done >= stop:
+                break
+        if done < stop:
+            raise broken_off(self.path, f"{done} of {stop} samples")
+        return np.concatenate(found, axis=1)
+
 
 def _source(path: Path, salvage: bool) -> SoundFileSource | ContainerSource:
     """What reads a file: libsndfile, or else libav."""

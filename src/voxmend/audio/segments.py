@@ -121,8 +121,9 @@ class Aligner:
     """Keeps the order of separated voices from segment to segment and from channel to channel.
 
     A segment's voices take the order π that is nearest to the voices before them where both
-    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩; in the first segment, to those of the first
-    channel, of whatever polarity. An overlap in which nobody speaks tells no order.
+    overlap, max_π Σ_k ⟨before_k, now_π(k)⟩, and those of a further channel also to the first
+    channel's, of whatever polarity, all over the segment. An overlap in which nobody speaks tells
+    no order, but all channels still have the same.
 
     Args:
         voices: K.
@@ -141,17 +142,12 @@ class Aligner:
         order = np.empty_like(grid)
         for channel in range(self.channels):
             rows = grid[:, channel]
+            match = np.zeros((self.voices, self.voices))
             if self.tail is not None:
-                before, now = self.tail[rows], out[rows, :self.overlap]
-            elif channel:
-                before, now = out[order[:, 0]], out[rows]
-            else:
-                order[:, 0] = rows
-                continue
-            length = min(before.shape[1], now.shape[1])
-            match = before[:, :length] @ now[:, :length].T
-            if self.tail is None:
-                match = np.abs(match)
+                now = out[rows, :self.tail.shape[1]]
+                match += self.tail[rows, :now.shape[1]] @ now.T
+            if channel:
+                match += np.abs(out[order[:, 0]] @ out[rows].T)
             best = max(permutations(range(self.voices)),
                        key=lambda p: sum(match[i, j] for i, j in enumerate(p)))
             order[:, channel] = rows[list(best)]

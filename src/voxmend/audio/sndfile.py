@@ -25,6 +25,8 @@ STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, sa
 # bytes of sound that the header of a wav, aiff, au, rf64 or w64 tells, and those that are there
 SHORT = re.compile(r"^ *(?:data|SSND|Data Size|Riff size|riff) *: (\d+) \(should be (\d+)\)",
                    re.MULTILINE)
+# Of others, as Vorbis, libsndfile may find another place than it was asked for.
+SEEKABLE = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
 
 class _Stream(soundfile.SoundFile):
@@ -75,6 +77,7 @@ class SoundFileSource:
         known = not (salvage or len(self._parts) > 1 or self.subtype.startswith("MPEG")
                      or frames >= 2**62)
         self.frames = frames if known else None
+        self.seeks = known and self.subtype.startswith(SEEKABLE)
 
     def _check_whole(self, log: str) -> None:
         """Raises AudioError for less than a header says, by libsndfile's log."""
@@ -96,12 +99,15 @@ class SoundFileSource:
                 return _Stream(self.path)
             return _Stream(View(self.path, self._parts[number]))
 
-    def blocks(self, size: int) -> Iterator[np.ndarray]:
-        """The signal from its beginning in blocks of at most `size` samples.
+    def blocks(self, size: int, begin: int = 0) -> Iterator[np.ndarray]:
+        """The signal in blocks of at most `size` samples.
+
+        Args:
+            begin: its first sample, of a file that `seeks`.
 
         Shape: float32 `[C, n]`. Raises AudioError for damage, unless it is to salvage what it can.
         """
-        done = 0
+        done = begin
         for number in range(len(self._parts)):
             with self._open(number) as stream:
                 if (stream.samplerate, stream.channels) != (self.sample_rate, self.channels):
@@ -109,6 +115,8 @@ class SoundFileSource:
                                      f"{self.sample_rate} and {stream.samplerate} Hz, "
                                      f"{self.channels} and {stream.channels} channels: split it")
                 try:
+                    if begin:
+                        stream.seek(begin)
                     for block in self._read(stream, min(size, SALVAGED) if self.salvage else size):
                         done += block.shape[1]
                         yield block

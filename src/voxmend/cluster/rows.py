@@ -99,8 +99,8 @@ def _read(row: dict[str, Any]) -> Restored:
     if "audio" in row:
         wave = row["audio"]
         if not isinstance(wave, np.ndarray) or wave.dtype == object:  # a list, of lists
-            wave = np.stack([np.asarray(part, np.float32) for part in wave])
-        return Restored(wave.astype(np.float32), int(row["sample_rate"]))
+            wave = np.stack([np.asarray(part) for part in wave])
+        return Restored(wave, int(row["sample_rate"]))
     with remote.fetched([remote.locate(str(row["path"]))]) as (path,):
         reader = audio.Reader(Path(path))
         return Restored(np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate)

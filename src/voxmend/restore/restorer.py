@@ -123,7 +123,7 @@ class Restorer:
         Shape: `[T]` or `[C, T]` float to the same, or to `[K, T]` or `[K, C, T]` by a task with K
         `sources`; T is longer where the task raises the rate.
         """
-        wave = np.asarray(wave, dtype=np.float32)
+        wave = np.asarray(wave)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.sources is not None:

@@ -192,7 +192,7 @@ class Conversation:
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32."""
-        wave = np.asarray(wave, dtype=np.float32)
+        wave = np.asarray(wave)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
         voices = np.concatenate(list(self.stream(reader)), axis=1)
         return voices.reshape(self.sources, *wave.shape)

@@ -108,7 +108,7 @@ class DeepFilterNet:
 
         Shape: `[T]` to `[2, T]`, or `[C, T]` to `[2, C, T]`, float32.
         """
-        wave = np.asarray(wave, dtype=np.float32)
+        wave = np.asarray(wave)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
         return np.concatenate(list(self.stream(reader)), axis=1).reshape(2, *wave.shape)
 

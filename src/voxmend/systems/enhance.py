@@ -19,7 +19,7 @@ from .diffiner import Refiner
 Enhancer = separator.Separator | DeepFilterNet
 Enhance = Callable[[np.ndarray, int], np.ndarray]  # of a channel [T] at a rate in Hz, to the same
 
-
+OF_REFINER = {"seed", "device", "precision"}  # options that it shares with what enhances
 # How much of a refiner's change suits what an enhancer makes; the others need all of it.
 WEIGHTS = {NAME: 0.2}
 
@@ -86,22 +86,25 @@ def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend
             channel `[T]` and its rate in Hz the enhanced channel.
         refine: whether a `Refiner` follows.
         limit: dB that are taken away at most, see above; None is no limit.
-        options: as in `separator.load`, of a method that has a name.
+        options: as in `separator.load`, of a method that has a name; `seed`, `device` and
+            `precision` are a refiner's, too.
 
     Shape: `[T]` or `[C, T]` to the same, float32.
 
     Raises ValueError for a wrong option, AudioError for a wave that is none.
     """
     check_limit(limit)
-    wave = np.asarray(wave, np.float32)
-    noisy = np.atleast_2d(wave)
-    reader = audio.ArrayReader(noisy, sample_rate)
+    wave = np.asarray(wave)
+    reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
+    noisy = np.atleast_2d(wave).astype(np.float32)
     if callable(method):
+        if unknown := options.keys() - OF_REFINER:
+            raise ValueError(f"{min(unknown)}: no option of a function that enhances")
         speech = by_callable(method, noisy, sample_rate)
     else:
         speech = load(method, **options)(noisy, sample_rate)[0]
     if refine:
-        chosen = {key: options[key] for key in ("seed", "device", "precision") if key in options}
+        chosen = {key: options[key] for key in OF_REFINER if key in options}
         refiner = load_refiner(method if isinstance(method, str) else "", **chosen)
         pair = Pair(reader, audio.ArrayReader(speech, sample_rate), aligned=True)
         speech = np.concatenate(list(refiner.stream(pair)), axis=1)

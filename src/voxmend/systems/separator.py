@@ -114,7 +114,7 @@ class Separator:
 
         Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32.
         """
-        wave = np.asarray(wave, dtype=np.float32)
+        wave = np.asarray(wave)
         reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
         sources = np.concatenate(list(self.stream(reader)), axis=1)
         return sources.reshape(self.sources, *wave.shape)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import soundfile
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
@@ -27,6 +26,8 @@ from .. import audio
 from .manifest import Recording
 
 SHARD_BYTES = 2**30
+FULL_SCALE = 2**15  # of int16, as files have it
+FORMAT = 2  # of the samples: shards of an earlier one are of no use
 
 
 def key(recording: Recording, sample_rate: int) -> bytes:
@@ -39,8 +40,18 @@ def key(recording: Recording, sample_rate: int) -> bytes:
     except OSError:
         raise audio.AudioError(f"{recording.path}: no such file") from None
     told = (str(recording.path.resolve()), state.st_size, state.st_mtime_ns, recording.start,
-            recording.seconds, recording.channel, sample_rate)
+            recording.seconds, recording.channel, sample_rate, FORMAT)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:20].encode()
+
+
+def to_int16(wave: np.ndarray) -> np.ndarray:
+    """Samples in −1…1 as int16, rounded; those of a 16-bit file are its own."""
+    return np.rint(wave * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def from_int16(samples: np.ndarray) -> np.ndarray:
+    """What `to_int16` stands for, float32 in −1…1."""
+    return samples.astype(np.float32) / FULL_SCALE
 
 
 def decode(recording: Recording, sample_rate: int) -> tuple[np.ndarray, np.float32]:
@@ -55,17 +66,13 @@ def decode(recording: Recording, sample_rate: int) -> tuple[np.ndarray, np.float
             raise audio.AudioError(f"{recording.path}: has {reader.frames / reader.sample_rate:.2f}"
                                    f" s, and a manifest asks for {recording.start:g} to "
                                    f"{recording.start + recording.seconds:g} s")
-        try:
-            part, _ = soundfile.read(recording.path, start=start, stop=min(stop, reader.frames),
-                                     dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as error:
-            raise audio.AudioError(f"{recording.path}: damaged ({error})") from None
-        wave = audio.resample(part.T, reader.sample_rate, sample_rate)
+        part = reader.span(start, min(stop, reader.frames))
+        wave = audio.resample(part, reader.sample_rate, sample_rate)
     if recording.channel is not None and recording.channel >= len(wave):
         raise audio.AudioError(f"{recording.path}: has {len(wave)} channels, and a manifest asks "
                                f"for channel {recording.channel}")
     mono = wave.mean(0) if recording.channel is None else wave[recording.channel]
-    return (mono.clip(-1, 1) * 32767).astype(np.int16), np.sqrt(np.mean(mono**2) + 1e-12)
+    return to_int16(mono), np.sqrt(np.mean(mono**2) + 1e-12)
 
 
 class _Index(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import audio
-from .cache import Decoded
+from .cache import Decoded, from_int16
 from .manifest import Recording, read_manifest
 
 
@@ -110,7 +110,7 @@ class Corpus:
         return len(self.ends)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return self._decoded[i].astype(np.float32) / 32767
+        return from_int16(self._decoded[i])
 
     def pick(self, generator: np.random.Generator) -> int:
         """A random file, as `vary` has set; those of one speaker in proportion to their length."""
@@ -132,7 +132,7 @@ class Corpus:
         heard = math.ceil(length * rate / self.sample_rate)
         wave = self._decoded[file]
         start = generator.integers(0, max(1, len(wave) - heard + 1))
-        crop = wave[start:start + heard].astype(np.float32) / 32767
+        crop = from_int16(wave[start:start + heard])
         return audio.resample(crop[None], rate, self.sample_rate)[0, :length]
 
     def crops(self, batch: int, length: int, rms: float, gain_db: float,

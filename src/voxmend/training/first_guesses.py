@@ -77,7 +77,7 @@ def _shard(corpus: Corpus, rms: float, rng: np.random.Generator) -> dict[str, np
         evidence = operator.evidence(y)
         assert evidence is not None
         guess, marks = evidence.guess[0, 0].numpy(), evidence.marks[0, 0].numpy()
-        signals = [(s * SCALE).clip(-32767, 32767).astype(np.int16) for s in (clean, guess)]
+        signals = [np.rint(s * SCALE).clip(-32768, 32767).astype(np.int16) for s in (clean, guess)]
         rows.append([*signals, marks.astype(np.int8), np.array(number)])
     return dict(zip(("clean", "guess", "marks", "kind"), map(np.stack, zip(*rows, strict=True)),
                     strict=True))

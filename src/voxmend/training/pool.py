@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import audio
+from .cache import FULL_SCALE, to_int16
 from .corpus import Corpus
 
 
@@ -74,7 +75,7 @@ class Pool:
 
         def at(speed: float, file: int) -> Tensor:
             wave = audio.resample(corpus[file][None], round(float(speed) * rate), rate)[0]
-            return (torch.from_numpy(wave).clamp(-1, 1) * 32767).to(torch.int16)
+            return torch.from_numpy(to_int16(wave))
 
         with ThreadPoolExecutor() as threads:
             waves = list(threads.map(at, np.repeat(speeds, len(corpus)),
@@ -114,7 +115,7 @@ class Pool:
         start = start + (draws.uniform()[:, 0] * room).long().minimum(room - 1)
         place = start[:, None] + torch.arange(length, device=start.device)
         inside = place < end[:, None]
-        return self.samples[place.clamp(max=len(self.samples) - 1)].float() / 32767 * inside
+        return self.samples[place.clamp(max=len(self.samples) - 1)].float() / FULL_SCALE * inside
 
     def crops(self, length: int, rms: float, gain_db: float, draws: Draws) -> Tensor:
         """Random crops of random files, each of which is brought to RMS `rms`.

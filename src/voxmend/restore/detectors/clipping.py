@@ -266,10 +266,7 @@ def clip_column(row: np.ndarray) -> int | None:
     A hundredth of the samples that loud may lie above it: clicks, or a sound after the clipper.
     """
     filled = np.flatnonzero(row)
-    if not len(filled):
-        return None
-    pairs = row[:-1] + row[1:]
-    for top in filled[::-1][:TOPS]:
+    for top in filled[filled >= 110][::-1][:TOPS]:
         above = row[top + 1:].sum()
         near, below = row[top - 10:top + 1], row[top - 110:top - 10]
         pairs = near[:-1] + near[1:]
