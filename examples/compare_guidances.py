@@ -27,7 +27,8 @@ def main(path: str = str(DEMO), seconds: str = "1.5") -> None:
     print(f"clipped: {si_snr(clipped, clean):.2f} dB")
     for guidance in guidances:
         for name, sampler in SAMPLERS.items():
-            task = replace(voxmend.TASKS["declip"], guidance=guidance, sampler=sampler, steps=4)
+            task = replace(voxmend.TASKS["declip"], guidance=guidance, sampler=sampler, steps=4,
+                           told=None)  # by guidance alone, of whatever the prior could be told
             restored = voxmend.Restorer(task, prior=prior)(clipped, rate)
             print(f"{si_snr(restored, clean):6.2f} dB  {guidance}, {name}")
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 import voxmend
 from voxmend import audio
+from voxmend.diffusion.denoiser import broadcast
 from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
 
@@ -35,8 +36,8 @@ class GaussianPrior(voxmend.Denoiser):
         bins = torch.fft.rfft(x)
         power = torch.nn.functional.interpolate(self.power[None, None], bins.shape[-1],
                                                 mode="linear", align_corners=True)
-        sigma = torch.as_tensor(sigma, dtype=x.dtype)
-        return torch.fft.irfft(bins * power / (power + sigma**2), x.shape[-1])
+        gain = power / (power + broadcast(sigma, x) ** 2)
+        return torch.fft.irfft(bins * gain, x.shape[-1])
 
 
 def main(path: str = str(DEMO)) -> None:

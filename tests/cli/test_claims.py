@@ -161,6 +161,35 @@ def test_what_a_killed_run_left_is_settled_by_the_next(whole, two, capsys):
     assert not [path for path in (two / "out").iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize("note", ["", "{", "nothing"])
+def test_a_note_that_was_cut_off_is_none(note, tmp_path):
+    """As a power cut may leave it."""
+    target = tmp_path / "a.wav"
+    with claims.claim([target]) as claimed:
+        claimed.made[0].write_text("half")
+        (claimed.folder / "moves.json").write_text(note)
+    assert not list(tmp_path.iterdir())
+
+
+def test_links_into_missing_folders_are_refused(tmp_path):
+    link, outputs = tmp_path / "a.noise.wav", [tmp_path / "a.wav", tmp_path / "a.noise.wav"]
+    link.symlink_to(tmp_path / "gone" / "b.wav")
+    with pytest.raises(audio.AudioError, match=r"a\.noise\.wav: a link to .* folder is missing"), \
+            claims.claim(outputs):
+        pytest.fail("its outputs would have no place")
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(audio.AudioError, match="cannot be written"), \
+            claims.claim(outputs) as claimed:
+        for made in claimed.made:
+            made.write_text("whole")
+        claimed.commit({})
+        (tmp_path / "gone").rmdir()
+    assert (tmp_path / "a.wav").read_text() == "whole"
+    (tmp_path / "gone").mkdir()
+    claims.tidy(tmp_path)
+    assert link.read_text() == "whole"  # nothing was lost
+
+
 @pytest.mark.parametrize("committed", [True, False])
 def test_an_interrupt_leaves_all_or_nothing(committed, tmp_path):
     target = tmp_path / "new" / "deep" / "a.wav"

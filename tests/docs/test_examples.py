@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.blocks import ROOT
 from voxmend import audio
@@ -56,6 +57,15 @@ def test_batch_goes_on_after_a_broken_file(script, tmp_path):
     assert made == ["clean.wav", "damaged.wav"]
 
 
+def test_own_prior_takes_levels_of_items_and_channels():
+    made = runpy.run_path(str(ROOT / "examples" / "own_prior.py"))
+    prior = made["GaussianPrior"](audio.load(DEMO / "clean.flac", 16000)[0])
+    x = torch.randn(2, 1, 4000, generator=torch.Generator().manual_seed(0))
+    each = torch.cat([prior(x[:1], 0.1), prior(x[1:], 0.5)])
+    for levels in (torch.tensor([0.1, 0.5]), torch.tensor([[0.1], [0.5]])):
+        torch.testing.assert_close(prior(x, levels), each)
+
+
 def test_stream_keeps_length_and_rate(script):
     script("stream_long_file", "damaged.wav", "out.flac")
     before, after = audio.Reader("damaged.wav"), audio.Reader("out.flac")
@@ -74,7 +84,7 @@ def test_network_knows_more_than_a_gaussian(script):
 
 def test_every_pair_betters_clipping(script):
     before, *pairs = figures(script("compare_guidances", "clean.wav", "0.3"))
-    assert len(pairs) == 12 and min(pairs) > before + 1
+    assert len(pairs) == 12 and min(pairs) > before + 1 and len(set(pairs)) > 6
 
 
 def test_draws_differ_in_gaps(script):

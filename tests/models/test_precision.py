@@ -86,9 +86,11 @@ def test_a_network_gives_and_takes_fp32(prior):
     assert x.grad.dtype == torch.float32 and x.grad.isfinite().all()
     expected = plain(x, torch.zeros(1))
     assert 0 < (out - expected).square().sum() < 1e-3 * expected.square().sum()
-    assert precision.choose(network, "fp32") == "bf16"  # it says how it is
+    assert precision.precision_of(network) == "bf16"
     again = network(x, torch.zeros(1))
     assert torch.equal(out, again)
+    assert precision.choose(network, "fp32") == "fp32"
+    assert torch.equal(network(x, torch.zeros(1)), expected)
 
 
 def test_sidecars_say_it(prior, wav, tmp_path, capsys):

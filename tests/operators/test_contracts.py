@@ -249,6 +249,17 @@ def test_samples_follow_the_exact_posterior(guidance, name, sampler):
     assert torch.linalg.matrix_norm(difference) < 0.15 * torch.linalg.matrix_norm(covariance) + 0.02
 
 
+def test_noise_that_is_coloured_afterwards_has_no_exact_guidance():
+    """The posterior of y = A(x + n) is not that of y = A(x) + n."""
+    inside, y = O.Lowpass(4000.0, width=4000.0) @ O.WhiteNoise(0.3), torch.ones(1, 1, LENGTH)
+    for name in ("proximal", "pigdm"):
+        with pytest.raises(G.GuidanceError, match="linear"):
+            G.GUIDANCES[name]()(WhitePrior(), inside, y)
+    assert (O.WhiteNoise(0.3) @ O.Lowpass(4000.0)).linear
+    assert (O.Gap(PRESENT) @ O.WhiteNoise(0.3)).linear
+    assert (O.Gap(PRESENT) @ O.WhiteNoise(0.4) @ O.WhiteNoise(0.3)).linear
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_noisy_observation_is_exact_under_a_correlated_prior(sampler):
     prior = GaussianPrior.correlated(LENGTH)

@@ -14,6 +14,7 @@ from voxmend import TASKS, Damage, Restorer, audio, restore
 from voxmend.diffusion.chunked import ChunkedDenoiser
 from voxmend.diffusion.denoiser import Denoiser, EDMDenoiser
 from voxmend.diffusion.guidance import Imputation
+from voxmend.diffusion.samplers import euler
 from voxmend.diffusion.schedules import karras_grid
 from voxmend.diffusion.told import GuessDenoiser
 from voxmend.dsp import degrade
@@ -325,9 +326,49 @@ def test_a_task_says_how_many_calls_a_prior_takes(task):
     for prior in (correcting(), EDMDenoiser(FrameConvNeXt(**CONFIG)).requires_grad_(False)):
         calls: list[int] = []
         handle = prior.network.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        Restorer(task, prior, device="cpu", batch=1)(wave, 16000, told)
+        restorer = Restorer(task, prior, device="cpu", batch=1)
+        restorer(wave, 16000, told)
         handle.remove()
-        assert len(calls) == TASKS[task].steps_with(prior)
+        assert len(calls) == TASKS[task].for_prior(prior).steps == restorer.entry["steps"]
+        assert restorer.entry["sampler"] == TASKS[task].for_prior(prior).sampler.__name__
+        plain = restorer.entry.get("without_evidence", restorer.entry)
+        assert plain["steps"] == TASKS[task].steps
+
+
+def test_fields_that_were_replaced_hold_for_a_prior_that_is_told():
+    """Whichever they are, with the others as the task has them."""
+    wave, calls = voice(1.0), []
+    told = damage("declip", wave)
+
+    def sampler(denoiser, x, sigmas, noise):
+        calls.append(len(sigmas) - 1)
+        return euler(denoiser, x, sigmas, noise)
+
+    def guidance(denoiser, operator, y):
+        calls.append("guided")
+        return denoiser
+
+    for fields, seen in (({"sampler": sampler}, [2]), ({"sampler": sampler, "steps": 5}, [5]),
+                         ({"guidance": guidance}, ["guided"])):
+        restorer = Restorer(replace(TASKS["declip"], **fields), correcting(), device="cpu")
+        restorer(wave, 16000, told)
+        assert calls == seen
+        assert restorer.entry["steps"] == (seen[0] if "sampler" in fields else 2)
+        calls.clear()
+    restorer = Restorer(replace(TASKS["declip"], sampler=sampler), correcting(), device="cpu",
+                        steps=8)  # as many as where nothing is told
+    restorer(wave, 16000, told)
+    assert calls == [8]
+
+
+def test_a_gap_is_at_its_place_in_every_segment():
+    """Of a task that names one: what is intact stays as it is, in all segments."""
+    task = replace(TASKS["inpaint"], operator=lambda scene: Gap.between(
+        [(0.5, 0.6)], scene.length, scene.sample_rate, scene.start))
+    wave = np.tile(voice(1.0), 45)
+    mended = Restorer(task, correcting(), device="cpu")(wave, 16000, Damage())
+    changed = np.flatnonzero(np.abs(mended - wave)[0] > 1e-6) / 16000
+    assert 0.5 <= changed.min() < changed.max() <= 0.6
 
 
 def test_what_a_prior_is_told():

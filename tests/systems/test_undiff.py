@@ -143,7 +143,7 @@ def test_a_prior_that_could_be_told_is_guided(tasks, name):
     network = FrameConvNeXt(**CONFIG | {"inputs": 2, "marks": 2})
     prior = GuessDenoiser(network).requires_grad_(False)
     restorer = Restorer(tasks[name], prior, device="cpu")
-    assert tasks[name].steps_with(prior) == 200
+    assert tasks[name].for_prior(prior).steps == 200
     y = torch.ones(1, 1, 4096)
     for operator in (Clip(0.5), Lowpass(3000.0)):
         assert restorer.drawing.evidence(Request(y, operator)) is None

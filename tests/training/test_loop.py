@@ -100,6 +100,13 @@ def test_validation_gain_of_the_identity_is_zero(tmp_path):
     assert all(abs(gain) < 0.05 for gain in gains.values())
 
 
+def test_steps_of_a_run_are_not_written_into_its_recipe(tmp_path, corpus):
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 60))
+    loop.train(recipe, corpus, tmp_path / "run", steps=2)
+    assert recipe.steps == 60
+    assert recipes.trapezoid(0, 10, 0, 0.5) == 1.0  # without a warm-up
+
+
 def test_rate_rises_stays_and_falls(tmp_path):
     recipe = recipes.load_recipe(recipe_file(tmp_path, 100))
     assert recipe.rate(0) == pytest.approx(1 / 3) and recipe.rate(30) == 1.0

@@ -61,7 +61,7 @@ def build(store: Store, limits: Limits, main: Command) -> gr.Blocks:
         with gr.Tab("Separate", elem_id="separate"):
             _separate(desk, limits, secret)
         with gr.Tab("Speakers", elem_id="speakers"):
-            _speakers(desk, limits)
+            _speakers(desk)
 
         def arrive(event: gr.EventData) -> Iterator[list[Any]]:
             for view in desk.arrive(event.secret):
@@ -173,7 +173,7 @@ def _separate(desk: Desk, limits: Limits, secret: gr.State) -> None:
     _runs("Separate", desk, limits, secret, desk.separate, [])
 
 
-def _speakers(desk: Desk, limits: Limits) -> None:
+def _speakers(desk: Desk) -> None:
     gr.Markdown("Voices that nobody has. Grey: voices that the model was trained on (discs are "
                 "women, rings men); blue: new ones. Click on the map to steer the new ones there.")
     with gr.Row():

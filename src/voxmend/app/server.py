@@ -191,7 +191,7 @@ def application(store: Store, limits: Limits, main: Command, password: str | Non
 
 
 @contextlib.contextmanager
-def opened(limits: Limits) -> Iterator[Store]:
+def opened() -> Iterator[Store]:
     """A store in a temporary folder, which is swept every minute and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="voxmend-") as folder:
         store, ended = Store(Path(folder)), threading.Event()
@@ -220,7 +220,7 @@ def serve(main: Command, limits: Limits, host: str = "127.0.0.1", port: int = 78
     """
     limits.check()
     check_host(host, openly, password)
-    with _listening(host, port) as sock, opened(limits) as store:
+    with _listening(host, port) as sock, opened() as store:
         warm_up(LOADED)
         hosts = LOOPBACK if host in LOOPBACK else ()
         server = uvicorn.Server(uvicorn.Config(

@@ -192,7 +192,7 @@ def methods(name: str, prior: Denoiser, seed: int, steps: tuple[int, ...],
         yield label, method, None
     if name == "mend":
         yield "one after another", lambda e: one_after_another(e, restorer), prior
-    usual = TASKS[case.task].steps_with(prior)
+    usual = TASKS[case.task].for_prior(prior).steps
     for count in sorted({*steps, usual}):
         mark = " (default)" if count == usual else ""
         plural = "s" if count > 1 else ""

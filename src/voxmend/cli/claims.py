@@ -124,9 +124,11 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
                     raise
                 raise _refusal(outputs[0], error) from error
         finally:
-            settle(folder)
-            _held.discard(folder)
-            os.close(lock)
+            try:
+                settle(folder)
+            finally:
+                _held.discard(folder)
+                os.close(lock)
     finally:
         for parent in new:
             with suppress(OSError):  # it holds something
@@ -141,11 +143,14 @@ def settle(folder: Path, keep: bool = False) -> None:
     Args:
         keep: the folder itself and its lock stay.
     """
-    with suppress(FileNotFoundError):
+    moves: dict[str, str] = {}
+    with suppress(FileNotFoundError, ValueError):  # not committed; cut off, as by a power cut
         moves = json.loads((folder / "moves.json").read_text(encoding="utf-8"))
-        for name, place in moves.items():
-            with suppress(FileNotFoundError):  # moved already
-                shutil.move(folder / name, os.path.normpath(folder / place))
+    for name, told in moves.items():
+        place = Path(os.path.normpath(folder / told))
+        if (folder / name).exists():  # else it was moved already
+            with _writing(place):
+                shutil.move(folder / name, place)
     for path in list(folder.iterdir()):
         if path.is_dir():
             shutil.rmtree(path)
@@ -226,10 +231,13 @@ def _refusal(target: Path, error: OSError) -> audio.AudioError:
 
 
 def _check_places(outputs: Sequence[Path]) -> None:
-    """Raises AudioError where a folder has the name of an output or of its sidecar."""
+    """Raises AudioError where a folder has the name of an output or its sidecar, or lacks one."""
     for path in (*outputs, sidecar(outputs[0])):
         if path.is_dir():
             raise audio.AudioError(f"{path}: a folder, where a file is to go; rename it")
+        if not (place := _follow(path)).parent.is_dir():
+            raise audio.AudioError(f"{path}: a link to {place}, whose folder is missing: make that "
+                                   "or remove the link")
 
 
 def _pour(made: Path, target: Path) -> None:

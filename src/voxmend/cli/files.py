@@ -42,7 +42,7 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
     if restorer.task.finds:
         report(source, damages, reader.sample_rate)
     found = (any(map(restorer.relevant, damages)) or not restorer.task.finds
-             or reader.sample_rate < restorer.sample_rate)
+             or restorer.output_rate(reader) != reader.sample_rate)
     alike = source.suffix.lower() == targets[0].suffix.lower() and how == PLAIN
     if found or restorer.draws > 1 or not alike:
         with progress_bar(reader, restorer.task.name) as progress:

@@ -36,8 +36,8 @@ def _noise_std(operator: Operator, x: Tensor) -> Tensor | float:
     return broadcast(std, x) if isinstance(std, Tensor) else std
 
 
-def _with_gradient(denoiser: Denoiser, operator: Operator, y: Tensor, x: Tensor,
-                   sigma: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def _with_gradient(denoiser: Denoiser, x: Tensor, sigma: Tensor,
+                   loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """D(x; σ) and the gradient with respect to x of Σ_items loss(D)."""
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
@@ -101,7 +101,7 @@ class Reconstruction:
                 residual = operator.residual(x0, y)
                 return (residual.square().flatten(1).sum(1) + 1e-12).sqrt().sum()
 
-            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
+            x0, gradient = _with_gradient(denoiser, x, sigma, loss)
             step = self.xi * broadcast(sigma, x) / (_rms(gradient) + 1e-8)
             x0 = x0 - step * gradient
             if self.impute and operator.projects:
@@ -154,8 +154,8 @@ class ToldMixture:
     """
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
-        if not operator.sums_sources:
-            raise GuidanceError(f"a mixture is told of a Mixture, not of {operator!r}")
+        if not (operator.sums_sources and operator.projects):
+            raise GuidanceError(f"a mixture is told of a Mixture, which projects, not of {operator!r}")
         told = _listening(denoiser)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
@@ -204,7 +204,7 @@ def _linear_solve(operator: Operator, y: Tensor, x0: Tensor, variance: Tensor) -
 def _require_linear(operator: Operator, name: str) -> None:
     if not operator.linear:
         raise GuidanceError(f"{name} needs a linear operator, not {operator!r}; "
-                            "use Imputation or Reconstruction")
+                            "use Reconstruction, or Imputation of one that projects")
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class PiGDM:
                 pull = _linear_solve(operator, y, x0.detach(), _variance(denoiser, sigma, x))
                 return (pull * x0).sum()
 
-            x0, gradient = _with_gradient(denoiser, operator, y, x, sigma, loss)
+            x0, gradient = _with_gradient(denoiser, x, sigma, loss)
             return x0 + broadcast(sigma, x).square() * gradient
 
         return denoise
@@ -269,7 +269,7 @@ class NoisyObservation:
             if self.otherwise:
                 return self.otherwise(denoiser, operator, y)
             raise GuidanceError(f"NoisyObservation needs WhiteNoise alone, not {operator!r}; "
-                                "use Imputation")
+                                "use Reconstruction, or Imputation of one that projects")
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             precision, known = broadcast(sigma, x) ** -2, _noise_std(operator, x) ** -2

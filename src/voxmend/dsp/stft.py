@@ -35,6 +35,7 @@ class STFT:
         self.n_fft, self.hop, self.bins = n_fft, hop, n_fft // 2 + 1
         self._windows: dict = {}
 
+    @torch.inference_mode(False)  # what is cached in inference must serve in training too
     def _window(self, like: Tensor) -> Tensor:
         key = (like.device, like.dtype)
         if key not in self._windows:
@@ -85,6 +86,7 @@ def mel_to_hz(mel: ArrayLike) -> np.ndarray:
 
 
 @lru_cache
+@torch.inference_mode(False)
 def mel_basis(sample_rate: int = 16000, n_fft: int = 1024, mels: int = 80,
               low_hz: float = 0.0, high_hz: float = 8000.0) -> Tensor:
     """Triangular mel filters of unit area (Slaney scale and norm), as librosa's default.
@@ -99,6 +101,7 @@ def mel_basis(sample_rate: int = 16000, n_fft: int = 1024, mels: int = 80,
 
 
 @lru_cache
+@torch.inference_mode(False)
 def _fbank_basis(mels: int) -> Tensor:
     """Triangles on O'Shaughnessy's mel scale, at 16 kHz. Shape: `[201, mels]`.
 
@@ -109,12 +112,6 @@ def _fbank_basis(mels: int) -> Tensor:
     return torch.from_numpy(np.maximum(1 - np.abs(slope), 0)).float()
 
 
-@lru_cache
-def _hamming(length: int) -> Tensor:
-    """The periodic window."""
-    return torch.from_numpy(0.54 - 0.46 * np.cos(2 * np.pi * np.arange(length) / length)).float()
-
-
 def fbank(wave: Tensor, mels: int = 80) -> Tensor:
     """Log-mel features of speaker encoders: power in dB, at most 80 dB below an item's maximum.
 
@@ -123,7 +120,7 @@ def fbank(wave: Tensor, mels: int = 80) -> Tensor:
 
     Shape: `[B, T]` at 16 kHz to `[B, T // 160 + 1, mels]`.
     """
-    spectrum = torch.stft(wave, 400, 160, window=_hamming(400).to(wave), center=True,
+    spectrum = torch.stft(wave, 400, 160, window=torch.hamming_window(400).to(wave), center=True,
                           pad_mode="constant", return_complex=True)
     power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2)
     levels = 10 * (power @ _fbank_basis(mels).to(wave)).clamp_min(1e-10).log10()

@@ -8,6 +8,7 @@ transforms and whatever stands around a network stay in fp32.
 import math
 import os
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -102,20 +103,30 @@ def choose(model: nn.Module, wanted: str) -> str:
     They are what `hub.load_network` gave, which is marked by its `precision`; a model without
     one, somebody's own, stays as it is. What a network takes and gives is fp32 in any case.
     """
-    networks = [part for part in model.modules() if "precision" in vars(part)]
-    chosen = [_choose(network, wanted) for network in networks]
-    return chosen[0] if chosen else "fp32"
+    for network in _networks(model):
+        kind = next(network.parameters()).device.type
+        found = resolve(wanted, network, kind)
+        if found != vars(network)["precision"]:
+            vars(network).pop("forward", None)  # the class's own is fp32
+            if found == "bf16":
+                vars(network)["forward"] = _in_bf16(network.forward, kind)
+            vars(network)["precision"] = found
+    return precision_of(model)
 
 
-def _choose(network: nn.Module, wanted: str) -> str:
-    kind = next(network.parameters()).device.type
-    if vars(network)["precision"] == "fp32" and resolve(wanted, network, kind) == "bf16":
-        plain = network.forward
+def precision_of(model: nn.Module) -> str:
+    """What the first of a model's networks multiplies in, as `choose` has it."""
+    return next((str(vars(network)["precision"]) for network in _networks(model)), "fp32")
 
-        def forward(*args: Any, **kwargs: Any) -> Tensor:
-            with torch.autocast(kind, torch.bfloat16):
-                out: Tensor = plain(*args, **kwargs)
-            return out.float()
 
-        vars(network).update(forward=forward, precision="bf16")
-    return str(vars(network)["precision"])
+def _networks(model: nn.Module) -> list[nn.Module]:
+    return [part for part in model.modules() if "precision" in vars(part)]
+
+
+def _in_bf16(plain: Callable[..., Tensor], kind: str) -> Callable[..., Tensor]:
+    def forward(*args: Any, **kwargs: Any) -> Tensor:
+        with torch.autocast(kind, torch.bfloat16):
+            out = plain(*args, **kwargs)
+        return out.float()
+
+    return forward

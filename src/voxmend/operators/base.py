@@ -24,7 +24,9 @@ class Operator:
     """A known degradation of a signal.
 
     Attributes:
-        linear: whether A is linear; then `adjoint` and least squares make sense.
+        linear: whether A is linear, and noise in y white; then `adjoint` and least squares make
+            sense.
+        keeps_white: whether white noise in x is white in y, as loud, wherever y says anything.
         projects: whether there is a `project`; guidance asks this before it calls it.
         identity: whether A(x) = x, so that y is the whole signal in white noise.
         sums_sources: whether A(x) = Σ_k x_k over the channels, without weights or noise.
@@ -40,6 +42,7 @@ class Operator:
     """
 
     linear: bool = False
+    keeps_white: bool = False
     projects: bool = False
     identity: bool = False
     sums_sources: bool = False
@@ -111,12 +114,15 @@ class Compose(Operator):
 
     The projection finds the inner observation that explains y and then the signal that explains
     that one. Where clipping or gaps hide part of the inner observation, the hidden part is free.
-    It takes both projections; it is linear, or the identity, if both operators are.
+    It takes both projections; it is linear, or the identity, if both operators are. Noise within
+    that the outer operator colours counts as if it were added last, and makes it not linear.
     """
 
     def __init__(self, outer: Operator, inner: Operator):
         self.outer, self.inner = outer, inner
-        self.linear = outer.linear and inner.linear
+        coloured = inner.noise_std and not outer.keeps_white
+        self.linear = outer.linear and inner.linear and not coloured
+        self.keeps_white = outer.keeps_white and inner.keeps_white
         self.projects = outer.projects and inner.projects
         self.identity = outer.identity and inner.identity
         self.noise_std = (outer.noise_std**2 + inner.noise_std**2) ** 0.5

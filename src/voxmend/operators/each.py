@@ -25,7 +25,7 @@ class Each(Operator):
 
     def __init__(self, operators: Sequence[Operator]):
         self.runs = [(operator, len(list(run))) for operator, run in groupby(operators)]
-        for name in ("linear", "projects", "identity", "sums_sources"):
+        for name in ("linear", "keeps_white", "projects", "identity", "sums_sources"):
             setattr(self, name, all(getattr(operator, name) for operator in operators))
         levels = [operator.noise_std for operator in operators]
         self.noise_std = levels[0] if len({*levels}) == 1 else torch.tensor(

@@ -21,17 +21,24 @@ class Gap(Operator):
     tensor([[[1., 0.]]])
     """
 
-    linear = projects = True
+    linear = keeps_white = projects = True
 
     def __init__(self, present: Tensor, sample_rate: int = 16000):
         self.present, self.sample_rate = present.bool(), sample_rate
 
     @classmethod
-    def between(cls, gaps: Iterable[tuple[float, float]], length: int, sample_rate: int) -> "Gap":
-        """From gaps in seconds, `[(start, end), …]`, for a signal of `length` samples."""
+    def between(cls, gaps: Iterable[tuple[float, float]], length: int, sample_rate: int,
+                start: int = 0) -> "Gap":
+        """From gaps in seconds of a recording, `[(begin, end), …]`.
+
+        Args:
+            length: of the signal, samples.
+            start: where the signal begins in the recording, samples.
+        """
         present = torch.ones(length, dtype=torch.bool)
-        for start, end in gaps:
-            present[max(0, round(start * sample_rate)):max(0, round(end * sample_rate))] = False
+        for gap in gaps:
+            begin, end = (max(0, round(edge * sample_rate) - start) for edge in gap)
+            present[begin:end] = False
         return cls(present, sample_rate)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class WhiteNoise(Operator):
     `forward` is the mean, the identity: the noise itself belongs to the observation.
     """
 
-    linear = projects = identity = True
+    linear = keeps_white = projects = identity = True
 
     def __init__(self, std: float):
         if not std > 0:

@@ -91,7 +91,7 @@ class Drawing:
     def _prepare(self, asked: Request) -> _Item:
         task, first, evidence = self.task, asked.first, self.evidence(asked)
         if evidence is not None:
-            task, first = replace(task, **(task.told or {})), evidence.guess
+            task, first = task.for_prior(self.prior), evidence.guess
         operator, guidance = asked.operator, task.guidance
         if first is None:
             first = asked.y if operator is None else operator.start(asked.y)

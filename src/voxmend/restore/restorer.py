@@ -33,7 +33,7 @@ from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Denoiser
 from ..models import hub, remote
 from ..models.batching import resolve
-from ..models.precision import choose
+from ..models.precision import choose, precision_of
 from ..operators import Mel, Operator
 from .analysis import analyse
 from .damage import Damage
@@ -84,6 +84,7 @@ class Restorer:
         self.task = task
         self.device = hub.pick_device(device)
         self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(str(prior))
+        self.hash = self.weights and hub.file_hash(self.weights)
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(self.weights), str(self.device))
             choose(prior, precision)
@@ -177,13 +178,12 @@ class Restorer:
     @property
     def entry(self) -> dict:
         """What a sidecar says of the way in which an output was made."""
-        task, weights = self.task, self.weights
-        return {"task": task.name, "start": task.start,
-                "steps": len(task.levels(task, self.prior)) - 1, "seed": self.seed,
-                "draws": self.draws, "sampler": task.sampler.__name__,
-                "guidance": repr(task.guidance), "prior": weights and hub.title(weights),
-                "weights_sha256": weights and hub.file_hash(weights), "device": str(self.device),
-                "precision": choose(self.prior, "fp32")}
+        task = self.task.for_prior(self.prior)
+        plain = {} if task is self.task else {"without_evidence": self.task.course(self.prior)}
+        return {"task": task.name, **task.course(self.prior), **plain, "seed": self.seed,
+                "draws": self.draws, "prior": self.weights and hub.title(self.weights),
+                "weights_sha256": self.hash, "device": str(self.device),
+                "precision": precision_of(self.prior)}
 
     def stream(self, reader: audio.Recording, damage: Told = None,
                progress: Callable[[int], None] | None = None,
@@ -234,10 +234,10 @@ class Restorer:
             return
         begin, (start, last) = parts[0][0], parts[-1]
         samples, signals = start + last.shape[1] - begin, len(parts) * channels * self.draws
-        steps = max(len(self.task.levels(self.task, self.prior)) - 1, 1)
+        steps = max(self.task.for_prior(self.prior).course(self.prior)["steps"], 1)
         most = math.ceil(signals / self.drawing.batch) * steps
         calls = count(1)
-        hook = self.prior.register_forward_hook(
+        hook = self.prior.innermost.register_forward_hook(
             lambda *_: progress(begin + samples * min(next(calls), most) // most))
         try:
             yield

@@ -61,10 +61,8 @@ def lost_bandwidth(scene: Scene) -> Operator | None:
 
 def found_gaps(scene: Scene) -> Gap | None:
     """The gaps that touch the segment and can be bridged."""
-    begin = scene.start / scene.sample_rate
-    gaps = Gap.between([(a - begin, b - begin) for a, b in scene.damage.gaps
-                        if b - a <= BRIDGEABLE], scene.length,
-                       scene.sample_rate)
+    gaps = Gap.between([(a, b) for a, b in scene.damage.gaps if b - a <= BRIDGEABLE],
+                       scene.length, scene.sample_rate, scene.start)
     return None if gaps.present.all() else gaps
 
 
@@ -146,7 +144,9 @@ class Task:
             `start`, at its own rate, since resampling moves clipped samples off their level and
             makes the edges of gaps ring. Its operator is then built at both rates.
         told: fields that change where the prior corrects first guesses (`GuessDenoiser`) and the
-            operator has evidence; None: such a prior is guided, too.
+            operator has evidence; None: such a prior is guided, too. A field that `replace` gave
+            another value does not change.
+        plain: what those fields are before.
         names: the fields of `Damage` that it cannot mend, but names the verb that can.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
@@ -171,6 +171,7 @@ class Task:
     simulates: bool = False
     native_rate: bool = False
     told: dict[str, Any] | None = None
+    plain: dict[str, Any] = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
 
     @property
@@ -178,10 +179,17 @@ class Task:
         """The fields of `Damage` of which a user is told."""
         return (*self.finds, *self.names, "speech")
 
-    def steps_with(self, prior: Denoiser) -> int:
-        """Of the sampler, where damage has evidence that this prior is told."""
-        told = self.told if isinstance(prior.innermost, GuessDenoiser) else None
-        return (told or {}).get("steps", self.steps)
+    def for_prior(self, prior: Denoiser) -> "Task":
+        """The task as this prior does it where damage has evidence that it is told."""
+        told = (self.told or {}) if isinstance(prior.innermost, GuessDenoiser) else {}
+        usual = {name: value for name, value in told.items()
+                 if getattr(self, name) == self.plain[name]}
+        return replace(self, **usual) if usual else self
+
+    def course(self, prior: Denoiser) -> dict[str, Any]:
+        """How it draws, as a sidecar says it."""
+        return {"start": self.start, "steps": len(self.levels(self, prior)) - 1,
+                "sampler": self.sampler.__name__, "guidance": repr(self.guidance)}
 
     def leaving(self, kinds: Sequence[str]) -> "Task":
         """The task that leaves some of what it finds as it is, and only names it.
@@ -199,6 +207,8 @@ class Task:
                        names=(*self.names, *kinds))
 
     def __post_init__(self) -> None:
+        usual = {name: getattr(self, name) for name in self.told or ()}
+        object.__setattr__(self, "plain", usual | self.plain)
         if self.sources is not None and self.sources < 1:
             raise ValueError(f"task {self.name!r}: give at least 1 source, not {self.sources}")
         if self.sources is not None and self.keeps_band:

@@ -74,12 +74,6 @@ class Embeddings:
                      speakers=np.array(self.speakers, str), sexes=np.array(self.sexes, str))
 
 
-def check_name(path: Path, suffix: str = ".npz") -> None:
-    """Raises ValueError for an output that is not called as its format is."""
-    if path.suffix.lower() != suffix:
-        raise ValueError(f"{path}: give a name that ends in {suffix}")
-
-
 def load(path: Path) -> Embeddings:
     """The embeddings of an .npz; raises AudioError for a file that is missing or none of ours."""
     if not Path(path).is_file():

@@ -201,7 +201,8 @@ class Conversation:
                progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the people in turn; all is taken apart before the first."""
         takes = self.take(reader, progress)
-        return self.give(reader, takes, self.find(takes))
+        with takes.file:
+            yield from self.give(reader, takes, self.find(takes))
 
     def lengths(self, rate: int) -> tuple[int, int]:
         """Segment and overlap, samples."""

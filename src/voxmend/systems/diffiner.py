@@ -206,7 +206,8 @@ class Refiner:
     def __call__(self, noisy: np.ndarray, enhanced: np.ndarray, sample_rate: int) -> np.ndarray:
         """Refines a whole recording in memory. Shape: `[T]` or `[C, T]` twice to the same."""
         noisy = np.asarray(noisy)
-        pair = Pair(*[audio.ArrayReader(np.atleast_2d(w), sample_rate) for w in (noisy, enhanced)])
+        one, two = (audio.ArrayReader(np.atleast_2d(w), sample_rate) for w in (noisy, enhanced))
+        pair = Pair(one, two)
         return np.concatenate(list(self.stream(pair)), axis=1).reshape(noisy.shape)
 
     def stream(self, pair: Pair,

@@ -6,6 +6,7 @@ hardware prints the same losses, as one that was never broken; so does one whose
 processes changes, but for the order of sums.
 """
 
+import copy
 import math
 import os
 import time
@@ -254,6 +255,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
     or of another network.
     """
     if steps is not None:
+        recipe = copy.copy(recipe)
         recipe.steps = steps
     with joined(device) as (ranks, place):
         run = Run(recipe, folder, place, ranks, accumulate)

@@ -25,7 +25,7 @@ VALIDATION_SIGMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
     """Rises to 1 over `warmup` steps, stays, and falls to 0 over the last `decay` of `steps`."""
-    rise = (step + 1) / warmup
+    rise = (step + 1) / max(1, warmup)
     fall = (steps - step) / max(1.0, decay * steps)
     return min(1.0, rise, fall)
 
