@@ -33,7 +33,8 @@ INTRO = """# Leaderboard
 Every figure is a mean over clips, in brackets its 95 % interval by bootstrap, the best of a column
 in bold; figures of different cases cannot be compared. This page is made by `tools/leaderboard.py`
 of the results that the commands in `docs/rivals.md` wrote; a table may hold rows of several runs
-that heard the same clips, sample by sample.
+that heard the same clips, sample by sample. The time of "refined" is the refiner's alone, and
+"refined by 20%" is made of what both have made.
 """
 
 

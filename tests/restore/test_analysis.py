@@ -96,6 +96,12 @@ def test_composed_damage_in_blocks_and_channels():
     assert analyse(np.array_split(damaged, 37, axis=1), 16000) == whole
 
 
+@pytest.mark.parametrize("rate", [999, 3999, 384_001])
+def test_rates_that_are_not_handled_are_refused(rate):
+    with pytest.raises(ValueError, match=f"{rate} Hz"):
+        analyse([np.zeros((1, 4000), np.float32)], rate)
+
+
 def test_silence_and_scraps():
     assert only(np.zeros((1, 16000), np.float32)) == Damage()
     assert not only(np.full((1, 1), 0.5, np.float32))

@@ -127,8 +127,8 @@ def declip(paths: Paths, common: Options, level: str = "auto",
 
     Args:
         paths: What is read and where it goes, as in voxmend mend. Restored peaks may pass full
-            scale: a wav, aiff, caf or w64 becomes 32-bit float, then, unless --headroom makes room
-            for them.
+            scale: a wav, aiff, caf, w64 or au becomes 32-bit float, then, unless --headroom makes
+            room for them.
         level: Where samples are cut off, as a share of full scale, 0..1; of single channels as in
             L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs

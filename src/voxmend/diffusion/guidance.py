@@ -155,7 +155,8 @@ class ToldMixture:
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
         if not (operator.sums_sources and operator.projects):
-            raise GuidanceError(f"a mixture is told of a Mixture, which projects, not of {operator!r}")
+            raise GuidanceError(f"a mixture is told of a Mixture with a projection, not of "
+                                f"{operator!r}")
         told = _listening(denoiser)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:

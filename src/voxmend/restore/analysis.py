@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..audio.errors import check_layout
 from .damage import Damage
 from .detectors.bandwidth import Bandwidth
 from .detectors.base import View, views
@@ -63,8 +64,10 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
 
     Shape: blocks `[C, n]`, float, to C damages; none of no blocks.
 
-    Raises: ValueError for blocks of another shape, or of another number of channels.
+    Raises: AudioError for a sample rate that is not handled; ValueError for blocks of another
+    shape, or of another number of channels.
     """
+    check_layout("array", sample_rate, 1)
     hop = Spectra(sample_rate).hop
     channels: list[Channel] = []
     pieces = views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,

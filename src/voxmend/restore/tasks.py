@@ -189,7 +189,8 @@ class Task:
     def course(self, prior: Denoiser) -> dict[str, Any]:
         """How it draws, as a sidecar says it."""
         return {"start": self.start, "steps": len(self.levels(self, prior)) - 1,
-                "sampler": self.sampler.__name__, "guidance": repr(self.guidance)}
+                "sampler": getattr(self.sampler, "__name__", repr(self.sampler)),
+                "guidance": repr(self.guidance)}
 
     def leaving(self, kinds: Sequence[str]) -> "Task":
         """The task that leaves some of what it finds as it is, and only names it.

@@ -65,7 +65,7 @@ def coloured(x: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
 
 
 def noise(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
-    """Stationary noise of unit power: white, 1/f^a of a in 0…2.5, or hum with harmonics."""
+    """Stationary noise of unit power: white, 1/f^a of a in −0.5…2.5, or hum with harmonics."""
     hertz = _hertz(like, sample_rate).clamp(min=20)
     tilt = torch.where(draws.chance(0.4), 0.0, draws.uniform(-0.5, 2.5))
     white = draws.normal(like.shape[-1])

@@ -112,7 +112,7 @@ class Clips:
 
 
 class FirstGuesses:
-    """The clips that `prepare` wrote to a folder, held on a device: 690 MB an hour.
+    """The clips that `prepare` wrote to a folder, held on a device: 350 MB an hour.
 
     Raises AudioError for a folder without any.
     """

@@ -250,7 +250,7 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
         clock: seconds, by default those on the wall.
 
-    Raises: FileNotFoundError without data; FileExistsError when a run is there and resume is off;
+    Raises: AudioError without data; FileExistsError when a run is there and resume is off;
     ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
     or of another network.
     """
