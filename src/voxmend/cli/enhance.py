@@ -147,8 +147,8 @@ def enhance(paths: Paths, common: Plain,
             keep_noise: bool = False) -> int:
     """Speech enhancement: remove any noise, and reverberation.
 
-    Above 8 kHz nothing is kept, but by deepfilternet: the networks were trained on noisy speech,
-    and half their sample rate is the limit. Each channel of a recording is enhanced by itself, all
+    The networks work at 16 kHz: above 8 kHz the recording is filtered as they filter it below, but
+    by deepfilternet, which works at 48 kHz. Each channel of a recording is enhanced by itself, all
     with the same random numbers.
 
     Args:
@@ -171,7 +171,7 @@ def dereverb(paths: Paths, common: Once, weights: Weights = None, keep_noise: bo
     """Dereverberation: remove a room's echo, and noise.
 
     What stays is the direct path, as by a microphone at the mouth. It is what enhance does by the
-    same network. Above 8 kHz nothing is kept.
+    same network. Above 8 kHz the recording is filtered as the network filters it below.
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.

@@ -175,7 +175,7 @@ def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
 def denoise(paths: Paths, common: Options, noise: str = "auto") -> int:
     """Denoise: remove stationary noise of any colour, and hum.
 
-    Of recordings in white noise nothing above 8 kHz is kept. For noise of other kinds see voxmend
+    Above 8 kHz white noise is filtered, not by the prior. For noise of other kinds see voxmend
     enhance.
 
     Args:

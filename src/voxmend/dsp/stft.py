@@ -112,6 +112,13 @@ def _fbank_basis(mels: int) -> Tensor:
     return torch.from_numpy(np.maximum(1 - np.abs(slope), 0)).float()
 
 
+@lru_cache
+@torch.inference_mode(False)
+def _hamming(length: int) -> Tensor:
+    """Made once, so that an exported graph holds it."""
+    return torch.hamming_window(length)
+
+
 def fbank(wave: Tensor, mels: int = 80) -> Tensor:
     """Log-mel features of speaker encoders: power in dB, at most 80 dB below an item's maximum.
 
@@ -120,7 +127,7 @@ def fbank(wave: Tensor, mels: int = 80) -> Tensor:
 
     Shape: `[B, T]` at 16 kHz to `[B, T // 160 + 1, mels]`.
     """
-    spectrum = torch.stft(wave, 400, 160, window=torch.hamming_window(400).to(wave), center=True,
+    spectrum = torch.stft(wave, 400, 160, window=_hamming(400).to(wave), center=True,
                           pad_mode="constant", return_complex=True)
     power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2)
     levels = 10 * (power @ _fbank_basis(mels).to(wave)).clamp_min(1e-10).log10()

@@ -234,7 +234,7 @@ TASKS = {task.name: task for task in (
          sigma_min=0.03, start="guess", native_rate=True, told=CORRECTED, names=("ends",)),
     Task("denoise", found_damage, ("noise", "coloured", "hum"),
          NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
-         keeps_band=False, native_rate=True),
+         native_rate=True),
     Task("mend", found_damage,
          ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,

@@ -21,6 +21,7 @@ from .. import audio
 from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import Levels
 from ..audio.segments import Aligner, Spread, in_turn, process
+from ..classical.upper_band import part_upper_band
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.told import Listener, ToldDenoiser
 from ..models import hub, remote
@@ -64,9 +65,10 @@ Apart = Callable[[Tensor, Sequence[int], Callable | None], Tensor]
 class Separator:
     """Takes recordings apart: `load("separate")(wave, sample_rate) -> voices`.
 
-    Above half the sample rate of `apart` voices, and enhanced speech, hold nothing. Channels are
-    taken apart each by itself, and those of one voice put together again; what is constant, as
-    silence, gives silence. A recording of less than 0.2 s is all speech to an enhancer.
+    Above half the sample rate of `apart` the sources share the recording as they do below it
+    (`classical.upper_band`). Channels are taken apart each by itself, and those of one voice put
+    together again; what is constant, as silence, gives silence. A recording of less than 0.2 s is
+    all speech to an enhancer.
 
     Args:
         apart: `(mixture, starts, callback) -> sources` of channels of segments, of about unit
@@ -191,8 +193,23 @@ class Separator:
             found = yield torch.from_numpy(low)[:, None], start * self.sample_rate // rate
             rows = found.transpose(0, 1).flatten(0, 1).cpu().numpy()
             back = audio.fit(audio.resample(rows, self.sample_rate, rate), chunk.shape[1])
-            sources[:, heard] = level * back.reshape(self.sources, -1, chunk.shape[1])
+            back = back.reshape(self.sources, -1, chunk.shape[1])
+            if rate > self.sample_rate:
+                heard_low = audio.fit(audio.resample(low, self.sample_rate, rate), chunk.shape[1])
+                back = back + self._upper_band((chunk - mean)[heard] / level, heard_low, back, rate)
+            sources[:, heard] = level * back
         return sources
+
+    def _upper_band(self, chunk: np.ndarray, low: np.ndarray, sources: np.ndarray,
+                    rate: int) -> np.ndarray:
+        """What the sources have above the network's band. Shape: `[C, n]` twice, `[K, C, n]`."""
+        out = np.empty_like(sources)
+        for c, (whole, below) in enumerate(zip(chunk, low, strict=True)):
+            known = sources[:, c] if self.enhances else np.concatenate(
+                [sources[:, c], [below - sources[:, c].sum(0)]])
+            parts = part_upper_band(whole - below, known, rate, self.sample_rate / 2)
+            out[:, c] = parts[:self.sources]
+        return out
 
 
 def by_diffsep(model: ScoreModel, sampler: str = PAPER, steps: int = STEPS, seed: int = 0,
