@@ -15,6 +15,7 @@ import soundfile
 from helpers.commands import bad_inputs, run
 from helpers.speech import voice
 from voxmend import audio, undiff
+from voxmend.audio import formats
 from voxmend.cli import main as cli
 from voxmend.dsp import degrade
 from voxmend.restore.damage import Clipping, Damage
@@ -187,6 +188,44 @@ def test_what_is_not_mended_is_copied(verb, rate, wav, prior, tmp_path, capsys):
                      *quick(prior))
     assert code == 0, text.err
     assert (tmp_path / "out.ogg").read_bytes() == (tmp_path / "in.ogg").read_bytes()
+
+
+def test_what_is_not_of_its_name_s_format_is_not_copied(wav, prior, tmp_path, capsys):
+    """A suffix does not make a file of its format."""
+    for name, real in (("a.wav", "m.m4a"), ("b.flac", "b.wav"), ("c.m4a", "c.flac")):
+        wav(real).rename(tmp_path / name)
+        out = tmp_path / f"out-{name}"
+        code, text = run(capsys, "declip", tmp_path / name, out, *quick(prior))
+        assert code == 0 and "passed on" not in text.out
+        assert formats.is_called_as(out, audio.Reader(out).container)
+        assert not formats.is_called_as(out, audio.Reader(tmp_path / name).container)
+
+
+def test_every_suffix_that_is_written_has_its_container(tmp_path):
+    for suffix, form in formats.FORMATS.items():
+        path = tmp_path / f"a{suffix}"
+        audio.save(path, voice(0.3, 48000), 48000)
+        assert formats.is_called_as(path, audio.Reader(path).container), form
+
+
+def test_only_what_is_copied_is_said_to_be(wav, prior, tmp_path, capsys):
+    for options, out, copied in ((["--headroom", 6], "a.wav", False), ([], "a.flac", False),
+                                 ([], "b.wav", True)):
+        _, text = run(capsys, "declip", wav(f"in-{out}.wav"), tmp_path / out, *quick(prior),
+                      *options)
+        assert "nothing to mend found" in text.out
+        assert ("passed on unchanged" in text.out) == copied
+    assert "passed on" not in run(capsys, "mend", "--dry-run", tmp_path / "a.wav")[1].out
+
+
+def test_a_dry_run_of_nothing_is_refused(capsys):
+    code, text = run(capsys, "mend", "--dry-run")
+    assert code == 2 and "name IN" in text.err
+
+
+def test_degrade_gives_no_advice_that_it_does_not_take(wav, tmp_path, capsys):
+    code, text = run(capsys, "degrade", "noise", wav(), tmp_path / "a.flac", "--snr", -20)
+    assert code == 0 and "were limited" in text.err and "headroom" not in text.err
 
 
 def test_a_folder_is_not_mended_into_itself(wav, prior, tmp_path, capsys):

@@ -137,7 +137,7 @@ class ContainerSource:
             self.sample_rate, self.channels = context.sample_rate, context.channels
             if not self.sample_rate or not self.channels:
                 raise unreadable(path, "its sound track is empty")
-            self.subtype = subtype_of(stream)
+            self.subtype, self.container = subtype_of(stream), container.format.name
             timed = any(name in container.format.name for name in TIMED)
             self._length = (container.duration or 0) / av.time_base if timed else 0.0
             mov = "mov" in container.format.name and stream.duration

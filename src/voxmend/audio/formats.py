@@ -64,6 +64,16 @@ READ_ONLY = {  # and what comes next to it
 SUFFIXES = (*FORMATS, *READ_ONLY)
 
 
+def is_called_as(path: Path, container: str) -> bool:
+    """Whether a name's suffix is that of a container, as libsndfile or libav calls it."""
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        return False
+    others = {"WAV": ("WAVEX", "RF64"), "matroska": ("matroska,webm",), "webm": ("matroska,webm",)}
+    known = (form.container, *others.get(form.container, ()))
+    return container in known or (form.mov and container.startswith("mov,"))
+
+
 def writable(path: Path) -> Path:
     """A name that can be written: `a.wma` becomes `a.wma.m4a`, `a.wav` stays."""
     return path.with_name(path.name + READ_ONLY.get(path.suffix.lower(), ""))

@@ -28,6 +28,7 @@ class Reader:
         frames: samples per channel. Where the header only estimates it (mp3) or leaves it open
             (streamed flac), the file is decoded once to count them.
         subtype: the sample encoding as libsndfile calls it, "PCM_24" for instance, or "AAC".
+        container: the file format as what reads it calls it, whatever the file's name.
 
     Raises AudioError for a file that is missing, empty, not audio, or outside the limits of
     sample rate and channels; `blocks` raises it for one that breaks half-way or holds NaN.
@@ -43,7 +44,7 @@ class Reader:
             raise AudioError(f"{path}: the file is empty (0 bytes): fetch or export it again")
         self._source = _source(self.path, salvage)
         self.sample_rate, self.channels = self._source.sample_rate, self._source.channels
-        self.subtype = self._source.subtype
+        self.subtype, self.container = self._source.subtype, self._source.container
         check_layout(path, self.sample_rate, self.channels)
         self._expected = self._source.frames
         self.frames: int = self._expected or sum(block.shape[1] for block in self.blocks(BLOCK))

@@ -72,6 +72,7 @@ class SoundFileSource:
         with self._open(0) as stream:
             self.sample_rate, self.channels = stream.samplerate, stream.channels
             self.subtype, frames = stream.subtype, stream.frames
+            self.container = stream.format
             if not salvage:
                 self._check_whole(stream.extra_info)
         known = not (salvage or len(self._parts) > 1 or self.subtype.startswith("MPEG")

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import audio
+from ..audio.formats import is_called_as
 from ..audio.pair import Pair, side_by_side
 from ..restore.restorer import Restorer
 from ..systems.conversation import Conversation
@@ -39,15 +40,17 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
     reader = audio.Reader(source, how.salvage)
     outs = writers(reader, targets, restorer.output_rate(reader), restorer.outputs(reader))
     damages = find(reader, restorer.task.reports, told)
-    if restorer.task.finds:
-        report(source, damages, reader.sample_rate)
     found = (any(map(restorer.relevant, damages)) or not restorer.task.finds
              or restorer.output_rate(reader) != reader.sample_rate)
-    alike = source.suffix.lower() == targets[0].suffix.lower() and how == PLAIN
-    if found or restorer.draws > 1 or not alike:
+    alike = (source.suffix.lower() == targets[0].suffix.lower() and how == PLAIN
+             and is_called_as(targets[0], reader.container))
+    copied = alike and not found and restorer.draws == 1
+    if restorer.task.finds:
+        report(source, damages, reader.sample_rate, copied)
+    if not copied:
         with progress_bar(reader, restorer.task.name) as progress:
             write(streaming(restorer.stream, reader, damages, progress=progress), outs, how)
-    else:  # nothing to mend: no codec needs to see it again
+    else:  # no codec needs to see it again
         shutil.copyfile(source, targets[0])
     if plot_file:
         draw(source, targets[0], plot_file)

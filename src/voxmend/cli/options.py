@@ -80,11 +80,11 @@ class Handling(NamedTuple):
 
     Attributes:
         salvage: as of `audio.Reader`.
-        headroom: dB that outputs are lowered by.
+        headroom: dB that outputs are lowered by; None of a verb that has no such option.
     """
 
     salvage: bool = False
-    headroom: float = 0.0
+    headroom: float | None = 0.0
 
 
 PLAIN = Handling()

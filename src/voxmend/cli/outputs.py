@@ -25,7 +25,7 @@ def write(blocks: Iterable[np.ndarray], outs: list[audio.Writer],
 
     Signals beyond the files are left out. Returns the energy of each file, `[outs]`.
     """
-    energies, gain = np.zeros(len(outs)), 10 ** (-how.headroom / 20)
+    energies, gain = np.zeros(len(outs)), 10 ** (-(how.headroom or 0) / 20)
     with ExitStack() as stack:
         for writer in outs:
             stack.enter_context(writer)
@@ -43,14 +43,17 @@ def warn(writer: audio.Writer, how: Handling) -> None:
     """Says on stderr what did not fit into a file, and what to do about it."""
     told = []
     over = 20 * math.log10(max(writer.peak, 1))
-    enough = math.ceil(10 * (how.headroom + over)) / 10
+    if how.headroom is None:
+        lower = f"a recording {math.ceil(10 * over) / 10:g} dB softer"
+    else:
+        lower = f"--headroom {math.ceil(10 * (how.headroom + over)) / 10:g}"
     if writer.clamped:
         keeps = "" if "FLOAT" in writer.format.subtypes else ", or write a .wav"
         told.append(f"{writer.clamped} samples went beyond full scale, by up to {over:.1f} dB, and "
-                    f"were limited: add --headroom {enough:g}{keeps} to keep them")
+                    f"were limited: give {lower}{keeps} to keep them")
     elif writer.grown:
         told.append(f"peaks pass full scale by {over:.1f} dB, so it is in 32-bit float; with "
-                    f"--headroom {enough:g} it need not be")
+                    f"{lower} it need not be")
     if writer.lost:
         told.append(f"{', '.join(writer.lost)} not kept: {writer.path.suffix} cannot hold them")
     for text in told:

@@ -53,8 +53,13 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
     return tuple(damages)
 
 
-def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
-    """Prints what was found: what the channels share as one, else each by itself."""
+def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False) -> None:
+    """Prints what was found: what the channels share as one, else each by itself.
+
+    Args:
+        rate: of the recording, Hz.
+        copied: the output is the recording, to the byte.
+    """
     texts = ["; ".join(damage.describe()) if damage.rms else "silence" for damage in damages]
     if len(set(texts)) == 1:
         lines = texts[:1]
@@ -65,7 +70,7 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int) -> None:
         lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
                      "16 kHz)")
     print(as_told(f"{name}: ") + ("; ".join(filter(None, lines))
-                         or "nothing to mend found, it is passed on unchanged"))
+                         or "nothing to mend found" + ", it is passed on unchanged" * copied))
 
 
 def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:

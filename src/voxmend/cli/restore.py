@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from .options import (
     Common,
     Drawing,
+    Handling,
     Mending,
     Method,
     Options,
@@ -74,6 +75,8 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
     from ..restore.tasks import TASKS
     from . import folders, reports
 
+    if not paths:
+        raise ValueError("nothing to do: name IN, what is examined")
     status = []
     with ExitStack() as stack:
         with remote.reached(*folders.read_names(paths)):
@@ -302,7 +305,7 @@ def load_damager(kind: str, options: Damaging) -> "Work":
                    streaming: jobs.Streaming) -> files.Made:
         reader = audio.Reader(inputs[0])
         wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
-        write([make[kind](wave, rate)], writers(reader, outputs))
+        write([make[kind](wave, rate)], writers(reader, outputs), Handling(headroom=None))
         return {"task": "degrade", "kind": kind}, reader.frames / rate
 
     return jobs.Work(damage_one)
