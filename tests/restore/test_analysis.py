@@ -157,3 +157,11 @@ def test_neither_a_bang_nor_a_cough_hides_the_noise(size):
 def test_how_loud_noise_is_beside_the_speech(noise, said):
     """Of noise in a part of a recording alone the RMS of all may be less."""
     assert said in " ".join(Damage(coloured=noise, rms=0.9).describe())
+
+
+@pytest.mark.parametrize("offset", [0.1, -0.3])
+def test_the_level_of_speech_takes_no_notice_of_an_offset(offset):
+    noisy = degrade.white_noise(speech(), 10, seed=1)
+    plain, moved = only(pcm(noisy)), only(pcm(noisy + offset))
+    assert plain.rms == pytest.approx(np.std(noisy), rel=0.01)
+    assert moved.rms == pytest.approx(plain.rms, rel=0.01) and moved.noise
