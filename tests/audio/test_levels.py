@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from voxmend.audio.levels import Frames, Levels, events
 
@@ -70,6 +71,17 @@ def test_neither_a_word_between_pauses_nor_a_step_is_an_event(step):
     stepped = syllables(12)
     stepped[6 * RATE:] *= 10 ** (step / 20)
     assert events(Frames.of([stepped[None]], 512).powers[0]).sum() < 4
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.5, 1, 2])
+@pytest.mark.parametrize("silence", [0.2, 0.5, 1, 2, 4])
+def test_an_utterance_between_silences_is_no_event(seconds, silence):
+    """In a room that rumbles, 50 dB below."""
+    size, rng = round(silence * RATE), np.random.default_rng(0)
+    wave = np.concatenate([np.zeros(size), syllables(seconds), np.zeros(size)])
+    rumble = lfilter([1], [1, -0.99], rng.standard_normal(len(wave)))
+    wave += 3e-3 * rumble / rumble.std()
+    assert not events(Frames.of([wave[None]], 512).powers[0]).any()
 
 
 @both_kinds

@@ -157,3 +157,42 @@ def test_neither_a_bang_nor_a_cough_hides_the_noise(size):
 def test_how_loud_noise_is_beside_the_speech(noise, said):
     """Of noise in a part of a recording alone the RMS of all may be less."""
     assert said in " ".join(Damage(coloured=noise, rms=0.9).describe())
+
+
+def rounded(wave, bits):
+    """As a file of integers holds it. Shape: `[1, T]`."""
+    return (np.round(wave * 2.0 ** (bits - 1)) / 2.0 ** (bits - 1) + 0.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits, gain", [(8, 1), (8, 0.3), (8, 0.1), (6, 1), (16, 3e-3)])
+@pytest.mark.parametrize("seed", range(3))
+def test_coarsely_rounded_speech_has_no_gaps_and_is_not_clipped(bits, gain, seed):
+    """What is soft rounds to constants, and peaks end at few levels."""
+    wave = speech(seed) * 0.7 / np.abs(speech(seed)).max()
+    found = only(rounded(gain * wave, bits))
+    assert not found.gaps and not found.ends and not found.clipping
+
+
+@pytest.mark.parametrize("bits, gain", [(8, 1), (16, 3e-3)])
+@pytest.mark.parametrize("size", [320, 800, 1280])
+def test_a_gap_in_the_midst_of_loud_speech_is_found_however_coarse_it_is(bits, gain, size):
+    wave = rounded(gain * speech() * 0.7 / np.abs(speech()).max(), bits)
+    power = np.convolve(wave[0] ** 2, np.ones(size + 640), "same")
+    first = int(power.argmax()) - size // 2
+    wave[:, first:first + size] = 0
+    assert only(wave).gaps == ((pytest.approx(first / 16000, abs=0.002),
+                                pytest.approx((first + size) / 16000, abs=0.002)),)
+
+
+def test_clipping_is_found_in_8_bits():
+    wave = 2 * speech()
+    found = only(rounded(wave.clip(-0.25, 0.25), 8))
+    assert found.clipping[0].level == pytest.approx(0.25, rel=0.02)
+
+
+@pytest.mark.parametrize("offset", [0.1, -0.3])
+def test_the_level_of_speech_takes_no_notice_of_an_offset(offset):
+    noisy = degrade.white_noise(speech(), 10, seed=1)
+    plain, moved = only(pcm(noisy)), only(pcm(noisy + offset))
+    assert plain.rms == pytest.approx(np.std(noisy), rel=0.01)
+    assert moved.rms == pytest.approx(plain.rms, rel=0.01) and moved.noise

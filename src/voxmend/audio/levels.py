@@ -14,7 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import binary_dilation, binary_propagation, percentile_filter, uniform_filter1d
+from scipy.ndimage import (
+    binary_dilation,
+    binary_opening,
+    binary_propagation,
+    percentile_filter,
+    uniform_filter1d,
+)
 from scipy.signal import find_peaks
 
 FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
@@ -28,6 +34,9 @@ PEAK_DB = 12  # how far a frame of speech lies above its level at most: bangs an
 CHUNK = 1 << 12  # frames
 EVENT_DB, RIM_DB = 16, 6  # over the louder frames on either side: what no word is; where it ends
 EVENT_SECONDS, BESIDE_SECONDS = 0.7, 2.0  # the longest of those, and how much beside it is heard
+LEAST_SECONDS = 1.0  # of that, where the recording has no more
+TOP_SHARE, TOP_DB = 95, 4  # of what is heard: in speech without a long pause `SHARE` is higher
+SYLLABLE = 3  # frames over which noise evens out, and syllables do not
 
 
 class Frames(NamedTuple):
@@ -76,38 +85,57 @@ class Frames(NamedTuple):
         return (self.means * weights).sum(1, keepdims=True) / np.maximum(total, 1)
 
 
-def _beside(powers: np.ndarray, first: int, size: int) -> np.ndarray:
+def _shares(powers: np.ndarray, first: int, size: int,
+            shares: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles of `size` frames from the `first` on before each, and how many there are.
+
+    Shape: `[frames]` to `[shares, frames]` and `[frames]`.
+    """
+    padded = np.concatenate([np.full(first + size, -1.0), powers])
+    found, windows = np.zeros((len(shares), len(powers))), sliding_window_view(padded, size)
+    there = np.clip(np.arange(len(powers)) - first, 0, size)
+    for begin in range(0, len(powers), CHUNK):
+        part = np.sort(windows[begin:begin + CHUNK][:len(powers) - begin], axis=1)
+        count = there[begin:begin + CHUNK]
+        for out, share in zip(found, shares, strict=True):
+            place = np.minimum(size - count + count * share // 100, size - 1)
+            out[begin:begin + CHUNK] = np.take_along_axis(part, place[:, None], 1)[:, 0]
+    return found, there
+
+
+def _beside(powers: np.ndarray, first: int, size: int, least: int) -> np.ndarray:
     """The level of the speech in `size` frames from the `first` on before each, or 0.
 
-    It is the 80th percentile of those that there are, if they vary as speech does.
+    It is the 80th percentile of those that there are or, where a pause fills most of them, 4 dB
+    under the 95th. At least `least` must be there, they must vary as speech does, not as the frames
+    of a steady murmur, and nothing is speech 40 dB under the loudest frame.
 
     Shape: `[frames]` to the same.
     """
-    padded = np.concatenate([np.full(first + size, -1.0), powers])
-    level, windows = np.zeros_like(powers), sliding_window_view(padded, size)
-    for begin in range(0, len(powers), CHUNK):
-        part = np.sort(windows[begin:begin + CHUNK][:len(powers) - begin], axis=1)
-        there = np.minimum(np.maximum(np.arange(begin, begin + len(part)) - first, 0), size)
-        low, high = (np.take_along_axis(part, np.minimum(
-            size - there + there * share // 100, size - 1)[:, None], 1)[:, 0]
-            for share in (20, SHARE))
-        level[begin:begin + len(part)] = np.where((there > 0) & (high > VARIES * low), high, 0)
-    return level
+    (high, top), there = _shares(powers, first, size, (SHARE, TOP_SHARE))
+    level = np.maximum(high, 10 ** (-TOP_DB / 10) * top)
+    smooth = uniform_filter1d(powers, max(1, min(SYLLABLE, len(powers))))
+    (low, high), _ = _shares(smooth, first, size, (20, SHARE))
+    faintest = powers.max(initial=0) * 10 ** (-DEPTH_DB / 10)
+    return np.where((there >= least) & (high > VARIES * low) & (level > faintest), level, 0)
 
 
 def events(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
     """Frames of what is briefly far louder than the speech around it: a bang, a cough.
 
     They lie 16 dB over the 80th percentile of the two seconds on either side, 0.7 s away, or beside
-    such frames and 6 dB over it.
+    such frames and 6 dB over it, for no longer than 0.7 s. A second of speech must be heard beside
+    them: an utterance between silences is none.
 
     Shape: `[frames]` to the same, bool.
     """
-    away, size = (max(1, round(seconds / frame_seconds))
-                  for seconds in (EVENT_SECONDS, BESIDE_SECONDS))
-    level = np.maximum(_beside(powers, away, size), _beside(powers[::-1], away, size)[::-1])
+    away, size, least = (max(1, round(seconds / frame_seconds))
+                         for seconds in (EVENT_SECONDS, BESIDE_SECONDS, LEAST_SECONDS))
+    level = np.maximum(_beside(powers, away, size, least),
+                       _beside(powers[::-1], away, size, least)[::-1])
     loud, rim = ((level > 0) & (powers > 10 ** (db / 10) * level) for db in (EVENT_DB, RIM_DB))
-    return binary_dilation(binary_propagation(loud, mask=rim))
+    found = binary_propagation(loud, mask=rim)
+    return binary_dilation(found & ~binary_opening(found, np.ones(away + 1)))
 
 
 def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:

@@ -32,7 +32,7 @@ class Channel:
                           Bandwidth(spectra), Noise(spectra), Hum(sample_rate),
                           ColouredNoise(sample_rate), Clicks(sample_rate),
                           Reverberation(sample_rate), Speech(sample_rate))
-        self.energy, self.samples, self.step = 0.0, 0, np.inf
+        self.energy, self.sum, self.samples, self.step = 0.0, 0.0, 0, np.inf
 
     def update(self, view: View) -> None:
         """Shows a view to every detector."""
@@ -42,11 +42,14 @@ class Channel:
             detector.update(view)
         calm = view.own[~view.events[view.inner]].astype(np.float64)
         self.energy += float(np.sum(calm**2))
+        self.sum += float(np.sum(calm))
         self.samples += len(calm)
 
     def find(self) -> Damage:
         """What is wrong with the channel; nothing if it does not sound like speech."""
-        blank = damage = Damage(rms=float(np.sqrt(self.energy / max(self.samples, 1))))
+        samples = max(self.samples, 1)
+        varies = self.energy / samples - (self.sum / samples) ** 2
+        blank = damage = Damage(rms=float(np.sqrt(max(varies, 0.0))))
         for detector in self.detectors:
             damage = detector.find(damage)
         if damage.noise and damage.noise < self.step / 2:  # the rounding of a soft channel

@@ -53,7 +53,8 @@ class Damage:
         reverberation: T60 in seconds; None where sound dies away at once.
         speech: whether it sounds like speech; if not, nothing is wrong unless told.
         clipped: share of the samples that are clipped, 0…1.
-        rms: of the whole channel, but for what is briefly far louder than the speech, as a cough.
+        rms: of the whole channel, but for its mean, and for what is briefly far louder than the
+            speech, as a cough.
     """
 
     clipping: tuple[Clipping, ...] = ()

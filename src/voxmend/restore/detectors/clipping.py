@@ -14,6 +14,7 @@ from ..damage import Clipping as Stretch
 from ..damage import Damage, decibel
 from .base import Detector, View, runs
 from .lobes import Lobes, top_fullness
+from .quantisation import quantisation_step
 
 LOWEST, COLUMNS = -160, 32000  # dB of the first column of a histogram, and how many, 0.01 dB each
 BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with how much on each side
@@ -21,7 +22,7 @@ ALIKE = 1.07  # ratio of levels that count as one
 EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples in plateaus
 HARD = 0.8  # share of equal samples that a hard clipper leaves: 0.95…1, others at most 0.7
 TOPS = 50  # columns from the top that are tried
-STEPS = 8  # of quantisation, the least of a level
+STEPS, FINE = 8, 12  # of quantisation, the least of a level; the same of one by its surroundings
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
@@ -111,6 +112,10 @@ class Clipping(Detector):
             lobes = Lobes.of(window)
             size, peaks = np.abs(own), peak_level(window, lobes)
             tops = top_fullness(window, lobes, self.sample_rate)
+            # A few steps up all lobes end at one of few levels, and are full.
+            least = FINE * quantisation_step(window)
+            peaks, tops = (found if found[0] >= least else (0.0, -np.inf)
+                           for found in (peaks, tops))
             levels = ((pile.level if pile else 0.0, EXACT), (peaks[0], SPREAD), (tops[0], SPREAD))
             block = Block(float(size.max()), pile, *peaks, *tops, tuple(
                 int(np.count_nonzero(size >= (1 - tolerance) * level)) if level else 0

@@ -7,11 +7,17 @@ import numpy as np
 
 from ..damage import Damage
 from .base import Detector, View, runs
+from .quantisation import quantisation_step
 
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
 SHORTEST, SHORTEST_NOISE = 0.0025, 0.01  # seconds of a constant, and of comfort noise
 LONG, LONGEST = 0.3, 3.0  # seconds; of those that one edge tells, and what is a pause beyond
 PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
+# Quantisation steps that speech has at a gap. What is softer rounds to constants by itself: at both
+# edges of those of 5 ms the first millisecond of speech has 1.6, the first 20 ms have 3.3.
+CUT, AT_ONCE = 4, 2  # RMS of 20 ms, and of 1 ms, at both edges
+SHORT_CUT = 8  # of 20 ms beside less than 5 ms, which a vowel leaves between two pulses
+ONE_EDGE = 16  # at one edge alone: a plosive jumps by 8
 
 
 def silence(rms: float) -> float:
@@ -24,7 +30,8 @@ class Gaps(Detector):
 
     A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
     kind is a packet that equals the one before it. One of 0.3 s or more shows by a single edge in a
-    word, or by the room's noise, which ends and begins at once.
+    word, or by the room's noise, which ends and begins at once. A constant is none where speech as
+    soft as beside it would have been rounded to it.
     """
 
     def __init__(self, sample_rate: int):
@@ -38,16 +45,18 @@ class Gaps(Detector):
         if rms < 1e-3 * SILENCE:
             view.silent[:] = True
             return
+        step = quantisation_step(view.wave)
         for first, last in self._constant(view.wave, rms):
-            self._judge_constant(view, first, last, rms)
+            self._judge_constant(view, first, last, rms, step)
         quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
         shortest = round(SHORTEST_NOISE * self.sample_rate)
         for run in runs(quiet, shortest):
             first, last = steady_part(view.wave, *run)
-            if last - first >= shortest and self._is_filled(view.wave, first, last, rms):
+            if last - first >= shortest and self._is_filled(
+                    view.wave, first, last, rms, step):
                 view.silent[first:last] = True
                 self._add(view, first, last, True)
-        for first, last in self._repeated(view.wave, rms):
+        for first, last in self._repeated(view.wave, max(0.1 * rms, step)):
             self._add(view, first, last, True)
 
     def _constant(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
@@ -60,10 +69,11 @@ class Gaps(Detector):
                                 self.sample_rate // 100):
             yield first, last
 
-    def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float) -> bool:
+    def _is_filled(self, wave: np.ndarray, first: int, last: int, rms: float,
+                   step: float) -> bool:
         """Whether quiet samples are steady to their edges, and the sound beside them is loud."""
         near, rate = self.sample_rate // 1000, self.sample_rate
-        power = np.mean(wave[first:last] ** 2)
+        power = max(np.mean(wave[first:last] ** 2), step**2 / 12)  # rounding hides what is less
         for side, inside in ((wave[:first][::-1], wave[first:first + near]),
                              (wave[last:], wave[last - near:last])):
             if not edge_is_cut(np.abs(side), 0.2 * rms, rate, 0.001):
@@ -72,38 +82,37 @@ class Gaps(Detector):
                 return False
         return True
 
-    def _judge_constant(self, view: View, first: int, last: int, rms: float) -> None:
+    def _judge_constant(self, view: View, first: int, last: int, rms: float, step: float) -> None:
         rate = self.sample_rate
         peak = np.abs(view.wave - np.median(view.wave[first:last]))
-        step = np.min(peak, initial=1.0, where=peak > 0)
-        audible = max(0.05 * rms, 4 * min(step, 0.01))
         exact = np.mean(peak[first:last] <= silence(rms)) > 0.8
         left, right = peak[:first][::-1], peak[last:]
         at_edge = not (len(left) and len(right))
-        cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
         short = last - first < rate // 200
+        audible = max(0.05 * rms, (SHORT_CUT if short else CUT) * step)
+        cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
         sure = all(cut) and not at_edge
         if exact and not short:
             view.silent[first:last] = True
             # A recording may well begin in a word, softly.
-            enough = (0.1 if at_edge else 0.05) * rms
+            alone = max(0.1 * rms, ONE_EDGE * step)
+            enough = alone if at_edge else max(0.05 * rms, AT_ONCE * step)
             sides = [side for side in (left, right) if len(side)]
             levels = [root_mean_square(side[:rate // 1000]) for side in sides]
             sure |= max(levels) > enough and (at_edge or all(
                 level > enough or edge_is_hard(side, step, rate)
                 for level, side in zip(levels, sides, strict=True)))
             if last - first >= LONG * rate and not at_edge:
-                sure |= any(one and level > 0.1 * rms
-                            for one, level in zip(cut, levels, strict=True))
+                sure |= any(one and level > alone for one, level in zip(cut, levels, strict=True))
                 sure |= all(edge_is_hard(side, step, rate, 0.05) for side in sides)
         elif sure:
             view.silent[first:last] = True
         hard = exact and not short and not at_edge and any(
-            edge_is_cut(side, 2 * step, rate) for side in (left, right))
+            edge_is_cut(side, ONE_EDGE * step, rate) for side in (left, right))
         if sure or hard:
             self._add(view, first, last, bool(sure))
 
-    def _repeated(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
+    def _repeated(self, wave: np.ndarray, audible: float) -> Iterator[tuple[int, int]]:
         """Packets that equal the one before, among others that do not."""
         for seconds in PACKETS:
             size = round(seconds * self.sample_rate)
@@ -112,7 +121,7 @@ class Gaps(Detector):
             if same.mean() > 0.3:  # a periodic sound
                 continue
             for first, last in runs(same, size - 1):
-                if last - first < 4 * size and np.std(wave[first:last]) > 0.1 * rms:
+                if last - first < 4 * size and np.std(wave[first:last]) > audible:
                     yield first, last
 
     def _add(self, view: View, first: int, last: int, sure: bool) -> None:
