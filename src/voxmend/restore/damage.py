@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
-OFFSET = 0.02  # of the peak, what a median exceeds where something was added: not that of speech
+OFFSET = 0.1  # of the peak, what a median passes if something was added; clipped speech: 0.096
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 
