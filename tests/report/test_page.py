@@ -119,7 +119,8 @@ def test_what_was_found_is_said_and_drawn_where_it_is():
     assert [kind for kind, _ in said] == ["clipping", "cutoff", "gaps", "hum"]
     [channel] = shown.data["channels"]
     assert ["gaps", 0.25, 0.3] in channel["spans"]
-    assert channel["cutoffs"] == [4000.0] and channel["levels"] == [[0.0, 0.5, 0.2]]
+    assert channel["cutoffs"] == [4000.0]
+    assert channel["levels"] == [[0.0, 0.5, -0.2], [0.0, 0.5, 0.2]]
     nothing = Page(page("a", tracks(voice(0.5)), [Damage(rms=0.1)]))
     assert not nothing.all("li") and ({"class": "none"}, "Nothing.") in nothing.all("p")
     assert "Nothing was looked for." in page("a", tracks(voice(0.5)), [])

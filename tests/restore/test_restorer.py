@@ -78,15 +78,17 @@ def test_white_noise_above_the_prior_is_filtered(prior):
     assert above[1] < 0.1 * above[0]
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.2])
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
-def test_a_recording_is_declipped_as_well_at_any_rate(rate):
+def test_a_recording_is_declipped_as_well_at_any_rate(rate, offset):
     """Resampling moves clipped samples off the level: they must be mended before it."""
     time = np.arange(rate) / rate
     clean = sum(np.sin(2 * np.pi * f * time + f) for f in (200.0, 450.0, 900.0, 1700.0))
     clean = (0.1 * clean * np.sin(np.pi * time) ** 2).astype(np.float32)
     level = 0.4 * np.abs(clean).max()
     clipped = clean.clip(-level, level)
-    mended = Restorer("declip", Identity(), device="cpu")(clipped, rate, Damage((Clipping(level),)))
+    told = Damage((Clipping(level, offset=offset),))
+    mended = Restorer("declip", Identity(), device="cpu")(clipped + offset, rate, told) - offset
     assert si_snr(clipped, clean) < 20
     assert si_snr(mended, clean) > si_snr(clipped, clean) + 10
 

@@ -1,5 +1,8 @@
 """Clipping."""
 
+import math
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -9,13 +12,15 @@ from .evidence import Evidence
 
 
 class Clip(Operator):
-    """Hard clipping, A(x) = ½(|x + c| − |x − c|) = max(−c, min(c, x)).
+    """Hard clipping, A(x) = ½(|x + c| − |x − c|) = max(−c, min(c, x)), about an offset.
 
     Args:
         level: c > 0, in the units of the scaled signal.
-        tolerance: samples with |y| ≥ (1 − tolerance)·c count as clipped.
+        tolerance: samples with |y − offset| ≥ (1 − tolerance)·c count as clipped.
         sample_rate: Hz.
         span: first and last sample between which it clips; by default everywhere.
+        offset: half-way between the upper level and the lower one, in the same units.
+        side: 1 where what lies above is clipped alone, −1 below alone, 0 on either side.
 
     Source: UnDiff, section 3.2 (declipping).
 
@@ -26,11 +31,13 @@ class Clip(Operator):
     projects = True
 
     def __init__(self, level: float, tolerance: float = 0.005, sample_rate: int = 16000,
-                 span: tuple[int, int] | None = None):
+                 span: tuple[int, int] | None = None, offset: float = 0.0,
+                 side: Literal[-1, 0, 1] = 0):
         if not level > 0:
             raise ValueError(f"clip level must be positive, not {level}")
         self.level, self.tolerance, self.sample_rate = float(level), tolerance, sample_rate
         self.span = slice(*span) if span else slice(None)
+        self.offset, self.side = float(offset), side
 
     def _within(self, y: Tensor) -> Tensor:
         """Samples of the span. Shape: y `[…, T]` to `[T]`."""
@@ -39,15 +46,21 @@ class Clip(Operator):
         return within
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(self._within(x), x.clamp(-self.level, self.level), x)
+        low, high = (side * (math.inf if side == -self.side else self.level) + self.offset
+                     for side in (-1, 1))
+        return torch.where(self._within(x), x.clamp(low, high), x)
 
-    def _clipped(self, y: Tensor) -> Tensor:
-        return self._within(y) & (y.abs() >= (1 - self.tolerance) * self.level)
+    def _bound(self, y: Tensor) -> Tensor:
+        """±1 where y is clipped at the upper or the lower level, else 0. Shape: as y."""
+        centred = y - self.offset
+        reach = self.side * centred if self.side else centred.abs()
+        return centred.sign() * (self._within(y) & (reach >= (1 - self.tolerance) * self.level))
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
         """Reliable samples become y's; clipped ones go at least as far out as y."""
-        beyond = torch.where(y > 0, torch.maximum(x0, y), torch.minimum(x0, y))
-        return torch.where(self._clipped(y), beyond, y)
+        bound = self._bound(y)
+        beyond = torch.where(bound > 0, torch.maximum(x0, y), torch.minimum(x0, y))
+        return torch.where(bound != 0, beyond, y)
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """y − x0 on reliable samples and, on clipped ones, only what falls short of the level.
@@ -64,13 +77,14 @@ class Clip(Operator):
         """
         threshold, rate = (1 - self.tolerance) * self.level, min(self.sample_rate, 16000)
         guess = y.clone()
-        guess[..., self.span] = by_channel(
-            lambda wave: s_spade(wave, threshold, rate, growth=0.01), y[..., self.span])
+        guess[..., self.span] = self.offset + by_channel(
+            lambda wave: s_spade(wave, threshold, rate, growth=0.01, side=self.side),
+            y[..., self.span] - self.offset)
         return guess
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)
-        return Evidence.of(guess, bound=y.sign() * self._clipped(y))
+        return Evidence.of(guess, bound=self._bound(y))
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)

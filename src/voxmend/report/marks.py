@@ -49,7 +49,7 @@ def _clipped(damage: Damage, wave: np.ndarray, rate: int, start: float) -> Itera
     for part in damage.clipping:
         first, last = (round(min(max(edge - start, 0.0) * rate, len(wave)))
                        for edge in (part.start, part.end))
-        flags = np.abs(wave[first:last]) >= part.floor
+        flags = part.reach(wave[first:last]) >= part.floor
         for begin, end in _joined(runs(flags), NEAR_SECONDS * rate):
             yield "clipping", (first + begin) / rate, (first + end) / rate
 
@@ -101,5 +101,5 @@ def lines(damage: Damage, start: float = 0.0) -> dict[str, Any]:
     """
     return {"cutoffs": [hertz for hertz in (damage.cutoff, damage.low_cutoff, damage.dull)
                         if hertz],
-            "levels": [(part.start - start, min(part.end - start, 1e9), part.level)
-                       for part in damage.clipping]}
+            "levels": [(part.start - start, min(part.end - start, 1e9), level)
+                       for part in damage.clipping for level in part.levels]}

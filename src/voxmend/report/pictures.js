@@ -128,13 +128,11 @@ function drawWave(track, x) {
   pen.strokeStyle = colour("clipping");
   pen.setLineDash([4, 4]);
   for (const [start, end, level] of track.recording ? about().levels : []) {
-    for (const sign of [-1, 1]) {
-      const y = high(sign * level * DATA.scale);
-      pen.beginPath();
-      pen.moveTo(x(Math.max(start, view.first)), y);
-      pen.lineTo(x(Math.min(end, view.last)), y);
-      pen.stroke();
-    }
+    const y = high(level * DATA.scale);
+    pen.beginPath();
+    pen.moveTo(x(Math.max(start, view.first)), y);
+    pen.lineTo(x(Math.min(end, view.last)), y);
+    pen.stroke();
   }
 }
 

@@ -1,13 +1,14 @@
 """What can be wrong with one channel of a recording, as words and as numbers."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
+OFFSET = 0.1  # of the peak, what a median passes if something was added; clipped speech: 0.096
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 
@@ -16,22 +17,41 @@ class Clipping:
     """A stretch of time in which samples saturate.
 
     Attributes:
-        level: |x| at which they do, in the file's own units.
+        level: |x − offset| at which they do, in the file's own units.
         start, end: of the stretch, in seconds.
         tolerance: share of the level by which clipped samples may lie under it. It is small where
             the clipper's output is heard as it was, and larger where a codec, a resampler, noise
             or the clipper's soft knee has moved the samples.
+        offset: half-way between the upper level and the lower one, which may have one sign.
+        side: 1 where samples saturate above alone, −1 below alone, 0 on either side.
     """
 
     level: float
     start: float = 0.0
     end: float = math.inf
     tolerance: float = 0.005
+    offset: float = 0.0
+    side: Literal[-1, 0, 1] = 0
 
     @property
     def floor(self) -> float:
-        """The lowest |x| of a clipped sample."""
+        """The lowest `reach` of a clipped sample."""
         return (1 - self.tolerance) * self.level
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The lower level and the upper one, as far as there are both."""
+        return tuple(self.offset + side * self.level for side in (-1, 1) if side != -self.side)
+
+    def reach(self, wave: np.ndarray) -> np.ndarray:
+        """How far out samples lie, on the sides that saturate. Shape: `[n]` to the same."""
+        centred = wave - self.offset
+        return self.side * centred if self.side else np.abs(centred)
+
+    def __str__(self) -> str:
+        if not self.offset and not self.side:
+            return f"{self.level:.2g}"
+        return " and ".join(f"{level:.2g}" for level in self.levels)
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,11 @@ class Damage:
         return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise
                     or self.interferes)
 
+    def less(self, offset: float) -> "Damage":
+        """That of the channel from which a constant was taken away."""
+        return replace(self, clipping=tuple(
+            replace(part, offset=part.offset - offset) for part in self.clipping))
+
     @property
     def interferes(self) -> bool:
         """Whether there are clicks, hum or noise that is not white."""
@@ -85,7 +110,7 @@ class Damage:
         """One readable line per find, with the verb for what `mend` cannot do; none if nothing."""
         lines = []
         if self.clipping:
-            levels = ", ".join(dict.fromkeys(f"{part.level:.2g}" for part in self.clipping))
+            levels = ", ".join(dict.fromkeys(map(str, self.clipping)))
             share = f" ({self.clipped:.1%} of the samples)" if self.clipped else ""
             lines.append(f"clipped at {levels}{share}")
         if self.cutoff:
@@ -134,6 +159,15 @@ class Damage:
 def decibel(amplitude: ArrayLike) -> Any:
     """20 log₁₀ |a|, limited to −200 dB."""
     return 20 * np.log10(np.maximum(np.abs(amplitude), 1e-10))
+
+
+def offset_of(wave: np.ndarray) -> float:
+    """What is added to the whole of a recording, by its median; 0 if that is little. Shape: `[n]`.
+
+    A median takes no notice of clicks, nor of how far peaks on one side were cut off.
+    """
+    median = float(np.median(wave))
+    return median if abs(median) > OFFSET * np.abs(wave - median).max() else 0.0
 
 
 def channel_name(channel: int, channels: int) -> str:

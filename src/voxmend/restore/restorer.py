@@ -36,7 +36,7 @@ from ..models.batching import resolve
 from ..models.precision import choose, precision_of
 from ..operators import Mel, Operator
 from .analysis import analyse
-from .damage import Damage
+from .damage import Damage, offset_of
 from .drawing import Drawing, Request
 from .interference import without_interference
 from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, by_stretch, scales, white_in_each
@@ -282,18 +282,19 @@ class Restorer:
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * self.sample_rate // rate
-        operator = self._operator(Scene(damage, scale, begin, low.shape[1], self.sample_rate, rate,
-                                        out_rate, self.task.sources or 1))
+        offset = offset_of(low) if self.task.native_rate else 0.0  # no prior knows of any
+        operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
+                                        self.sample_rate, rate, out_rate, self.task.sources or 1))
         if operator is None and self.task.operator is not None:
             same = self._return(self._checked(torch.from_numpy(low[None]))[0], guess, low, rate,
                                 out_rate)
             return np.stack([same] * self.draws)
-        drawn = yield self._request(low * scale, operator, begin, guessed)
+        drawn = yield self._request((low - offset) * scale, operator, begin, guessed)
         kept = low if self.task.keeps_band else None
         if kept is not None and damage.noise and rate > self.sample_rate:
             guess = floor_denoise(guess[0], rate)[None].astype(np.float32)
             kept = audio.fit(audio.resample(guess, rate, self.sample_rate), low.shape[1])
-        draws = [self._return(draw / scale, guess, kept, rate, out_rate)
+        draws = [self._return(draw / scale + offset, guess, kept, rate, out_rate)
                  for draw in self._checked(drawn)]
         exact = rate == out_rate and not (damage.cutoff or damage.low_cutoff)
         if native is not None and native.projects and not native.noise_std and exact:

@@ -74,7 +74,7 @@ def found_clipping(scene: Scene) -> Operator | None:
                        for edge in (part.start, part.end))
         if first < last:
             clips.append(Clip(part.level * scene.scale, part.tolerance, scene.sample_rate,
-                              (first, last)))
+                              (first, last), part.offset * scene.scale, part.side))
     return compose(*clips)
 
 

@@ -6,12 +6,12 @@ amplitudes grow rarer towards the highest, and its highest lobes are no fuller t
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal
 
 import numpy as np
 
 from ..damage import Clipping as Stretch
-from ..damage import Damage, decibel
+from ..damage import Damage, decibel, offset_of
 from .base import Detector, View, runs
 from .lobes import Lobes, top_fullness
 from .quantisation import quantisation_step
@@ -20,9 +20,12 @@ LOWEST, COLUMNS = -160, 32000  # dB of the first column of a histogram, and how 
 BLOCK_SECONDS, AROUND_SECONDS = 0.5, 1.0  # what is judged by itself, and with how much on each side
 ALIKE = 1.07  # ratio of levels that count as one
 EQUAL, PLATEAU = 5e-4, 0.25  # difference within a plateau, and share of samples in plateaus
+PAIRED, SHOULDERS = 0.05, 0.2  # equal samples beside one another: of all, of those 5 % below
+FEWEST = 10  # equal samples
 HARD = 0.8  # share of equal samples that a hard clipper leaves: 0.95…1, others at most 0.7
 TOPS = 50  # columns from the top that are tried
-STEPS, FINE = 8, 12  # of quantisation, the least of a level; the same of one by its surroundings
+STEPS, LOBE_STEPS, PAIR_STEPS = 8, 12, 200  # of quantisation: the least level, by each evidence
+LIKE = 0.02  # difference of levels within a stretch, in units of the level
 EXACT, KNEE, SPREAD = 0.005, 0.1, 0.2  # tolerances: of equal samples, above a knee, spread ones
 SURE, UNSURE = 0.15, 5.0  # log density that many blocks must show, and how much more a single one
 CERTAIN = 0.4  # log density of a block that shows clipping by itself
@@ -33,31 +36,89 @@ LOUD = 0.25  # of the highest level: blocks that tell of the clipping of a whole
 
 @dataclass(frozen=True)
 class Pile:
-    """Samples at a level, of one sign or several, and the others that lead up to them.
+    """Samples at an upper level, at a lower one or at both, and the others that lead up to them.
+
+    False if nothing piles up. What a clipper cut off on both sides may have been shifted since, so
+    that its levels have different distances from zero, or even one sign.
 
     Attributes:
-        flat, equal: samples within 0.5 % of the level, and those of them within 0.05 % of their
+        centre: of the recording; 0 if it has no offset to speak of.
+        lowest, highest: of all samples.
+        low, high: levels, ∓∞ where there is none.
+        flat, equal: samples within 0.5 % of a level, and those of them within 0.05 % of their
             median.
         near, below: samples in the tenth of the level under the flat ones and in that below it.
     """
 
-    level: float
-    flat: int
-    equal: int
-    near: int
-    below: int
+    centre: float
+    lowest: float
+    highest: float
+    low: float = -np.inf
+    high: float = np.inf
+    flat: int = 0
+    equal: int = 0
+    near: int = 0
+    below: int = 0
 
-    @classmethod
-    def of(cls, wave: np.ndarray, level: float, equal: int) -> Self:
-        """Of the positive samples, `equal` of which are. Shape: `[n]`."""
+    def with_level(self, side: int, half: np.ndarray, level: float, equal: int) -> "Pile":
+        """This and what piles up on one side.
+
+        Args:
+            half: how far samples lie out on that side of the centre.
+            level: of the pile there.
+            equal: how many samples of it are.
+
+        Shape: half `[n]`.
+        """
         edges = np.array([1 - 2 * KNEE, 1 - KNEE, 1 - EXACT]) * level
-        below, near, flat = (int(np.count_nonzero(wave >= edge)) for edge in edges)
-        return cls(level, flat, equal, near - flat, below - near)
+        below, near, flat = (int(np.count_nonzero(half >= edge)) for edge in edges)
+        edge = {"high" if side > 0 else "low": float(self.centre + side * level)}
+        return self + replace(self, **edge, flat=flat, equal=equal, near=near - flat,
+                              below=below - near)
 
-    def __add__(self, other: Self) -> "Pile":
-        """Both, at the lower level."""
-        return Pile(min(self.level, other.level), self.flat + other.flat, self.equal + other.equal,
+    def __add__(self, other: "Pile") -> "Pile":
+        """Both, at the inner levels."""
+        return Pile(self.centre if self else other.centre,
+                    min(self.lowest, other.lowest), max(self.highest, other.highest),
+                    max(self.low, other.low), min(self.high, other.high),
+                    self.flat + other.flat, self.equal + other.equal,
                     self.near + other.near, self.below + other.below)
+
+    def __bool__(self) -> bool:
+        return bool(np.isfinite(self.low) or np.isfinite(self.high))
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Both levels; where there is one, the other is as far from the centre."""
+        return (self.low if np.isfinite(self.low) else 2 * self.centre - self.high,
+                self.high if np.isfinite(self.high) else 2 * self.centre - self.low)
+
+    @property
+    def level(self) -> float:
+        """Half the distance between the levels."""
+        low, high = self.edges
+        return (high - low) / 2
+
+    @property
+    def side(self) -> Literal[-1, 0, 1]:
+        """±1 if samples pass what would be the level on the other side, else 0."""
+        (low, high), slack = self.edges, EXACT * self.level
+        if np.isinf(self.low) and self.lowest < low - slack:
+            return 1
+        return -1 if np.isinf(self.high) and self.highest > high + slack else 0
+
+    def joins(self, other: "Pile") -> bool:
+        """Whether both may be of one clipper: no samples of either pass its levels."""
+        both = self + other
+        alike, slack = LIKE * both.level, EXACT * both.level
+        return all(min(pile.high - alike, pile.highest - slack) <= both.high
+                   and max(pile.low + alike, pile.lowest + slack) >= both.low
+                   for pile in (self, other))
+
+    def beyond(self, wave: np.ndarray, tolerance: float) -> np.ndarray:
+        """Samples that reach a level, but for a share of it. Shape: `[n]` to the same, bool."""
+        slack = tolerance * self.level
+        return (wave >= self.high - slack) | (wave <= self.low + slack)
 
     @property
     def tolerance(self) -> float:
@@ -76,7 +137,7 @@ class Block:
     """What half a second says of clipping.
 
     Attributes:
-        peak: highest magnitude.
+        peak: highest magnitude, about the centre.
         pile: of equal samples in it or, if it has none, in the seconds around.
         level, density: of the peaks of the seconds around, as `peak_level` has them.
         top, fullness: of the lobes of the seconds around, as `top_fullness` has them.
@@ -84,7 +145,7 @@ class Block:
     """
 
     peak: float
-    pile: Pile | None
+    pile: Pile
     level: float
     density: float
     top: float
@@ -104,25 +165,33 @@ class Clipping(Detector):
 
     def update(self, view: View) -> None:
         self.samples += int(np.count_nonzero(view.own))
+        centre = offset_of(view.wave)
         for first in range(view.inner.start, view.inner.stop, self.size):
             last = min(first + self.size, view.inner.stop)
             own = view.wave[first:last]
             window = view.wave[max(0, first - self.around):last + self.around]
-            pile = find_pile(own, self.sample_rate) or find_pile(window, self.sample_rate)
+            lowest, highest = float(own.min()), float(own.max())
+            pile = replace(find_pile(own, self.sample_rate, centre)
+                           or find_pile(window, self.sample_rate, centre),
+                           lowest=lowest, highest=highest)
+            window = window - centre
             lobes = Lobes.of(window)
-            size, peaks = np.abs(own), peak_level(window, lobes)
+            size, peaks = np.abs(own - centre), peak_level(window, lobes)
             tops = top_fullness(window, lobes, self.sample_rate)
             # A few steps up all lobes end at one of few levels, and are full.
-            least = FINE * quantisation_step(window)
+            least = LOBE_STEPS * quantisation_step(window)
             peaks, tops = (found if found[0] >= least else (0.0, -np.inf)
                            for found in (peaks, tops))
-            levels = ((pile.level if pile else 0.0, EXACT), (peaks[0], SPREAD), (tops[0], SPREAD))
-            block = Block(float(size.max()), pile, *peaks, *tops, tuple(
-                int(np.count_nonzero(size >= (1 - tolerance) * level)) if level else 0
-                for level, tolerance in levels))
+            level = pile or replace(pile, low=lowest, high=highest)
+            block = Block(float(size.max()), pile, *peaks, *tops, (
+                int(np.count_nonzero(level.beyond(own, EXACT))),
+                *(int(np.count_nonzero(size >= (1 - SPREAD) * level)) if level else 0
+                  for level in (peaks[0], tops[0]))))
             self.blocks.append(block)
-            level = pile.level if pile else block.level if block.density > CERTAIN else np.inf
-            view.clipped[first:last] = size >= 0.95 * level
+            if pile:
+                view.clipped[first:last] = pile.beyond(own, 0.05)
+            elif block.density > CERTAIN:
+                view.clipped[first:last] = size >= 0.95 * block.level
 
     def find(self, found: Damage) -> Damage:
         kind, parts = next(((kind, parts) for kind, way in enumerate(
@@ -131,31 +200,37 @@ class Clipping(Detector):
             return found
         second = self.sample_rate / self.size
         beyond = sum(block.beyond[kind] for part in parts for block in
-                     self.blocks[round(part.start * second):round(part.end * second)])
+                     self.blocks[round(part.start * second):round(part.end * second)]
+                     if block.peak >= part.floor)
         return replace(found, clipping=tuple(parts), clipped=beyond / max(self.samples, 1))
 
     def _stretch(self, first: int, last: int, level: float, tolerance: float) -> Stretch:
         second = self.size / self.sample_rate
-        return Stretch(level, first * second, last * second, tolerance)
+        centre = float(np.median([block.pile.centre for block in self.blocks[first:last]]))
+        return Stretch(level, first * second, last * second, tolerance, centre)
 
     def _exact(self) -> list[Stretch]:
         """Stretches of one level; softer blocks beside them, which say nothing, count to them.
 
         A brief one far below the loudest is a pause, where coarse noise may pile up by chance.
         """
-        parts: list[tuple[int, int, Pile | None]] = []
+        parts: list[tuple[int, int, Pile]] = []
         for number, block in enumerate(self.blocks):
-            first, _, last = parts[-1] if parts else (number, number, None)
-            if last and block.pile and alike(block.pile.level, last.level, 1.02):
-                parts[-1] = first, number + 1, last + block.pile
-            elif last and not block.pile and block.peak <= last.level:
-                parts[-1] = first, number + 1, last
-            else:
-                parts.append((number, number + 1, block.pile))
+            first, pile = number, block.pile
+            while parts and (pile or parts[-1][2]) and parts[-1][2].joins(pile):
+                first, _, before = parts.pop()
+                pile = before + pile
+            parts.append((first, number + 1, pile))
         highest = max((block.peak for block in self.blocks), default=0.0)
-        return [self._stretch(first, last, pile.level, pile.tolerance)
-                for first, last, pile in parts if pile and (
-                    pile.level > FAINT * highest or last - first >= LASTING)]
+        found = []
+        for first, last, pile in parts:
+            lasting = sum(bool(block.pile) for block in self.blocks[first:last]) >= LASTING
+            if pile and (lasting or pile.level > FAINT * highest):
+                offset = sum(pile.edges) / 2
+                found.append(replace(
+                    self._stretch(first, last, pile.level, pile.tolerance), side=pile.side,
+                    offset=offset if abs(offset) > EXACT * pile.level else 0.0))
+        return found
 
     def _spread(self) -> list[Stretch]:
         """Stretches in whose blocks peaks end near one level, densely."""
@@ -238,37 +313,61 @@ def peak_level(wave: np.ndarray, lobes: Lobes) -> tuple[float, float]:
     return float(level), float(np.log((at + 1) / (density(0.65 * level, 0.9 * level) + 80)))
 
 
-def find_pile(wave: np.ndarray, sample_rate: int) -> Pile | None:
-    """The equal samples that a clipper left, of both signs where both have some, or None.
+def find_pile(wave: np.ndarray, sample_rate: int, centre: float = 0.0) -> Pile:
+    """The equal samples that a clipper left on either side of a recording's centre.
 
-    In either sign, the fullest 0.02 dB of the top hold at least 10 samples and 5 times what the
-    next 1 dB holds per non-empty 0.01 dB. Of the samples there many have equal neighbours for
-    0.2 ms, unlike the round peaks that a limiter let touch its ceiling. Noise of a few quantisation
-    steps piles up as well.
+    Noise of a few quantisation steps piles up as well, and does not count.
 
     Shape: `[n]`.
     """
-    found = None
-    for half in (wave, -wave):
+    found = Pile(centre, float(wave.min()), float(wave.max()))
+    step = None
+    for side in (1, -1):
+        half = side * (wave - centre)
         column = clip_column(histogram(half)[0])
         if column is None:
             continue
-        level = 10 ** ((column / 100 + LOWEST) / 20)
-        if level < STEPS * np.min(np.abs(wave), where=wave != 0, initial=np.inf):
-            continue
-        flat = half >= (1 - EXACT) * level
-        equal = np.abs(half - np.median(half[flat])) <= EQUAL * level
-        plateaus = runs(equal, max(3, round(0.0002 * sample_rate)))
-        if np.diff(plateaus).sum() > PLATEAU * flat.sum():
-            pile = Pile.of(half, level, int(np.count_nonzero(equal & flat)))
-            found = found + pile if found else pile
+        if step is None:
+            step = np.diff(np.unique(wave)).min(initial=np.inf)
+        pile = cut_off(half, 10 ** ((column / 100 + LOWEST) / 20), step, sample_rate)
+        if pile:
+            found = found.with_level(side, half, *pile)
     return found
+
+
+def cut_off(half: np.ndarray, level: float, step: float,
+            sample_rate: int) -> tuple[float, int] | None:
+    """The level at which a clipper cut samples off, and how many are equal; None if none did.
+
+    Of the samples there many have equal neighbours for 0.2 ms. Or, if peaks are too sharp for that,
+    some have one that is exactly equal, and few lie just below: the round peaks that a limiter let
+    touch its ceiling have shoulders, and are of two equal samples by chance alone.
+
+    Args:
+        level: nearly that at which they end.
+        step: between values that occur.
+
+    Shape: `[n]`.
+    """
+    flat = half >= (1 - EXACT) * level
+    middle = float(np.median(half[flat]))
+    equal, same = np.abs(half - middle) <= EQUAL * level, half == middle
+    plateaus = np.diff(runs(equal, max(3, round(0.0002 * sample_rate)))).sum()
+    count, pairs = np.count_nonzero(same), np.diff(runs(same, 2)).sum()
+    below = np.count_nonzero((half >= 0.95 * middle) & (half < middle))
+    paired = (level >= PAIR_STEPS * step and count >= FEWEST
+              and pairs > max(PAIRED * count, SHOULDERS * below))
+    if level < STEPS * step or not (paired or plateaus > PLATEAU * flat.sum()):
+        return None
+    return middle if paired else level, int(np.count_nonzero(equal & flat))
 
 
 def clip_column(row: np.ndarray) -> int | None:
     """Column of an amplitude histogram where the signal is cut off sharply. Shape: `[A]`.
 
-    A hundredth of the samples that loud may lie above it: clicks, or a sound after the clipper.
+    The fullest 0.02 dB of the top hold at least 10 samples and 5 times what the next 1 dB holds per
+    non-empty 0.01 dB. A hundredth of the samples that loud may lie above: clicks, or a sound after
+    the clipper.
     """
     filled = np.flatnonzero(row)
     for top in filled[filled >= 110][::-1][:TOPS]:
@@ -276,6 +375,6 @@ def clip_column(row: np.ndarray) -> int | None:
         near, below = row[top - 10:top + 1], row[top - 110:top - 10]
         pairs = near[:-1] + near[1:]
         usual = max(below.sum() / max(np.count_nonzero(below), 1), 1)
-        if pairs.max() >= max(10, 5 * usual, 10 * above):
+        if pairs.max() >= max(FEWEST, 5 * usual, 10 * above):
             return int(top - 10 + np.argmax(pairs) + 1)
     return None
