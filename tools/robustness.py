@@ -182,7 +182,7 @@ def found(said: list[str]) -> str:
              and not re.search(r": [\d.]+ s in [\d.]+ s$", line)]
     errors = [line.removeprefix("voxmend: ") for line in said if line.startswith("voxmend: ")]
     text = "; ".join(finds[:1] + errors[:1]) or "–"
-    text = text.replace("nothing to mend found, it is passed on unchanged", "nothing")
+    text = re.sub("nothing to mend found(, it is passed on unchanged)?", "nothing", text)
     return (text if len(text) < 110 else text[:107] + "...").replace("|", "/")
 
 
