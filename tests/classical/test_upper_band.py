@@ -69,6 +69,8 @@ def test_levels_do_not_matter_and_nothing_is_nothing():
         _, found = part(*(np.float32(gain) * source for source in sources))
         assert si_snr(found[0], loud[0]) > 40
     assert not part_upper_band(np.zeros(5000, np.float32), np.ones((2, 5000)), RATE, 8000).any()
+    least = part_upper_band(np.full(5000, 1e-30, np.float32), np.ones((2, 5000)), RATE, 8000)
+    assert np.isfinite(least).all()  # whose power is 0 in float32
 
 
 @pytest.mark.parametrize("rate, channels", [(22050, 1), (44100, 2), (48000, 1)])

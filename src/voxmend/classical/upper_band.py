@@ -28,7 +28,8 @@ def part_upper_band(upper: np.ndarray, below: np.ndarray, sample_rate: int,
     Itakura–Saito divergence, by multiplicative updates (Févotte et al. 2009, "Nonnegative matrix
     factorization with the Itakura-Saito divergence", with known activations). Of the recording X
     source k gets S_k/Σ_j S_j, where S_k is the geometric mean of what the model says, and of what
-    |X|² leaves beside the other sources, which knows what the model cannot foresee.
+    |X|² leaves beside the other sources, which knows what the model cannot foresee; the last's is
+    what the model says.
 
     Args:
         upper: the recording without the band that the network hears.
@@ -64,7 +65,7 @@ def _gains(power: np.ndarray, courses: np.ndarray) -> np.ndarray:
     sources, bands, frames = courses.shape
     known = courses.reshape(-1, frames) / (courses.mean() + 1e-30)
     known = np.concatenate([known, np.ones((1, frames))])  # steady noise
-    power = power + 1e-6 * power.mean()
+    power = power + (1e-6 * float(power.mean()) + 1e-30)
     found = np.ones((len(known), 1)) * power.mean(0)
     for _ in range(ROUNDS):
         model = known.T @ found

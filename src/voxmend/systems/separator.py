@@ -188,7 +188,8 @@ class Separator:
         if not heard.any():
             return sources
         level = levels(start, chunk.shape[1])[heard]
-        low = audio.resample((chunk - mean)[heard] / level, rate, self.sample_rate)
+        scaled = (chunk - mean)[heard] / level
+        low = audio.resample(scaled, rate, self.sample_rate)
         if low.size:
             found = yield torch.from_numpy(low)[:, None], start * self.sample_rate // rate
             rows = found.transpose(0, 1).flatten(0, 1).cpu().numpy()
@@ -196,7 +197,7 @@ class Separator:
             back = back.reshape(self.sources, -1, chunk.shape[1])
             if rate > self.sample_rate:
                 heard_low = audio.fit(audio.resample(low, self.sample_rate, rate), chunk.shape[1])
-                back = back + self._upper_band((chunk - mean)[heard] / level, heard_low, back, rate)
+                back = back + self._upper_band(scaled, heard_low, back, rate)
             sources[:, heard] = level * back
         return sources
 
