@@ -131,9 +131,15 @@ def test_memory_does_not_grow_with_length():
 
 # The order of voices
 
+def backwards(function, parts):
+    """What others made, the last segment first, and what is beside it, in the right order."""
+    outs = [function(chunk, start) for start, chunk in list(parts)[::-1]]
+    return iter([np.concatenate([out, 2 * out]) for out in outs[::-1]])
+
+
 @pytest.mark.parametrize("voices, channels", [(2, 1), (2, 2), (3, 2)])
 def test_voices_keep_their_order(voices, channels):
-    """Shuffled in every segment and channel, to the end."""
+    """Shuffled in every segment and channel, to the end, wherever segments are made."""
     rng = np.random.default_rng(0)
     true = rng.normal(size=(voices, 1, 9000)) * np.linspace(1, 0.3, channels)[:, None]
     align = Aligner(voices, channels, OVERLAP)
@@ -143,11 +149,12 @@ def test_voices_keep_their_order(voices, channels):
         for channel in range(channels):
             out[:, channel] = true[rng.permutation(voices), channel,
                                    start:start + chunk.shape[1]]
-        out = out.reshape(voices * channels, -1)
-        return out[align(out)]
+        return out.reshape(voices * channels, -1)
 
-    found = np.concatenate(list(process([true.sum(0)], shuffled, SEGMENT, OVERLAP)), axis=1)
-    found = found.reshape(true.shape)
+    found = np.concatenate(list(process([true.sum(0)], shuffled, SEGMENT, OVERLAP, spread=backwards,
+                                        arrange=align.arrange)), axis=1)
+    found, beside = found.reshape(2, *true.shape)
+    np.testing.assert_array_equal(beside, 2 * found)
     first = [next(k for k in range(voices) if np.allclose(voice, true[k])) for voice in found]
     assert sorted(first) == list(range(voices))
 

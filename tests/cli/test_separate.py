@@ -206,6 +206,31 @@ def test_separate_writes_voices(method, bundled, wav, tmp_path, capsys):
     assert [output["name"] for output in entry["outputs"]] == ["speaker1.wav", "speaker2.wav"]
 
 
+@pytest.mark.parametrize("method, options, rate, channels, segments", [
+    ("frame-separator", [], 16000, 1, 7), ("frame-separator", ["--enrol", "ME"], 22050, 2, 7),
+    ("frame-separator", ["--batch", 4], 16000, 1, 2), ("diffsep", ["--steps", 1], 16000, 2, 4),
+    ("conv-tasnet", [], 8000, 1, 4),
+    ("voxmend", ["--steps", 1, "--prior", "PRIOR"], 8000, 2, 2)])
+def test_the_voices_of_a_long_file_by_workers_are_as_by_one(
+        method, options, rate, channels, segments, bundled, prior, monkeypatch, wav, tmp_path,
+        capsys):
+    use_here(monkeypatch)
+    told = {"PRIOR": prior, "ME": wav("me.wav", voice(4.0, seed=3))}
+    wave = np.tile(voice(5.0, rate, channels), 6)
+    wave += np.tile(voice(3.0, rate, channels, seed=1), 10)
+    source = wav("in.wav", wave.astype(np.float32), rate)
+    for name, workers in (("one", 1), ("three", 3)):
+        code, text = run(capsys, "separate", source, tmp_path / name, "--method", method,
+                         *[told.get(option, option) for option in options], "--device", "cpu",
+                         "--workers", workers)
+        assert code == 0, text.err
+    names = [path.name for path in (tmp_path / "one").glob("*.wav")]
+    assert len(names) == (1 if "--enrol" in options else 2)
+    for name in names:
+        assert samples(tmp_path / "one" / name) == samples(tmp_path / "three" / name)
+    assert len(Here.last.messages) == segments
+
+
 def test_the_voice_of_a_person_alone_is_written(bundled, wav, tmp_path, capsys):
     source, person = wav(), wav("me.wav", voice(4.0, seed=3), 44100)
     command = ("separate", source, tmp_path / "v", "--device", "cpu", "--enrol")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from helpers import answers
 from helpers.commands import run
@@ -12,6 +13,7 @@ from voxmend.cli import crew as crews
 from voxmend.cli import running
 from voxmend.cli.crew import Crew
 from voxmend.cli.workers import Lost
+from voxmend.models import hub
 
 
 def content(folder):
@@ -71,6 +73,30 @@ def test_a_long_file_is_as_by_one_process(ray, prior, wav, tmp_path, capsys, mon
     one, two = (soundfile.read(tmp_path / name)[0] for name in ("one.wav", "two.wav"))
     np.testing.assert_allclose(one, two, atol=1e-6)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.cluster
+def test_voices_of_a_long_file_are_as_by_one_process(ray, wav, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(running, "LEAST_SECONDS", 1.0)
+    config = dict(channels=64, blocks=1, kernel=3, dilations=[1], expansion=1, attention=1)
+    torch.manual_seed(0)
+    state = hub.build_network("FrameSeparator", config).state_dict()
+    weights = tmp_path / "tiny.safetensors"
+    hub.save_prior(weights, {name: t + 0.02 * torch.randn(t.shape) for name, t in state.items()},
+                   {"network": "FrameSeparator", "config": config, "prediction": "sources",
+                    "sources": 2, "open_levels": False, "sample_rate": 16000})
+    wave = np.tile(voice(5.0), 6) + np.tile(voice(3.0, seed=1), 10)
+    command = ["separate", wav("in.wav", wave.astype(np.float32))]
+    options = ["--weights", weights, "--device", "cpu"]
+    assert run(capsys, *command, tmp_path / "one", *options)[0] == 0
+    code, text = run(capsys, *command, tmp_path / "two", *options, "--ray", "local",
+                     "--workers", 2)
+    assert code == 0, text.err
+    assert len(content(tmp_path / "one")) == 2
+    for name in content(tmp_path / "one"):
+        one, two = (soundfile.read(tmp_path / folder / name)[0] for folder in ("one", "two"))
+        assert one.any()
+        np.testing.assert_allclose(one, two, atol=1e-6)
 
 
 @pytest.mark.cluster

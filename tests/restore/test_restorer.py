@@ -215,6 +215,30 @@ def test_the_draws_of_a_mixture_agree_on_the_order_of_the_voices(monkeypatch):
     np.testing.assert_allclose(mean, voices * 3.5 / 3, rtol=1e-3, atol=1e-6)
 
 
+def test_segments_made_in_any_order_agree_on_the_order_of_the_voices(monkeypatch):
+    """Of a draw that has it the other way round in every second segment, and of many draws."""
+    rng = np.random.default_rng(0)
+    voices = np.stack([voice(70.0, seed=1)[0], rng.normal(0, 0.1, 70 * 16000)]).astype(np.float32)
+
+    def draw(self, requests):
+        y, start = requests[0].y, requests[0].start
+        part = voices[:, start:start + y.shape[-1]]
+        scaled = part * (y.numpy().std() / part.sum(0).std())
+        turned = scaled[::-1] if start // (19 * 16000) % 2 else scaled
+        return [torch.from_numpy(np.stack([turned, 1.5 * turned[::-1]]))]
+
+    def backwards(function, parts):
+        return iter([function(chunk, start) for start, chunk in [*parts][::-1]][::-1])
+
+    monkeypatch.setattr(Drawing, "__call__", draw)
+    restorer = Restorer("separate", Identity(), draws=2, device="cpu")
+    reader = audio.ArrayReader(voices.sum(0, keepdims=True), 16000)
+    found = np.concatenate([*restorer.stream(reader, spread=backwards)], axis=1)
+    np.testing.assert_allclose(found[:2], 1.25 * voices, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found[2:], np.abs(voices) * np.std([1, 1.5], ddof=1), rtol=1e-2,
+                               atol=1e-5)
+
+
 def test_separate_gives_voices_that_sum_to_the_mixture():
     wave = voice(1.0) + voice(1.0, seed=1)
     voices = Restorer("separate", Identity(), steps=4, device="cpu")(wave[0], 16000)

@@ -11,19 +11,20 @@ answer. Of segments side by side all that they ask for at a time is answered at 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
+Made = TypeVar("Made")  # what becomes of a segment
 Segment = tuple[int, np.ndarray]  # its first sample in the recording, and its samples
-Function = Callable[[np.ndarray, int], np.ndarray]
+Function = Callable[[np.ndarray, int], Made]
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Jointly:
+class Jointly(Generic[Made]):
     """A function of segments that makes several at once.
 
     Args:
@@ -31,10 +32,10 @@ class Jointly:
         count: of segments at once, at most.
     """
 
-    function: Callable[[Sequence[Segment]], Sequence[np.ndarray]]
+    function: Callable[[Sequence[Segment]], Sequence[Made]]
     count: int
 
-    def __call__(self, chunk: np.ndarray, start: int) -> np.ndarray:
+    def __call__(self, chunk: np.ndarray, start: int) -> Made:
         return self.function([(start, chunk)])[0]
 
 
@@ -50,7 +51,7 @@ def groups(function: Function, parts: Iterable[Segment]) -> Iterator[list[Segmen
         yield group
 
 
-def apply(function: Function, group: Sequence[Segment]) -> Sequence[np.ndarray]:
+def apply(function: Function[Made], group: Sequence[Segment]) -> Sequence[Made]:
     """What a function makes of every segment of a group."""
     if isinstance(function, Jointly):
         return function.function(group)

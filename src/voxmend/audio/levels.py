@@ -300,7 +300,8 @@ class Levels:
         return float(self.frames.max(initial=0.0))
 
     def __call__(self, start: int, length: int) -> np.ndarray:
-        centres = (np.arange(self.frames.shape[1]) + 0.5) * self.frame
+        near = slice(max(0, start // self.frame - 1), (start + length) // self.frame + 2)
+        centres = (np.arange(self.frames.shape[1])[near] + 0.5) * self.frame
         samples = np.arange(start, start + length)
-        return np.stack([np.exp(np.interp(samples, centres, np.log(channel)))
+        return np.stack([np.exp(np.interp(samples, centres, np.log(channel[near])))
                          for channel in self.frames]).astype(np.float32)

@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import permutations
+from typing import Protocol
 
 import numpy as np
 
-from .batches import Function, Segment, apply, groups
+from .batches import Function, Made, Segment, apply, groups
 
 
 def segments(blocks: Iterable[np.ndarray], segment: int,
@@ -51,20 +52,24 @@ def crossfade(overlap: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(np.pi * ramp)).astype(np.float32)
 
 
-# Applies a function to segments, each with its start, in their order: `(function, segments) -> out`
-Spread = Callable[[Function, Iterable[Segment]], Iterator[np.ndarray]]
+class Spread(Protocol):
+    """Applies a function to segments, each with its start, wherever; the results in their order."""
+
+    def __call__(self, function: Function[Made], parts: Iterable[Segment], /) -> Iterator[Made]:
+        """What the function makes of each."""
 
 
-def in_turn(function: Function, parts: Iterable[Segment]) -> Iterator[np.ndarray]:
+def in_turn(function: Function[Made], parts: Iterable[Segment]) -> Iterator[Made]:
     """What a function makes of segments, one group after another."""
     for group in groups(function, parts):
         yield from apply(function, group)
 
 
-def process(blocks: Iterable[np.ndarray], function: Function,
+def process(blocks: Iterable[np.ndarray], function: Function[np.ndarray],
             segment: int, overlap: int, ratio: int | Fraction = 1, multiple: int = 1,
             progress: Callable[[int], None] | None = None,
-            spread: Spread = in_turn) -> Iterator[np.ndarray]:
+            spread: Spread = in_turn,
+            arrange: Callable[[np.ndarray], np.ndarray] | None = None) -> Iterator[np.ndarray]:
     """Apply a function to a signal of any length in overlapping, cross-faded segments.
 
     Segments start every `segment − overlap` samples; memory is that of a few segments, or of as
@@ -80,6 +85,8 @@ def process(blocks: Iterable[np.ndarray], function: Function,
         multiple: what every start must be a multiple of, in samples.
         progress: told the number of samples processed, after every segment.
         spread: applies the function, in other processes for instance.
+        arrange: is given what becomes of every segment, in turn and in this process, and tells
+            what is cross-faded, as the same with its rows in another order.
 
     Shape:
         - blocks: `[C, n]`, function: `[C, n]` to `[C_out, ⌊n·ratio + ½⌋]`
@@ -105,6 +112,8 @@ def process(blocks: Iterable[np.ndarray], function: Function,
         out, (start, samples) = whole, given.popleft()
         if out.shape[1] != math.floor(samples * ratio + Fraction(1, 2)):
             raise ValueError(f"{samples} samples became {out.shape[1]}, expected {ratio} times")
+        if arrange:
+            out = arrange(out)
         if held is not None:
             head, rest = np.split(out, [len(weight)], axis=1)
             out = np.concatenate([held + weight * (head - held), rest], axis=1)
@@ -154,3 +163,9 @@ class Aligner:
         found: list[int] = order.flatten().tolist()
         self.tail = out[found][:, -self.overlap:]
         return found
+
+    def arrange(self, out: np.ndarray) -> np.ndarray:
+        """A segment's rows in that order; of `[n·K·C, T]` those of every part, by the first."""
+        parts = np.split(out, len(out) // (self.voices * self.channels))
+        order = self(parts[0])
+        return np.concatenate([part[order] for part in parts])

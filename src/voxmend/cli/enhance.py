@@ -117,8 +117,8 @@ def load_divider(common: Common, speakers: int, method: str, weights: str | None
                               common.device)
     else:
         separator = load_restorer("separate", common, method, speakers=speakers)
-    return jobs.Work(lambda inputs, outputs, _: files.separate_file(
-        inputs[0], outputs, separator, common.handling))
+    return jobs.Work(lambda inputs, outputs, streaming: files.separate_file(
+        inputs[0], outputs, separator, streaming, common.handling), (separator.stream,))
 
 
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":

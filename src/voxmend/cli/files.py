@@ -106,14 +106,14 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
 
 
 def separate_file(source: Path, targets: Sequence[Path], separator: Restorer | Conversation,
-                  how: Handling = PLAIN) -> Made:
+                  streaming: Streaming = alone, how: Handling = PLAIN) -> Made:
     """Writes the voices of a recording, each with its rate and channels."""
     reader, speakers = audio.Reader(source, how.salvage), len(targets)
     if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
     outs = writers(reader, targets)
     with progress_bar(reader, "separate") as progress:
-        energies = write(separator.stream(reader, progress=progress), outs, how)
+        energies = write(streaming(separator.stream, reader, progress=progress), outs, how)
     heard = np.flatnonzero(energies > energies.max() * 10 ** (-HEARD_DB / 10))
     if len(heard) < speakers:
         print(f"voxmend: {as_told(str(source))}: {say_heard(heard, speakers)}", file=sys.stderr)

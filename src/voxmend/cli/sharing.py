@@ -10,7 +10,7 @@ weights and arguments, so the result is the same wherever it runs.
 import io
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..audio import remote
-from ..audio.batches import Segment, apply, at_once, groups
+from ..audio.batches import Function, Segment, apply, at_once, groups
 from .folders import Job, each
 from .jobs import Streaming, Verb, Work, do
 
@@ -47,7 +47,7 @@ class Loaded:
     several: bool
     told: bytes = b""
     """Of which stream, and of which recording, `function` is."""
-    function: Callable[[np.ndarray, int], np.ndarray] | None = None
+    function: Function | None = None
     segments: Segments = field(default_factory=lambda: iter(()))
     """Those of the recording that are still to be read."""
     next: int = 0
@@ -108,16 +108,20 @@ def _begin(loaded: Loaded, told: bytes) -> None:
     loaded.told, loaded.segments, loaded.next = told, segments, 0
 
 
-def _caught(stream: Streaming, arguments: Sequence[Any]) -> tuple[Callable, Segments]:
+class _Caught(Exception):
+    """Ends a stream that has told what it is to be told of."""
+
+
+def _caught(stream: Streaming, arguments: Sequence[Any]) -> tuple[Function, Segments]:
     """What a stream would apply to every segment of a recording, and these."""
-    found: list[tuple[Callable, Segments]] = []
+    found: list[tuple[Function, Segments]] = []
 
-    def catch(function: Callable, parts: Iterable) -> Iterator[np.ndarray]:
+    def catch(function: Function, parts: Iterable[Segment]) -> Iterator[Any]:
         found.append((function, iter(parts)))
-        return iter(())
+        raise _Caught
 
-    for _ in stream(*arguments, spread=catch):
-        pass
+    with suppress(_Caught):
+        next(iter(stream(*arguments, spread=catch)), None)
     return found[0]
 
 
@@ -164,13 +168,13 @@ class Spread:
     def _told(self, stream: Streaming, arguments: Sequence[Any]) -> tuple[int, Sequence[Any]]:
         return self.work.streams.index(stream), arguments
 
-    def _sent(self, stream: Streaming, arguments: Sequence[Any], function: Callable,
-              parts: Segments) -> Iterator[np.ndarray]:
+    def _sent(self, stream: Streaming, arguments: Sequence[Any], function: Function,
+              parts: Segments) -> Iterator[Any]:
         told = pickle.dumps(self._told(stream, arguments))
         return self._replies(Group(told, group) for group in groups(function, parts))
 
-    def _read(self, stream: Streaming, arguments: Sequence[Any], function: Callable,
-              parts: Segments) -> Iterator[np.ndarray]:
+    def _read(self, stream: Streaming, arguments: Sequence[Any], function: Function,
+              parts: Segments) -> Iterator[Any]:
         told = _pickled(self._told(stream, arguments))
         count, size = sum(1 for _ in _caught(stream, arguments)[1]), at_once(function)
         for out in self._replies(Part(told, range(first, min(first + size, count)))
@@ -178,7 +182,7 @@ class Spread:
             next(parts)
             yield out
 
-    def _replies(self, messages: Iterable[Group | Part]) -> Iterator[np.ndarray]:
+    def _replies(self, messages: Iterable[Group | Part]) -> Iterator[Any]:
         for _, out in self.workers.map(messages, ordered=True):
             if isinstance(out, Exception):
                 raise out

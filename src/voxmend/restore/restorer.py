@@ -198,7 +198,6 @@ class Restorer:
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         stretches = self._stretches(reader, self._each(damage, reader))
         sources, channels = self.task.sources, reader.channels
-        align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
 
         def mend(parts: Sequence[Segment]) -> list[np.ndarray]:
             tasks = [self._channel(chunk[c:c + 1], start, *stretches[c], rate, out_rate)
@@ -215,15 +214,14 @@ class Restorer:
                 same = Aligner(sources, channels, draws[0].shape[1])
                 draws = [draw[same(draw)] for draw in draws]
             back = [np.mean(draws, 0), np.std(draws, 0, ddof=min(1, len(draws) - 1))]
-            if sources:
-                order = align(back[0])
-                back = [t[order] for t in back]
             return np.concatenate(back) if self.draws > 1 else back[0]
 
+        align = Aligner(sources or 1, channels, OVERLAP_SECONDS * out_rate)
         count = max(1, self.drawing.batch // (channels * self.draws))
         return process(reader.blocks(), Jointly(mend, count), SEGMENT_SECONDS * rate,
                        OVERLAP_SECONDS * rate, Fraction(out_rate, rate), multiple=rate,
-                       progress=progress, spread=spread)
+                       progress=progress, spread=spread,
+                       arrange=align.arrange if sources else None)
 
     @contextmanager
     def _telling(self, progress: Callable[[int], None] | None, parts: Sequence[Segment],

@@ -1,6 +1,7 @@
 """Conversations of any length taken apart, everybody in one place from beginning to end.
 
-    recording ─ segments, apart ─ pieces ─ embeddings ─ who is where ─ tracks of people
+    recording ─ segments ─ apart, pieces, embeddings ─ who is where ─ tracks of people
+                           └── of each by itself ──┘
 
 `separator.Separator` finds the order of the voices in the two seconds that segments share, in which
 often nobody speaks. Here voices are told apart by how they sound: all segments are first taken
@@ -10,15 +11,15 @@ apart and kept in a file, then people are found (`places`), and every piece is p
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 
 import numpy as np
 
 from .. import audio
-from ..audio.batches import Segment, apply, groups
+from ..audio.batches import Segment
 from ..audio.levels import Levels
-from ..audio.segments import Aligner, process, segments
+from ..audio.segments import Aligner, Spread, in_turn, process, segments
 from .places import Piece, Places
 from .separator import OVERLAP_SECONDS, Separator
 
@@ -73,65 +74,59 @@ def put(voices: np.ndarray, edges: list[int], ways: np.ndarray, fade: int) -> np
     return out
 
 
-class Takes:
-    """Segments taken apart, kept in a file until it is known who is where.
+@dataclass(frozen=True)
+class Heard:
+    """A segment taken apart, and what its tracks say.
+
+    Args:
+        voices: in the same order in all channels.
+        pieces: as in `places.Piece`, but for what is `shared` with the segment before.
+
+    Shape: voices `[K, C, n]`.
+    """
+
+    voices: np.ndarray
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Cuts the tracks of a segment into pieces and embeds what they say.
 
     Args:
         embed: as in `Conversation`.
         rate: of the recording.
         levels: of its channels; a segment's voices are heard at that of the loudest.
+        step: from the start of a segment to that of the next, samples.
+        frames: samples of the recording.
     """
 
-    def __init__(self, embed: Embed, rate: int, levels: Levels):
-        self.embed, self.rate, self.levels = embed, rate, levels
-        self.pieces: list[Piece] = []
-        self.shapes: list[tuple[int, ...]] = []
-        self.offsets = [0]  # in the file, samples
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115, which lives as long as this
-        self.tail: np.ndarray | None = None
+    embed: Embed
+    rate: int
+    levels: Levels
+    step: int
+    frames: int
 
-    def add(self, voices: np.ndarray, start: int, last: bool) -> None:
-        """Keeps the next segment's voices, `[K, C, n]`, from sample `start` of the recording on.
-
-        Args:
-            last: none comes after it.
-        """
-        rows = voices.reshape(-1, voices.shape[2])
-        voices = rows[Aligner(len(voices), voices.shape[1], 0)(rows)].reshape(voices.shape)
-        self.file.seek(4 * self.offsets[-1])
-        voices.astype(np.float32).tofile(self.file)
-        self.shapes.append(voices.shape)
-        self.offsets.append(self.offsets[-1] + voices.size)
-        voices = voices / self.levels(start, rows.shape[1]).max(0)
-        self._listen(voices, last)
-        self.tail = voices[:, :, -OVERLAP_SECONDS * self.rate:]
-
-    def _listen(self, voices: np.ndarray, last: bool) -> None:
+    def __call__(self, voices: np.ndarray, start: int) -> list[Piece]:
+        """The pieces of a segment from sample `start` on. Shape: `[K, C, n]`."""
+        voices = voices / self.levels(start, voices.shape[2]).max(0)
         mono = np.stack([audio.mixdown(voice) for voice in voices])
-        overlap = OVERLAP_SECONDS * self.rate
         frame = round(FRAME * self.rate)
         frames = mono.shape[1] // frame
         powers = np.square(mono[:, :frames * frame]).reshape(len(mono), frames, frame).mean(2)
-        half = overlap // 2 // frame
-        edges = cuts(powers.sum(0), half if self.shapes[1:] else 0, frames if last else
-                     frames - half)
-        shared = None if self.tail is None else self._shared(self.tail, voices[..., :overlap])
+        half = OVERLAP_SECONDS * self.rate // 2 // frame
+        last = start + mono.shape[1] == self.frames
+        edges = cuts(powers.sum(0), half if start else 0, frames if last else frames - half)
         low = audio.resample(mono, self.rate, RATE)
+        pieces = []
         for a, b in pairwise(edges):
             vectors, seconds = self._embed(
                 low[:, a * frame * RATE // self.rate:b * frame * RATE // self.rate], powers[:, a:b])
             near = powers[:, max(0, a - 2):a + 2]
             edge = near.sum(1).clip(0, max(1, near.shape[1])) / max(1, near.shape[1])
             begin = a * frame + frame // 2  # the middle of a quiet frame, which has room for a fade
-            self.pieces.append(Piece(len(self.shapes) - 1, begin, vectors, seconds, edge, shared))
-            shared = None
-
-    def _shared(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-        """How much tracks agree with those before in the middle of the seconds shared."""
-        middle = np.s_[:, :, now.shape[2] // 4:3 * now.shape[2] // 4]
-        before, now = (v[middle].reshape(len(v), -1) for v in (before, now))
-        energy = (np.square(before).sum() + np.square(now).sum()) / 2
-        return before @ now.T / (energy + 1e-2 * before.shape[1])
+            pieces.append(Piece(start // self.step, begin, vectors, seconds, edge))
+        return pieces
 
     def _embed(self, low: np.ndarray,
                powers: np.ndarray) -> tuple[list[np.ndarray | None], np.ndarray]:
@@ -146,6 +141,44 @@ class Takes:
                 vectors[k], seconds[k] = self.embed(track), heard - SHORTEST
         return vectors, seconds
 
+
+class Takes:
+    """Segments taken apart, kept in a file until it is known who is where.
+
+    Args:
+        rate: of the recording.
+        levels: of its channels.
+    """
+
+    def __init__(self, rate: int, levels: Levels):
+        self.rate, self.levels = rate, levels
+        self.pieces: list[Piece] = []
+        self.firsts = [0]  # pieces that segments begin with
+        self.shapes: list[tuple[int, ...]] = []
+        self.offsets = [0]  # in the file, samples
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115, which lives as long as this
+        self.tail: np.ndarray | None = None
+
+    def add(self, heard: Heard, start: int) -> None:
+        """Keeps the next segment, from sample `start` of the recording on."""
+        voices, overlap = heard.voices, OVERLAP_SECONDS * self.rate
+        self.file.seek(4 * self.offsets[-1])
+        voices.astype(np.float32).tofile(self.file)
+        self.shapes.append(voices.shape)
+        self.offsets.append(self.offsets[-1] + voices.size)
+        voices = voices / self.levels(start, voices.shape[2]).max(0)
+        shared = None if self.tail is None else self._shared(self.tail, voices[..., :overlap])
+        self.pieces += [replace(heard.pieces[0], shared=shared), *heard.pieces[1:]]
+        self.firsts.append(len(self.pieces))
+        self.tail = voices[..., -overlap:]
+
+    def _shared(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
+        """How much tracks agree with those before in the middle of the seconds shared."""
+        middle = np.s_[:, :, now.shape[2] // 4:3 * now.shape[2] // 4]
+        before, now = (v[middle].reshape(len(v), -1) for v in (before, now))
+        energy = (np.square(before).sum() + np.square(now).sum()) / 2
+        return before @ now.T / (energy + 1e-2 * before.shape[1])
+
     def voices(self, number: int) -> np.ndarray:
         """The tracks of a segment. Shape: `[K, C, n]`."""
         self.file.seek(4 * self.offsets[number])
@@ -154,8 +187,8 @@ class Takes:
 
     def placed(self, number: int, ways: np.ndarray) -> np.ndarray:
         """The people of a segment. Shape: ways `[N, K]` to `[K, C, n]`."""
-        mine = [n for n, piece in enumerate(self.pieces) if piece.segment == number]
-        edges = [self.pieces[n].begin for n in mine]
+        mine = slice(*self.firsts[number:number + 2])
+        edges = [piece.begin for piece in self.pieces[mine]]
         return put(self.voices(number), edges, ways[mine], max(1, round(FADE * self.rate)))
 
 
@@ -198,9 +231,10 @@ class Conversation:
         return voices.reshape(self.sources, *wave.shape)
 
     def stream(self, reader: audio.Recording,
-               progress: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
+               progress: Callable[[int], None] | None = None,
+               spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the people in turn; all is taken apart before the first."""
-        takes = self.take(reader, progress)
+        takes = self.take(reader, progress, spread)
         with takes.file:
             yield from self.give(reader, takes, self.find(takes))
 
@@ -209,23 +243,30 @@ class Conversation:
         return math.ceil(self.separator.segment) * rate, OVERLAP_SECONDS * rate
 
     def take(self, reader: audio.Recording,
-             progress: Callable[[int], None] | None = None) -> Takes:
+             progress: Callable[[int], None] | None = None, spread: Spread = in_turn) -> Takes:
         """Takes all segments apart."""
-        separator = self.separator
-        rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
+        separator, rate = self.separator, reader.sample_rate
+        length, overlap = self.lengths(rate)
         mean, levels = separator.measure(reader)
-        takes = Takes(self.embed, rate, levels)
+        listen = Ears(self.embed, rate, levels, length - overlap, reader.frames)
 
-        def apart(parts: Sequence[Segment]) -> list[np.ndarray]:
-            return separator.take_apart(parts, rate, mean, levels, progress)
+        def apart(parts: Sequence[Segment]) -> list[Heard]:
+            taken = separator.take_apart(parts, rate, mean, levels, progress)
+            return [heard(voices, start) for voices, (start, _) in zip(taken, parts, strict=True)]
 
-        function = separator.jointly(apart, reader.channels)
-        for group in groups(function, segments(reader.blocks(), *lengths)):
-            for (start, chunk), voices in zip(group, apply(function, group), strict=True):
-                end = start + chunk.shape[1]
-                takes.add(voices, start, end == reader.frames)
-                if progress:
-                    progress(end)
+        def heard(voices: np.ndarray, start: int) -> Heard:
+            rows = voices.reshape(-1, voices.shape[2])
+            order = Aligner(len(voices), voices.shape[1], 0)(rows)
+            voices = rows[order].reshape(voices.shape)
+            return Heard(voices, listen(voices, start))
+
+        made = spread(separator.jointly(apart, reader.channels),
+                      segments(reader.blocks(), length, overlap))
+        takes = Takes(rate, levels)
+        for start, one in zip(count(step=length - overlap), made, strict=False):
+            takes.add(one, start)
+            if progress:
+                progress(start + one.voices.shape[2])
         return takes
 
     def find(self, takes: Takes) -> np.ndarray:

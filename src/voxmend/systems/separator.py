@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import audio
-from ..audio.batches import Jointly, Segment, side_by_side
+from ..audio.batches import Jointly, Made, Segment, side_by_side
 from ..audio.levels import Levels
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.upper_band import part_upper_band
@@ -131,21 +131,21 @@ class Separator:
         rate = reader.sample_rate
         segment, overlap = round(self.segment * rate), OVERLAP_SECONDS * rate
         mean, levels = self.measure(reader)
-        align = Aligner(self.sources, reader.channels, overlap)
 
         def separate(parts: Sequence[Segment]) -> list[np.ndarray]:
             taken = self.take_apart(parts, rate, mean, levels, progress)
             if self.enhances:
                 return [np.concatenate([sources[0], chunk - sources[0]])
                         for (_, chunk), sources in zip(parts, taken, strict=True)]
-            rows = [sources.reshape(-1, sources.shape[2]) for sources in taken]
-            return [sources[align(sources)] for sources in rows]
+            return [sources.reshape(-1, sources.shape[2]) for sources in taken]
 
+        align = Aligner(self.sources, reader.channels, overlap)
         return process(reader.blocks(), self.jointly(separate, reader.channels), segment, overlap,
-                       multiple=rate, progress=progress, spread=spread)
+                       multiple=rate, progress=progress, spread=spread,
+                       arrange=None if self.enhances else align.arrange)
 
-    def jointly(self, function: Callable[[Sequence[Segment]], Sequence[np.ndarray]],
-                channels: int) -> Jointly:
+    def jointly(self, function: Callable[[Sequence[Segment]], Sequence[Made]],
+                channels: int) -> Jointly[Made]:
         """A function of as many segments at once as a batch holds."""
         return Jointly(function, max(1, self.batch // channels))
 
