@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.answers import Choosy, Sealed, answer, load
+from helpers.answers import Choosy, Sealed, answer, load, refuse
 from voxmend.cli import workers
 from voxmend.cli.workers import Lost, Pool
 
@@ -79,6 +79,15 @@ def test_an_error_that_cannot_be_sent_is_named(failure, said):
     with Pool(1, load, answer) as pool:
         (_, error), (_, square) = pool.map([("fail", *failure), ("square", 3)])
     assert isinstance(error, RuntimeError) and str(error) == said and square == 9
+
+
+def test_what_keeps_workers_from_loading_is_a_reply(capfd):
+    with Pool(2, refuse, answer) as pool:
+        replies = dict(pool.map([("square", n) for n in range(5)]))
+        assert len(pool.workers) == 2
+    assert {number: str(error) for number, error in replies.items()} == dict.fromkeys(
+        range(5), "no room")
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.parametrize("ordered", [True, False])

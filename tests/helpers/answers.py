@@ -28,6 +28,11 @@ def load():
     return [os.getpid()]
 
 
+def refuse():
+    """As where there is no room for the weights."""
+    raise ValueError("no room")
+
+
 def answer(loaded, message):
     """By the first word: the process, a square, an error, a death, a module loaded."""
     word, *rest = message

@@ -69,10 +69,11 @@ def _serve(pipe: connection.Connection, load: Callable[[], Any],
     signal.signal(signal.SIGTERM, _stop)  # so that what is in work is removed
     threading.Thread(target=_end_with_driver, daemon=True).start()
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
-        loaded = load()
+        loaded = list[Any]()
         while (message := pipe.recv()) is not None:
             try:
-                reply = answer(loaded, message)
+                loaded = loaded or [load()]
+                reply = answer(loaded[0], message)
             except Exception as error:  # which is the driver's to judge
                 reply = portable(error)
             pipe.send(reply)
