@@ -77,6 +77,12 @@ def test_parts_and_channels_are_what_the_manifest_says(folder):
     ("no json", "line 2: names no recording"), ('{"text": "hello"}', "line 2: names no recording"),
     ("[1]", "line 2: names no recording"), ('{"path": "a.wav", "start": 1}', "line 2"),
     ('{"path": "a.wav", "start": "x", "seconds": 1}', "line 2"),
+    ('{"path": "a.wav", "start": 0, "seconds": NaN}', "line 2: names no recording"),
+    ('{"path": "a.wav", "start": 0, "seconds": Infinity}', "line 2: names no recording"),
+    ('{"path": "a.wav", "start": Infinity, "seconds": 1}', "line 2: names no recording"),
+    (r'{"path": "a\u0000.wav"}', "line 2: names no recording"),
+    (json.dumps(CUT | {"channel": -1}), "line 2: names no recording"),
+    ('{"path": "a.wav", "start": 0, "seconds": 1e-5}', "a manifest asks for 0 to 1e-05 s"),
     ('{"path": "gone.wav"}', "gone.wav: no such file"),
     ('{"path": "a.wav", "start": 0.9, "seconds": 1}', "a manifest asks for 0.9 to 1.9 s"),
     (json.dumps(CUT | {"channel": 5}), "asks for channel 5")])
@@ -84,6 +90,15 @@ def test_bad_lines_are_named(line, message, folder):
     listing = write(folder / "bad.jsonl", {"path": "a.wav"}, line)
     with pytest.raises(audio.AudioError, match=message):
         Corpus(listing, folder / "cache", RATE)
+
+
+def test_doubled_lines_are_decoded_once_and_a_mark_of_bytes_is_no_line(folder):
+    listing = write(folder / "all.jsonl", '\ufeff{"path": "a.wav"}', {"path": "./a.wav"},
+                    {"path": str(folder / "a.wav")})
+    corpus = Corpus(listing, folder / "cache", RATE)
+    assert len(corpus) == 3 and np.array_equal(corpus[0], corpus[2])
+    (shard,) = (folder / "cache").glob("*.int16")
+    assert shard.stat().st_size == 2 * len(corpus[0])
 
 
 def test_an_empty_manifest_and_a_doubled_part_are_refused(folder):

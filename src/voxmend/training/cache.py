@@ -62,7 +62,7 @@ def decode(recording: Recording, sample_rate: int) -> tuple[np.ndarray, np.float
         reader = audio.Reader(recording.path)
         start = round(recording.start * reader.sample_rate)
         stop = round((recording.start + recording.seconds) * reader.sample_rate)
-        if stop > reader.frames + reader.sample_rate // 100 or start >= reader.frames:
+        if stop > reader.frames + reader.sample_rate // 100 or start >= min(stop, reader.frames):
             raise audio.AudioError(f"{recording.path}: has {reader.frames / reader.sample_rate:.2f}"
                                    f" s, and a manifest asks for {recording.start:g} to "
                                    f"{recording.start + recording.seconds:g} s")

@@ -11,6 +11,7 @@ meant. What nothing here trains on, such as `text`, is not read.
 
 import gzip
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,12 @@ def _recording(entry: dict, folder: Path) -> Recording:
     path = sources[0]["source"] if sources else _first(entry, *PATHS)
     start, seconds = _first(entry, *STARTS), _first(entry, *LENGTHS)
     channel = entry.get("channel") if cut else None
-    if not isinstance(path, str):
+    if not isinstance(path, str) or "\0" in path:
         raise KeyError("path")
-    if start is not None and (float(start) < 0 or seconds is None or float(seconds) <= 0):
-        raise ValueError("start")
+    if start is not None and not (0 <= float(start) < math.inf and 0 < float(seconds) < math.inf):
+        raise ValueError("start")  # not a number is neither
+    if isinstance(channel, int) and channel < 0:
+        raise ValueError("channel")
     return Recording(folder / path, str(_first(entry, "speaker") or said.get("speaker") or ""),
                      float(start or 0), None if start is None else float(seconds),
                      int(channel) if isinstance(channel, int) else None,
@@ -71,7 +74,7 @@ def read_manifest(path: Path) -> list[Recording]:
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
             lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise audio.AudioError(f"{path}: cannot be read ({error})") from None
