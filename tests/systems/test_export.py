@@ -137,6 +137,18 @@ def test_what_is_no_function_is_refused(tmp_path, capsys):
         write_onnx("any", Function(Uneven(), {}, "y"), Path(__file__))
 
 
+def test_every_bundled_network_has_a_row_of_the_table_or_is_refused():
+    table = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    refused = []
+    for name in sorted(path.stem for path in hub.WEIGHTS.glob("*.safetensors")):
+        try:
+            function_of(name)
+        except ExportError:
+            refused.append(name)
+        assert (f"\n| `{name}` |" in table) == (name not in refused), name
+    assert refused == ["speakers704"]
+
+
 def test_the_example_enhances_a_file_without_torch(tmp_path):
     """Its segments are cross-faded: of a network that lets all pass, the recording comes out."""
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "enhance_onnx.py"))
