@@ -79,7 +79,7 @@ def test_two_ranks_train_as_one_process(name, data, tmp_path):
 
 
 def test_a_checkpoint_serves_any_number_of_ranks(data, tmp_path):
-    """One process, two, one in two pieces and two in two go on from each other's checkpoints."""
+    """One process, two, three, one in two pieces and two in two go on from each other's."""
     def go_on(steps, **options):
         recipe = RECIPES["Muon"]()
         recipe.decay = 0.0  # the rate falls nowhere, whatever the number of steps
@@ -90,6 +90,7 @@ def test_a_checkpoint_serves_any_number_of_ranks(data, tmp_path):
     rmtree(tmp_path / "some")
     go_on(2)
     on_ranks(2, lambda rank: go_on(4).step, tmp_path)
+    on_ranks(3, lambda rank: go_on(5).step, tmp_path)
     go_on(6, accumulate=2)
     on_ranks(2, lambda rank: go_on(8, accumulate=2).step, tmp_path)
     np.testing.assert_allclose(losses(tmp_path / "some"), whole, rtol=1e-4)
