@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from voxmend import audio
-from voxmend.benchmarks.scoring import RATE, Example, rms
+from voxmend.benchmarks.scoring import RATE, Example
 from voxmend.benchmarks.separation import improvement
+from voxmend.dsp.rms import rms
 from voxmend.metrics.swap_rate import swap_rate
 from voxmend.restore.damage import Damage
 from voxmend.systems import separator

@@ -25,6 +25,7 @@ from torch import nn
 from .. import audio
 from ..diffusion.guidance import ToldMixture
 from ..diffusion.told import Listener
+from ..dsp.rms import rms
 from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
@@ -37,7 +38,7 @@ from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
-from .scoring import RATE, Example, Judges, fill, has_row, labels, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, labels, measure
 
 BOTH = "both polarities"
 HEARD: dict[str, dict[str, Any]] = {  # how separators hear a mixture

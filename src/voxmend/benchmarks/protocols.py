@@ -17,6 +17,7 @@ from torch import nn
 
 from .. import audio
 from ..dsp import degrade
+from ..dsp.rms import rms
 from ..metrics import FIDELITY, table
 from ..models import hub
 from ..models.precision import choose
@@ -28,7 +29,7 @@ from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
 from .diffsep import in_noise, resample
 from .judges import Panel
-from .scoring import RATE, Example, Judges, fill, has_row, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, measure
 
 SOUNDS = 5  # recordings that are kept to be heard
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")

@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from ...dsp.runs import runs
 from ..damage import Clipping as Stretch
 from ..damage import Damage, decibel, offset_of
-from .base import Detector, View, runs
+from .base import Detector, View
 from .lobes import Lobes, top_fullness
 from .quantisation import quantisation_step
 
