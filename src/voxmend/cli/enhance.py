@@ -242,7 +242,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
-    from ..audio.remote import relative
+    from ..audio.urls import relative
     from . import folders, html, jobs, sidecars
 
     common = common.pinned()
