@@ -16,7 +16,7 @@ import torch
 from ..dsp.rms import rms
 from ..models.precision import choose
 from ..restore.damage import Damage
-from ..systems.separator import find_weights, load_listener
+from ..systems.weights import find_weights, load_listener
 from ..training.damages import reverberant
 from ..training.pool import Draws
 from . import rivals, scoring

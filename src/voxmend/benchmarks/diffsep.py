@@ -33,7 +33,8 @@ from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..systems import conv_tasnet, diffsep
 from ..systems.hearing import hearing
-from ..systems.separator import Separator, by_listener, count_sources, load_listener
+from ..systems.separator import Separator, by_listener
+from ..systems.weights import count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel

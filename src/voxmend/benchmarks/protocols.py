@@ -25,6 +25,7 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import deepfilternet, enhance, separator
 from ..systems.diffiner import Refiner
+from ..systems.weights import WEIGHTS, find_weights
 from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
 from .diffsep import in_noise, resample
@@ -244,7 +245,7 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
     cases = protocol.read(Path(root), clips)
     count = len(next(iter(cases.values())))
     settled = choose(hub.load_prior(hub.DEFAULT, device), precision)
-    own = [separator.find_weights(*key) for key in separator.WEIGHTS if key[0] == protocol.task][:1]
+    own = [find_weights(*key) for key in WEIGHTS if key[0] == protocol.task][:1]
     result = {**restoration.heading(hub.DEFAULT, seed, count, device, settled), "seconds": None,
               "models": {hub.title(path): hub.file_hash(path) for path in own},
               "sample_rate": protocol.rate, "published": list(protocol.published),

@@ -96,7 +96,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 def _count_voices(method: str, weights: str | None, told: int | None) -> int:
     """How many voices weights separate; raises ValueError if another number is told."""
     from ..models import hub
-    from ..systems.separator import count_sources, find_weights
+    from ..systems.weights import count_sources, find_weights
 
     card = hub.read_card(find_weights("separate", method, weights))
     sources = count_sources(card)
