@@ -77,20 +77,22 @@ def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, li
             for snr in SNRS}
 
 
+def pair(clean: Path, noisy: Path, said: str = "") -> Example:
+    """Two files as an example; raises AudioError where they differ in length."""
+    one, other = (audio.load(file, RATE).mean(0) for file in (clean, noisy))
+    if one.shape != other.shape:
+        raise audio.AudioError(f"{noisy}: {len(other)} samples at {RATE} Hz, but {clean} has "
+                               f"{len(one)}: a pair must be aligned")
+    return replace(in_noise(one, other - one), said=said)
+
+
 def real_pairs(folder: Path, count: int | None) -> list[Example]:
     """Whole recordings of `folder/noisy` with what they hold of speech, those of `folder/clean`.
 
     Raises AudioError for a file that is missing in `noisy` or has another length there.
     """
-    examples = []
-    for file in audio_files(folder / "clean")[:count]:
-        other = folder / "noisy" / file.relative_to(folder / "clean")
-        clean, noisy = audio.load(file, RATE).mean(0), audio.load(other, RATE).mean(0)
-        if clean.shape != noisy.shape:
-            raise audio.AudioError(f"{other}: {len(noisy)} samples at {RATE} Hz, but {file} has "
-                                   f"{len(clean)}: a pair must be aligned")
-        examples.append(in_noise(clean, noisy - clean))
-    return examples
+    return [pair(file, folder / "noisy" / file.relative_to(folder / "clean"))
+            for file in audio_files(folder / "clean")[:count]]
 
 
 def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:

@@ -28,7 +28,7 @@ from ..systems.diffiner import Refiner
 from ..systems.weights import WEIGHTS, find_weights
 from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
-from .diffsep import in_noise, resample
+from .diffsep import pair, resample
 from .judges import Panel
 from .scoring import RATE, Example, Judges, fill, has_row, measure
 
@@ -70,16 +70,6 @@ def partners(clean: Path, noisy: Path, key: Callable[[Path], str],
     if lost:
         raise DatasetError(f"{lost[0]}: its clean recording is missing in {clean}")
     return [(one, file) for one, file in pairs if one][:count]
-
-
-def pair(clean: Path, noisy: Path, said: str = "") -> Example:
-    """Two files as an example; raises AudioError where they differ in length."""
-    one, other = (audio.load(file, RATE).mean(0) for file in (clean, noisy))
-    if one.shape != other.shape:
-        raise audio.AudioError(f"{noisy}: {len(other)} samples at {RATE} Hz, but {clean} has "
-                               f"{len(one)}: a pair must be aligned")
-    example = in_noise(one, other - one)
-    return Example(example.clean, example.damaged, example.damage, said=said)
 
 
 def voicebank_demand(root: Path, count: int | None) -> dict[str, list[Example]]:
