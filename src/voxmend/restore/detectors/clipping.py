@@ -270,9 +270,9 @@ class Clipping(Detector):
         return [(first, last) for first, last in groups]
 
 
-def alike(one: float, other: float, ratio: float = ALIKE) -> bool:
+def alike(one: float, other: float) -> bool:
     """Whether two levels are nearly the same."""
-    return max(one, other) < ratio * min(one, other)
+    return max(one, other) < ALIKE * min(one, other)
 
 
 def histogram(wave: np.ndarray) -> np.ndarray:
