@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from voxmend import audio
-from voxmend.benchmarks.scoring import RATE, Example, rms
+from voxmend.benchmarks.scoring import RATE, Example
 from voxmend.benchmarks.separation import improvement
+from voxmend.dsp.rms import rms
 from voxmend.metrics.swap_rate import swap_rate
 from voxmend.restore.damage import Damage
-from voxmend.systems import separator
+from voxmend.systems import separator, weights
 from voxmend.training.corpus import audio_files
 
 LENGTHS = {8: (4, 10), 15: (4, 6, 8, 10, 15), 30: (4, 6, 10, 20)}  # seconds: of segments
@@ -37,8 +38,8 @@ def main(method: str, folder: str) -> None:
     """Prints the table of a method on a folder."""
     waves = [audio.load(file, RATE).mean(0) for file in audio_files(Path(folder))]
     pairs = [(i, (i + apart) % len(waves)) for apart in APART for i in range(len(waves))][::4]
-    path = separator.find_weights("separate", method)
-    network = separator.DIRECT[method](path)
+    path = weights.find_weights("separate", method)
+    network = weights.DIRECT[method](path)
     separate = replace(separator.load("separate", method, device="cpu"),
                        apart=separator.by_network(network))
     print(f"| mixtures of, s | segments of, s | SI-SNR improvement, dB, of {len(pairs)} | least | "

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from voxmend.benchmarks.diffsep import mixed_with_noise
-from voxmend.benchmarks.scoring import RATE, Judges, rms
+from voxmend.benchmarks.scoring import RATE, Judges
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.diffusion.schedules import geometric_grid
+from voxmend.dsp.rms import rms
 from voxmend.metrics import METRICS
 from voxmend.models import hub
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from voxmend.benchmarks.restoration import load_clips, mixtures
-from voxmend.benchmarks.scoring import RATE, rms
+from voxmend.benchmarks.scoring import RATE
+from voxmend.dsp.rms import rms
 from voxmend.metrics.si_snr import si_snr
 from voxmend.systems import separator
 from voxmend.training.corpus import draw_noises

@@ -14,7 +14,7 @@ from voxmend.benchmarks import diffsep as tables
 from voxmend.benchmarks.diffsep import enhanced_by
 from voxmend.diffusion.told import Listener, ToldDenoiser
 from voxmend.models import hub
-from voxmend.systems import separator
+from voxmend.systems import separator, weights
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ class Known(ToldDenoiser):
 
 def test_enhanced_by_is_the_verb_s_separator(told, monkeypatch):
     example = dereverb.in_room(voice(1.0)[0], 0)
-    monkeypatch.setitem(separator.DIRECT, "voxmend", lambda path, device: Listener(Known()))
+    monkeypatch.setitem(weights.DIRECT, "voxmend", lambda path, device: Listener(Known()))
     found = enhanced_by(Listener(Known()))(example)
     expected = separator.load("enhance", device="cpu")(example.damaged, 16000)[0]
     np.testing.assert_array_equal(found, expected)

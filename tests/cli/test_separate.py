@@ -21,6 +21,7 @@ from voxmend.diffusion.chunked import NoiseStream
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.models import hub
 from voxmend.systems import diffiner, diffsep, separator
+from voxmend.systems.weights import WEIGHTS
 
 LIGHT = dict(channels=8, blocks=1, kernel=3, dilations=[1], expansion=2, inputs=2)
 TINY = dict(N=24, L=16, B=12, H=16, Sc=12, P=3, X=3, R=1)
@@ -88,7 +89,7 @@ def test_enhance_writes_speech_noise_and_sidecar(bundled, wav, tmp_path, capsys)
     assert len(entry["weights_sha256"]) == 16 and entry["inputs"][0]["name"] == "in.wav"
 
 
-@pytest.mark.parametrize("task, method", separator.WEIGHTS)
+@pytest.mark.parametrize("task, method", WEIGHTS)
 def test_a_soft_channel_and_a_soft_half_are_heard_as_well(task, method, bundled):
     """As each is alone and loud, by networks that hear one level otherwise than another."""
     steps = 1 if method == "diffsep" else None

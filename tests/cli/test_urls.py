@@ -13,7 +13,7 @@ from helpers.pages import Page
 from helpers.pools import Here
 from helpers.speech import voice
 from voxmend import audio
-from voxmend.audio import remote
+from voxmend.audio import urls
 from voxmend.cli import running
 
 UPath = pytest.importorskip("upath").UPath
@@ -80,20 +80,20 @@ def test_from_here_to_there_and_back(store, tmp_path, capsys):
 @pytest.mark.parametrize("sent", [0, 1])
 def test_what_was_not_sent_whole_is_made_again(sent, store, capsys, monkeypatch):
     """A failure before or after the output: never a sidecar, and no refusal the next time."""
-    real, left = remote.send, [sent]
+    real, left = urls.send, [sent]
 
     def send(made, path):
         if left[0]:
             real(made, path)
         raise OSError("the network is gone")
 
-    monkeypatch.setattr(remote, "send", send)
+    monkeypatch.setattr(urls, "send", send)
     code, text = noise(capsys, store / "in" / "a.wav", store / "x.wav")
     assert code == 2 and text.err.count("\n") == 1
     assert f"{store / 'x.wav'}: cannot be reached (the network is gone)" in text.err
     assert (store / "x.wav").exists() == bool(sent)
     assert not (store / "x.wav.voxmend.json").exists()
-    monkeypatch.setattr(remote, "send", real)
+    monkeypatch.setattr(urls, "send", real)
     assert noise(capsys, store / "in" / "a.wav", store / "x.wav")[0] == 0
     assert {path.name for path in store.iterdir()} == {"in", "x.wav", "x.wav.voxmend.json"}
 
@@ -196,7 +196,7 @@ def test_a_picture_by_url_is_refused(store, wav, tmp_path, monkeypatch, capsys):
 
 
 def test_a_file_url_is_a_path(wav, tmp_path, capsys):
-    assert remote.locate(f"file://{tmp_path}/a%20b.wav") == tmp_path / "a b.wav"
+    assert urls.locate(f"file://{tmp_path}/a%20b.wav") == tmp_path / "a b.wav"
     assert noise(capsys, f"file://{wav()}", f"file://{tmp_path}/o.wav")[0] == 0
     assert (tmp_path / "o.wav.voxmend.json").exists()
 
@@ -238,6 +238,6 @@ def test_hidden_ones_and_folders_without_recordings(store, capsys):
 
 
 def test_copies_go_when_they_were_used(store):
-    with remote.fetched([store / "in" / "a.wav"]) as (copy,):
-        assert audio.Reader(copy).frames == 3200 and remote.origin(copy) == store / "in" / "a.wav"
-    assert not copy.exists() and remote.origin(copy) is None
+    with urls.fetched([store / "in" / "a.wav"]) as (copy,):
+        assert audio.Reader(copy).frames == 3200 and urls.origin(copy) == store / "in" / "a.wav"
+    assert not copy.exists() and urls.origin(copy) is None

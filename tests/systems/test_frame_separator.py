@@ -11,7 +11,7 @@ from helpers.speech import voice
 from voxmend import audio
 from voxmend.models import hub
 from voxmend.networks.frame_separator import FrameSeparator
-from voxmend.systems import frame_separator, separator
+from voxmend.systems import frame_separator, separator, weights
 from voxmend.systems.frame_separator import FrameSeparationRecipe
 from voxmend.training import loop
 from voxmend.training.corpus import Corpus
@@ -184,7 +184,7 @@ def test_other_weights_are_refused(name, words):
 
 
 def test_the_bundled_weights_are_what_separates_by_default():
-    path = separator.find_weights("separate", "frame-separator")
+    path = weights.find_weights("separate", "frame-separator")
     card = hub.read_card(path)
     assert path.stem == card["training"]["recipe"] == "frame_separator"
     loaded = separator.load("separate", device="cpu")

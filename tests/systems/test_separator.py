@@ -14,7 +14,7 @@ from voxmend.audio.levels import Levels
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.models import hub
 from voxmend.networks.conv_tasnet import ConvTasNet
-from voxmend.systems import conv_tasnet, diffsep, separator
+from voxmend.systems import conv_tasnet, diffsep, weights
 from voxmend.systems.separator import Separator, by_diffsep, by_network
 
 RATE = 8000
@@ -256,11 +256,11 @@ def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
                                   ("enhance", "diffsep_enhancement", "diffsep-enhancement")):
         with pytest.raises(hub.PriorError, match=f"{recipe}: no such weights.*"
                            f"recipes/diffsep/{recipe}.py .*`voxmend import {release}`.*--weights"):
-            separator.find_weights(task, "diffsep")
+            weights.find_weights(task, "diffsep")
         (tmp_path / f"{recipe}.safetensors").touch()
-        assert separator.find_weights(task, "diffsep") == tmp_path / f"{recipe}.safetensors"
+        assert weights.find_weights(task, "diffsep") == tmp_path / f"{recipe}.safetensors"
         with pytest.raises(hub.PriorError, match="mine: no such weights"):
-            separator.find_weights(task, "diffsep", "mine")
+            weights.find_weights(task, "diffsep", "mine")
 
 
 def deaf(mixture, starts, callback):

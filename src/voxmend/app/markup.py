@@ -48,7 +48,7 @@ def frame(secret: str, path: str, title: str) -> str:
             f'src="{link(secret, path)}"></iframe>')
 
 
-def finding(secret: str, name: str, found: Found, opened: bool = True) -> str:
+def finding(secret: str, name: str, found: Found) -> str:
     """What is wrong with a recording, and where."""
     lines = [*found.mendable.values(), *found.others]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
@@ -56,7 +56,7 @@ def finding(secret: str, name: str, found: Found, opened: bool = True) -> str:
             f"channel{'s' if found.channels > 1 else ''}")
     body = f"<ul>{items}</ul>" if lines else "<p>Nothing to mend was found.</p>"
     return (f'<div class="found"><h2>What is wrong</h2><p>{escape(head)}</p>{body}'
-            f'<details {"open" if opened else ""}><summary>Waveform and spectrogram</summary>'
+            '<details open><summary>Waveform and spectrogram</summary>'
             f'{frame(secret, FOUND, "The recording, with marks")}</details></div>')
 
 

@@ -15,13 +15,14 @@ import torch
 
 from .. import audio
 from ..audio.segments import Aligner, process
+from ..dsp.rms import rms
 from ..dsp.stft import STFT
 from ..metrics.si_snr import si_snr
 from ..systems.conversation import Conversation, Takes
 from ..systems.places import states
 from ..training.corpus import audio_files, speaker
 from .restoration import SECONDS, loudest, measured_folder
-from .scoring import RATE, rms
+from .scoring import RATE
 
 TURN = 1.5, 10.0  # s
 AGAIN = 0.25  # chance that after a pause the same person goes on

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..dsp.rms import rms
 from ..models.precision import choose
 from ..restore.damage import Damage
-from ..systems.separator import find_weights, load_listener
+from ..systems.weights import find_weights, load_listener
 from ..training.damages import reverberant
 from ..training.pool import Draws
 from . import rivals, scoring
 from .diffsep import enhanced_by
 from .judges import Panel
 from .restoration import heading, load_clips
-from .scoring import RATE, Example, Judges, fill, has_row, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, measure
 
 T60 = (0.3, 0.9)
 

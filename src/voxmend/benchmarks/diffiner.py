@@ -22,7 +22,8 @@ from ..models.precision import choose
 from ..systems import diffsep
 from ..systems.diffiner import Refiner
 from ..systems.segan import load_enhancer
-from ..systems.separator import Separator, by_network, find_weights
+from ..systems.separator import Separator, by_network
+from ..systems.weights import find_weights
 from . import rivals, scoring
 from .diffsep import mixed_with_noise, real_pairs
 from .judges import Panel

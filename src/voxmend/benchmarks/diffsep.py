@@ -25,6 +25,7 @@ from torch import nn
 from .. import audio
 from ..diffusion.guidance import ToldMixture
 from ..diffusion.told import Listener
+from ..dsp.rms import rms
 from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
@@ -32,12 +33,13 @@ from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS
 from ..systems import conv_tasnet, diffsep
 from ..systems.hearing import hearing
-from ..systems.separator import Separator, by_listener, count_sources, load_listener
+from ..systems.separator import Separator, by_listener
+from ..systems.weights import count_sources, load_listener
 from ..training.corpus import audio_files, draw_noises
 from . import rivals, scoring, separation
 from .judges import Panel
 from .restoration import heading, load_clips, measured_folder, methods, mixtures, one_speaker
-from .scoring import RATE, Example, Judges, fill, has_row, labels, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, labels, measure
 
 BOTH = "both polarities"
 HEARD: dict[str, dict[str, Any]] = {  # how separators hear a mixture
@@ -75,20 +77,22 @@ def mixed_with_noise(data: Path, noise: Path, count: int | None) -> dict[str, li
             for snr in SNRS}
 
 
+def pair(clean: Path, noisy: Path, said: str = "") -> Example:
+    """Two files as an example; raises AudioError where they differ in length."""
+    one, other = (audio.load(file, RATE).mean(0) for file in (clean, noisy))
+    if one.shape != other.shape:
+        raise audio.AudioError(f"{noisy}: {len(other)} samples at {RATE} Hz, but {clean} has "
+                               f"{len(one)}: a pair must be aligned")
+    return replace(in_noise(one, other - one), said=said)
+
+
 def real_pairs(folder: Path, count: int | None) -> list[Example]:
     """Whole recordings of `folder/noisy` with what they hold of speech, those of `folder/clean`.
 
     Raises AudioError for a file that is missing in `noisy` or has another length there.
     """
-    examples = []
-    for file in audio_files(folder / "clean")[:count]:
-        other = folder / "noisy" / file.relative_to(folder / "clean")
-        clean, noisy = audio.load(file, RATE).mean(0), audio.load(other, RATE).mean(0)
-        if clean.shape != noisy.shape:
-            raise audio.AudioError(f"{other}: {len(noisy)} samples at {RATE} Hz, but {file} has "
-                                   f"{len(clean)}: a pair must be aligned")
-        examples.append(in_noise(clean, noisy - clean))
-    return examples
+    return [pair(file, folder / "noisy" / file.relative_to(folder / "clean"))
+            for file in audio_files(folder / "clean")[:count]]
 
 
 def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:

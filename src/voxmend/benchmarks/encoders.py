@@ -9,13 +9,14 @@ import torch
 from scipy.signal import firwin2, lfilter
 
 from .. import __version__, audio
+from ..dsp.rms import rms
 from ..dsp.stft import fbank
 from ..models.precision import choose
 from ..speakers.encoders import load_encoder
 from ..speakers.verification import cut, spread, verification_error
 from ..training.corpus import Corpus, audio_files, draw_noise, speaker
 from .restoration import measured_folder
-from .scoring import RATE, machine, rms
+from .scoring import RATE, machine
 
 SECONDS = (1, 2, 4)
 CROPS = 5  # of a file

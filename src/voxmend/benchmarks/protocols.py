@@ -17,6 +17,7 @@ from torch import nn
 
 from .. import audio
 from ..dsp import degrade
+from ..dsp.rms import rms
 from ..metrics import FIDELITY, table
 from ..models import hub
 from ..models.precision import choose
@@ -24,11 +25,12 @@ from ..restore.damage import Damage
 from ..restore.restorer import Restorer
 from ..systems import deepfilternet, enhance, separator
 from ..systems.diffiner import Refiner
+from ..systems.weights import WEIGHTS, find_weights
 from ..training.splits import DatasetError
 from . import restoration, rivals, scoring
-from .diffsep import in_noise, resample
+from .diffsep import pair, resample
 from .judges import Panel
-from .scoring import RATE, Example, Judges, fill, has_row, measure, rms
+from .scoring import RATE, Example, Judges, fill, has_row, measure
 
 SOUNDS = 5  # recordings that are kept to be heard
 VCTK_TEST = ("p360", "p361", "p362", "p363", "p364", "p374", "p376", "s5")
@@ -68,16 +70,6 @@ def partners(clean: Path, noisy: Path, key: Callable[[Path], str],
     if lost:
         raise DatasetError(f"{lost[0]}: its clean recording is missing in {clean}")
     return [(one, file) for one, file in pairs if one][:count]
-
-
-def pair(clean: Path, noisy: Path, said: str = "") -> Example:
-    """Two files as an example; raises AudioError where they differ in length."""
-    one, other = (audio.load(file, RATE).mean(0) for file in (clean, noisy))
-    if one.shape != other.shape:
-        raise audio.AudioError(f"{noisy}: {len(other)} samples at {RATE} Hz, but {clean} has "
-                               f"{len(one)}: a pair must be aligned")
-    example = in_noise(one, other - one)
-    return Example(example.clean, example.damaged, example.damage, said=said)
 
 
 def voicebank_demand(root: Path, count: int | None) -> dict[str, list[Example]]:
@@ -243,7 +235,7 @@ def run(name: str, root: Path, clips: int | None = None, seed: int = 0, device: 
     cases = protocol.read(Path(root), clips)
     count = len(next(iter(cases.values())))
     settled = choose(hub.load_prior(hub.DEFAULT, device), precision)
-    own = [separator.find_weights(*key) for key in separator.WEIGHTS if key[0] == protocol.task][:1]
+    own = [find_weights(*key) for key in WEIGHTS if key[0] == protocol.task][:1]
     result = {**restoration.heading(hub.DEFAULT, seed, count, device, settled), "seconds": None,
               "models": {hub.title(path): hub.file_hash(path) for path in own},
               "sample_rate": protocol.rate, "published": list(protocol.published),

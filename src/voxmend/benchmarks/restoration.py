@@ -15,6 +15,8 @@ from torch import nn
 from .. import __version__, audio, classical
 from ..diffusion.denoiser import Denoiser
 from ..dsp import degrade
+from ..dsp.rms import rms
+from ..dsp.runs import runs
 from ..metrics import table
 from ..models import hub
 from ..models.precision import choose
@@ -25,7 +27,7 @@ from ..restore.tasks import TASKS, Task
 from ..systems import undiff
 from ..training.corpus import audio_files, speaker
 from .judges import Panel
-from .scoring import RATE, Example, check_metrics, fill, has_row, machine, measure, rms, score
+from .scoring import RATE, Example, check_metrics, fill, has_row, machine, measure, score
 
 SECONDS = 4
 
@@ -70,8 +72,7 @@ def lowpassed(cutoff: float) -> Make:
 def gapped(clean: np.ndarray, number: int) -> Example:
     """With a gap of 50 ms every 500 ms, which alone is judged."""
     damaged, present = degrade.gaps(clean, RATE, 50, 500)
-    edges = np.flatnonzero(np.diff(np.pad(~present, 1).astype(int))).reshape(-1, 2) / RATE
-    damage = Damage(gaps=tuple(map(tuple, edges.tolist())), rms=rms(damaged))
+    damage = Damage(gaps=tuple(map(tuple, (runs(~present) / RATE).tolist())), rms=rms(damaged))
     return Example(clean, damaged, damage, ~present)
 
 

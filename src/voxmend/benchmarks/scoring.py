@@ -25,11 +25,6 @@ JUDGES = {"dnsmos_sig": ("dnsmos", "sig"), "dnsmos_bak": ("dnsmos", "bak"),
           "dnsmos": ("dnsmos", "ovrl"), "wvmos": ("wvmos", "wvmos"), "plcmos": ("plcmos", "plcmos")}
 
 
-def rms(wave: np.ndarray) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
-
-
 @dataclass(frozen=True)
 class Example:
     """A clean clip (`[T]`, or `[K, T]` voices), what became of it, and what was done to it."""

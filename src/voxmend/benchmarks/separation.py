@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dsp.rms import rms
 from ..metrics.si_snr import si_snr
 from ..metrics.swap_rate import best_order
 from ..restore.damage import Damage
 from ..systems.separator import HEARD_DB
 from ..training.corpus import audio_files, draw_noises, sexes, speaker
 from .restoration import measured_folder
-from .scoring import Example, mean, rms
+from .scoring import Example, mean
 
 OVERLAPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 NOISES_DB = (20, 10)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from .. import __version__, audio, metrics
 from ..diffusion.denoiser import Denoiser
+from ..dsp.rms import rms
 from ..metrics import DISTRIBUTION
 from ..metrics.swap_rate import best_order
 from ..models import hub
@@ -25,7 +26,7 @@ from ..systems.conv_tasnet import load_separator, separate
 from ..training.corpus import audio_files
 from . import scoring
 from .restoration import CASES, measured_folder, mixtures, one_speaker
-from .scoring import RATE, Example, Judges, counted_calls, fill, labels, mean, measure, rms
+from .scoring import RATE, Example, Judges, counted_calls, fill, labels, mean, measure
 
 # title, columns and rows of the paper's tables, most of them on VCTK
 PAPER: dict[str, tuple[str, tuple[str, ...], dict[str, tuple[float | None, ...]]]] = {

@@ -7,6 +7,8 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_toeplitz, solveh_banded
 from scipy.signal import fftconvolve
 
+from ..dsp.runs import runs
+
 
 def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
     """Prediction-error filter, a[0] = 1, from the Hann-windowed autocorrelation (Yule–Walker)."""
@@ -81,11 +83,6 @@ def _checked(wave: ArrayLike, missing: ArrayLike) -> tuple[np.ndarray, np.ndarra
     return wave, missing
 
 
-def _runs(missing: np.ndarray) -> np.ndarray:
-    """First sample, and the one after the last, of every run of missing ones. Shape: `[n, 2]`."""
-    return np.flatnonzero(np.diff(np.pad(missing, 1).astype(int))).reshape(-1, 2)
-
-
 def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 128, context: int = 1600,
                    iterations: int = 3) -> np.ndarray:
     """Fill every gap by `janssen` from the samples around it.
@@ -108,9 +105,9 @@ def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 128, contex
     wave, missing = _checked(wave, missing)
     wave[missing] = 0
     filled = wave.copy()
-    for start, stop in _runs(missing):
+    for start, stop in runs(missing):
         missing[start + 5 * context:max(0, stop - 5 * context)] = False
-    for start, stop in _runs(missing):
+    for start, stop in runs(missing):
         segment = slice(max(0, start - context), stop + context)
         gap = slice(start - segment.start, stop - segment.start)
         filled[start:stop] = janssen(wave[segment], missing[segment], order, iterations)[gap]

@@ -1,11 +1,10 @@
 """Noise reduction by the log-spectral amplitude estimator, which tracks the noise itself."""
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from scipy.special import exp1
 
-from ..dsp.stft import STFT
+from .decision_directed import decision_directed, weigh
 
 
 def track_noise(power: np.ndarray, presence_db: float = 15.0, smoothing: float = 0.8) -> np.ndarray:
@@ -65,18 +64,11 @@ def log_mmse_denoise(wave: ArrayLike, sample_rate: int, smoothing: float = 0.98,
 
     Shape: `[T]` to `[T]`, float64. Raises ValueError for a signal that is not 1-D.
     """
-    wave = np.asarray(wave, np.float64)
-    if wave.ndim != 1:
-        raise ValueError(f"log-MMSE takes a mono signal, not {list(wave.shape)}")
-    hop = round(0.008 * sample_rate)
-    stft = STFT(4 * hop, hop)
-    spectrum = stft.forward(torch.from_numpy(wave)[None])[0].numpy()
-    power = np.abs(spectrum) ** 2
-    posterior = np.minimum(power / track_noise(power), 1e4)
-    gains, previous, floor = np.empty_like(power), np.ones(power.shape[1]), 10 ** (floor_db / 10)
-    for gain, seen in zip(gains, posterior, strict=True):
-        instant = np.maximum(seen - 1, 0)
-        prior = np.maximum(smoothing * previous + (1 - smoothing) * instant, floor)
-        gain[:] = np.minimum(log_mmse_gain(prior, seen), 1)
-        previous = gain**2 * seen
-    return stft.inverse(torch.from_numpy(spectrum * gains)[None], len(wave))[0].numpy()
+    def at_most_one(prior: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+        return np.minimum(log_mmse_gain(prior, posterior), 1)
+
+    def gains(power: np.ndarray, _: float) -> np.ndarray:
+        posterior = np.minimum(power / track_noise(power), 1e4)
+        return decision_directed(posterior, smoothing, floor_db, at_most_one, first=1.0)
+
+    return weigh(wave, sample_rate, 0.008, gains)

@@ -3,10 +3,9 @@
 import itertools
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
-from ..dsp.stft import STFT
+from .decision_directed import analyse, decision_directed, weigh
 
 HOP = 0.016  # s; frames of 64 ms tell noise below a voice from the voice
 LOWEST = 20  # percent of the frames of a bin, which hold noise alone
@@ -74,13 +73,6 @@ def tracked_floor(power: np.ndarray, frame_seconds: float = HOP) -> np.ndarray:
     return floors
 
 
-def _spectrum(wave: np.ndarray, sample_rate: int) -> tuple[STFT, np.ndarray, float]:
-    """The transform, what it makes of a wave, `[frames, bins]`, and seconds between frames."""
-    hop = max(1, round(HOP * sample_rate))
-    stft = STFT(4 * hop, hop)
-    return stft, stft.forward(torch.from_numpy(wave)[None])[0].numpy(), hop / sample_rate
-
-
 def likeness(power: np.ndarray) -> float:
     """How the low frames of bins spread, 10 log₁₀ of their 20 % over their 5 % quantile, in dB.
 
@@ -111,7 +103,7 @@ def floor_power(wave: np.ndarray, sample_rate: int) -> float:
 
     Shape: `[T]`, float64.
     """
-    _, spectrum, seconds = _spectrum(wave, sample_rate)
+    _, spectrum, seconds = analyse(wave, sample_rate, HOP)
     power, most = np.abs(spectrum[:, 1:]) ** 2, 0.0
     for part in stretches(power, seconds):
         if is_noise(power[part]):
@@ -131,16 +123,8 @@ def floor_denoise(wave: ArrayLike, sample_rate: int, smoothing: float = 0.92,
 
     Shape: `[T]` to `[T]`, float64. Raises ValueError for a signal that is not 1-D.
     """
-    wave = np.asarray(wave, np.float64)
-    if wave.ndim != 1:
-        raise ValueError(f"the Wiener filter takes a mono signal, not {list(wave.shape)}")
-    stft, spectrum, seconds = _spectrum(wave, sample_rate)
-    power = np.abs(spectrum) ** 2
-    posterior = np.minimum(power / tracked_floor(power, seconds), 1e6)
-    gains, previous, floor = np.empty_like(power), np.maximum(posterior[0] - 1, 0), 10 ** (
-        floor_db / 10)
-    for gain, seen in zip(gains, posterior, strict=True):
-        prior = np.maximum(smoothing * previous + (1 - smoothing) * np.maximum(seen - 1, 0), floor)
-        gain[:] = prior / (1 + prior)
-        previous = gain**2 * seen
-    return stft.inverse(torch.from_numpy(spectrum * gains)[None], len(wave))[0].numpy()
+    def gains(power: np.ndarray, frame_seconds: float) -> np.ndarray:
+        posterior = np.minimum(power / tracked_floor(power, frame_seconds), 1e6)
+        return decision_directed(posterior, smoothing, floor_db)
+
+    return weigh(wave, sample_rate, HOP, gains)

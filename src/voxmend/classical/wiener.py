@@ -1,10 +1,9 @@
 """Noise reduction by a Wiener filter."""
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
-from ..dsp.stft import STFT
+from .decision_directed import decision_directed, weigh
 
 
 def wiener_denoise(wave: ArrayLike, noise_rms: float, sample_rate: int, smoothing: float = 0.94,
@@ -28,19 +27,7 @@ def wiener_denoise(wave: ArrayLike, noise_rms: float, sample_rate: int, smoothin
 
     Raises ValueError for a noise level that is not positive or a signal that is not 1-D.
     """
-    wave = np.asarray(wave, np.float64)
-    if wave.ndim != 1:
-        raise ValueError(f"the Wiener filter takes a mono signal, not {list(wave.shape)}")
     if noise_rms <= 0:
         raise ValueError(f"the noise's RMS must be positive, not {noise_rms}")
-    hop = round(0.008 * sample_rate)
-    stft = STFT(4 * hop, hop)
-    spectrum = stft.forward(torch.from_numpy(wave)[None])[0].numpy()
-    snr = np.abs(spectrum) ** 2 / noise_rms**2
-    gains, previous, floor = np.empty_like(snr), np.maximum(snr[0] - 1, 0), 10 ** (floor_db / 10)
-    for gain, posterior in zip(gains, snr, strict=True):
-        instant = np.maximum(posterior - 1, 0)
-        prior = np.maximum(smoothing * previous + (1 - smoothing) * instant, floor)
-        gain[:] = prior / (1 + prior)
-        previous = gain**2 * posterior
-    return stft.inverse(torch.from_numpy(spectrum * gains)[None], len(wave))[0].numpy()
+    return weigh(wave, sample_rate, 0.008, lambda power, _: decision_directed(
+        power / noise_rms**2, smoothing, floor_db))

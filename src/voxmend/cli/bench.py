@@ -120,7 +120,7 @@ def _compare(task: str, common: Comparing, separators: tuple[str, ...], measure:
     """Prints, writes and draws what `measure(comparison, save)` gives."""
     from ..benchmarks import diffsep, restoration
     from ..models import hub
-    from ..systems.separator import WEIGHTS
+    from ..systems.weights import WEIGHTS
 
     common.check()
     bundled = WEIGHTS[task, "diffsep"]

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from .folders import PIPE, is_stream
 from .sidecars import sidecar, unfinished
 
@@ -74,11 +74,11 @@ class Sending(Claim):
 
     def commit(self, told: dict[str, Any]) -> None:
         note = unfinished(self.outputs[0])
-        remote.send_json(told, note)
+        urls.send_json(told, note)
         for made, path, entry in zip(self.made, self.outputs, told["outputs"], strict=True):
-            remote.send(made, path)
-            entry["modified"] = remote.describe(path)["modified"]
-        remote.send_json(told, sidecar(self.outputs[0]))
+            urls.send(made, path)
+            entry["modified"] = urls.describe(path)["modified"]
+        urls.send_json(told, sidecar(self.outputs[0]))
         note.unlink()
 
 
@@ -93,7 +93,7 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
         with TemporaryDirectory(prefix="voxmend-") as kept:
             yield Claim(outputs, Path(kept))
         return
-    if remote.is_remote(outputs[0]):
+    if urls.is_remote(outputs[0]):
         with TemporaryDirectory(prefix="voxmend-") as kept:
             sending = Sending(outputs, Path(kept))
             try:

@@ -96,7 +96,7 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
 def _count_voices(method: str, weights: str | None, told: int | None) -> int:
     """How many voices weights separate; raises ValueError if another number is told."""
     from ..models import hub
-    from ..systems.separator import count_sources, find_weights
+    from ..systems.weights import count_sources, find_weights
 
     card = hub.read_card(find_weights("separate", method, weights))
     sources = count_sources(card)
@@ -242,7 +242,7 @@ def refine(noisy: Annotated[str, Positional, arg(metavar="NOISY")],
         method: Diffiner or Diffiner+, as in the paper or (-release) as its release runs it, in 200
             steps; or Diffiner that keeps nearer to NOISY (voxmend), in 6.
     """
-    from ..audio.remote import relative
+    from ..audio.urls import relative
     from . import folders, html, jobs, sidecars
 
     common = common.pinned()

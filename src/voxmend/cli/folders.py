@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 from .. import audio
-from ..audio import SUFFIXES, remote
+from ..audio import SUFFIXES, urls
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
 KEPT = "voxmend-stdin-"  # what a folder for stdin is called, before a random part
@@ -82,13 +82,13 @@ def make_folder(folder: Path) -> None:
 
 def is_stream(path: Path) -> bool:
     """Whether an output is a pipe or a device, which is written through and never replaced."""
-    return path == PIPE or (not remote.is_remote(path) and path.exists()
+    return path == PIPE or (not urls.is_remote(path) and path.exists()
                             and not path.is_file() and not path.is_dir())
 
 
 def read_names(texts: Sequence[str]) -> list[Path]:
     """Paths and URLs as they were typed; `./-` is a file called so, `-` is not."""
-    return [remote.locate(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
+    return [urls.locate(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
             for text in texts]
 
 
@@ -128,7 +128,7 @@ def make_plan(texts: Sequence[str], outputs: Outputs = lambda out: [out],
         raise audio.AudioError(f"{' '.join(texts) or 'nothing to do'}: name IN and OUT, what is "
                                "read and where it goes")
     names = read_names(texts)
-    with remote.reached(*names):
+    with urls.reached(*names):
         return _plan(texts, names, outputs, suffixes, into_folder)
 
 
@@ -141,7 +141,7 @@ def _plan(texts: Sequence[str], names: Sequence[Path], outputs: Outputs, suffixe
     sources = keep_stdin(sources, plan.spool)
     if several or into_folder:
         _check_folder(target, texts[-1], sources)
-    elif target != PIPE and not remote.is_remote(target) and not target.parent.is_dir():
+    elif target != PIPE and not urls.is_remote(target) and not target.parent.is_dir():
         raise audio.AudioError(f"{target}: no such folder as {target.parent}; make it first")
     if not several:
         plan.jobs = [Job((sources[0],), tuple(outputs(target)))]
@@ -161,7 +161,7 @@ def _check_folder(target: Path, text: str, sources: Sequence[Path]) -> None:
     if target == PIPE or (is_name and not target.is_dir()):
         raise audio.AudioError(f"{target}: a file; name a folder, which several recordings or "
                                "voices need")
-    if not remote.is_remote(target):
+    if not urls.is_remote(target):
         there = next(path for path in (target, *target.absolute().parents) if path.exists())
         if not there.is_dir():
             raise audio.AudioError(f"{there}: a file; name a folder")
@@ -181,7 +181,7 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
         if source.is_dir():
             top = source.resolve().name if len(sources) > 1 else ""
             found = recordings(source)
-            places |= {file: top / remote.relative(file, source) for file in found}
+            places |= {file: top / urls.relative(file, source) for file in found}
             others += [path for path in _inside(source) if path not in places]
         elif source.suffix.lower() in suffixes:
             places[source] = Path(source.name)
@@ -208,17 +208,17 @@ def recordings(folder: Path) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """All files of a folder that are not hidden, sorted."""
-    if remote.is_remote(folder):
-        found = remote.files(folder)
+    if urls.is_remote(folder):
+        found = urls.files(folder)
     else:
         found = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
     return [path for path in found if not any(
-        part.startswith(".") for part in remote.relative(path, folder).parts)]
+        part.startswith(".") for part in urls.relative(path, folder).parts)]
 
 
 def _real(path: Path) -> str:
     """A name that two paths share only if they are one file."""
-    return str(path) if remote.is_remote(path) else os.path.realpath(path)
+    return str(path) if urls.is_remote(path) else os.path.realpath(path)
 
 
 def _check_outputs(plan: Plan) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from . import folders, jobs, running, sidecars
 from .folders import Job, Plan
 from .options import Calling
@@ -67,7 +67,7 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
                          "file as OUT")
     with plan.spool.pop_all():  # what stdin was kept in, which is shown as well
         status = running.run(verb, plan)
-        places = {shown.files(job): remote.relative(shown.place(job), plan.folder)
+        places = {shown.files(job): urls.relative(shown.place(job), plan.folder)
                   for job in plan.jobs if _is_made(verb, job)}
         return max(status, show(pages, places, target, plan))
 
@@ -83,7 +83,7 @@ def _verb(names: tuple[str, ...], uncertain: bool, salvage: bool, overwrite: boo
 def _is_made(verb: jobs.Verb, job: Job) -> bool:
     """Whether the outputs of a job are there as the verb makes them."""
     try:
-        with remote.reached(*job.inputs, *job.outputs):
+        with urls.reached(*job.inputs, *job.outputs):
             return sidecars.why_made(job, verb.name, verb.options, False, resumes=True) is None
     except audio.AudioError:
         return False
@@ -93,7 +93,7 @@ def check(target: Path, verb: jobs.Verb, several: bool) -> None:
     """Raises ValueError or AudioError, before minutes of work, for what cannot be written there."""
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: give the report a name that ends in .html")
-    with remote.reached(target):
+    with urls.reached(target):
         if target.is_dir():
             raise audio.AudioError(f"{target}: a folder, where a file is to go; rename it")
         sidecars.why_made(Job((), (target,)), verb.name, {}, verb.overwrite, resumes=several)
@@ -170,7 +170,7 @@ def _facts(readers: Sequence[audio.Reader], left: "Sequence[Damage] | None") -> 
 
 def _place(path: Path) -> Path:
     """Where a file lies, or that which it is a copy of."""
-    return remote.origin(path) or path
+    return urls.origin(path) or path
 
 
 def _texts(damages: "Sequence[Damage]") -> list[str]:
@@ -192,7 +192,7 @@ def load_table(title: str, folder: Path) -> jobs.Work:
              streaming: jobs.Streaming) -> "Made":
         rows = []
         for place in map(_place, inputs):
-            told, name = sidecars.read(place) or {}, remote.relative(place, folder)
+            told, name = sidecars.read(place) or {}, urls.relative(place, folder)
             rows.append(Row(name.with_suffix("").as_posix(), (folder.name / name).as_posix(),
                             told["sound_seconds"], told["severity"], told["found"], told["left"]))
         outputs[0].write_text(table(title, rows), encoding="utf-8")
@@ -212,7 +212,7 @@ def report_files(paths: Sequence[str], restored: str | None, salvage: bool, over
     *sources, target = folders.read_names(paths)
     other = folders.read_names([restored])[0] if restored else None
     with ExitStack() as spool:
-        with remote.reached(*sources):
+        with urls.reached(*sources):
             is_folder = sources[0].is_dir()
             several = len(sources) > 1 or is_folder
             check(target, verb, several)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from . import claims, sidecars
 from .folders import Job, Plan
 
@@ -57,7 +57,7 @@ class Verb:
 def is_finished(verb: Verb, plan: Plan, job: Job) -> bool:
     """Whether the outputs of a job are what it would make."""
     try:
-        with remote.reached(*job.inputs, *job.outputs):
+        with urls.reached(*job.inputs, *job.outputs):
             return sidecars.why_made(job, verb.name, verb.options, verb.overwrite,
                                      plan.several) is None
     except audio.AudioError:  # which is said in its turn
@@ -71,7 +71,7 @@ class _Naming(io.TextIOBase):
         self.stream = stream
 
     def write(self, text: str) -> int:
-        return self.stream.write(remote.renamed(text))
+        return self.stream.write(urls.renamed(text))
 
     def flush(self) -> None:
         self.stream.flush()
@@ -83,10 +83,10 @@ class _Naming(io.TextIOBase):
 @contextmanager
 def _fetched(job: Job) -> "Iterator[list[Path]]":
     """The inputs of a job as they are on this machine."""
-    if not any(map(remote.is_remote, job.inputs)):
+    if not any(map(urls.is_remote, job.inputs)):
         yield list(job.inputs)
         return
-    with (remote.fetched(job.inputs) as inputs,
+    with (urls.fetched(job.inputs) as inputs,
           redirect_stdout(_Naming(sys.stdout)), redirect_stderr(_Naming(sys.stderr))):
         yield inputs
 
@@ -95,7 +95,7 @@ def do(verb: Verb, job: Job, work: Work, several: bool, streaming: Streaming = a
     """Makes the outputs of a job and their sidecar, or says why not."""
     target = job.outputs[0]
     try:
-        with remote.reached(*job.inputs, *job.outputs), claims.claim(job.outputs) as claimed:
+        with urls.reached(*job.inputs, *job.outputs), claims.claim(job.outputs) as claimed:
             why = sidecars.why_made(job, verb.name, verb.options, verb.overwrite, several)
             if why is None:
                 print(f"{target}: finished by another process")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
 from .folders import as_told, each, recordings
@@ -76,11 +76,11 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool 
 def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
-        with remote.reached(file), remote.fetched([file]) as (copy,):
+        with urls.reached(file), urls.fetched([file]) as (copy,):
             reader = audio.Reader(copy, salvage)
             report(file, find(reader, finds, {}), reader.sample_rate)
 
-    with remote.reached(source):
+    with urls.reached(source):
         several = source.is_dir()
         files = recordings(source) if several else [source]
     return each([(file,) for file in files], work, several)

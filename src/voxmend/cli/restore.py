@@ -71,7 +71,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
 
 
 def _examine(paths: Sequence[str], salvage: bool) -> int:
-    from ..audio import remote
+    from ..audio import urls
     from ..restore.tasks import TASKS
     from . import folders, reports
 
@@ -79,7 +79,7 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
         raise ValueError("nothing to do: name IN, what is examined")
     status = []
     with ExitStack() as stack:
-        with remote.reached(*folders.read_names(paths)):
+        with urls.reached(*folders.read_names(paths)):
             found = folders.keep_stdin(folders.without_target(paths), stack)
             if len(found) > 1:
                 found = list(folders.find(found))

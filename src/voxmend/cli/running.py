@@ -16,7 +16,7 @@ import soundfile
 from tqdm import tqdm
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from ..audio.quiet import silenced
 from . import claims, sharing, sidecars
 from .folders import PIPE, Job, Plan, each
@@ -35,7 +35,7 @@ def run(verb: Verb, plan: Plan) -> int:
     check_workers(verb.workers, verb.ray)
     piped = any(PIPE in job.outputs for job in plan.jobs)
     folders = {job.outputs[0].parent for job in plan.jobs
-               if job.outputs[0] != PIPE and not remote.is_remote(job.outputs[0])}
+               if job.outputs[0] != PIPE and not urls.is_remote(job.outputs[0])}
 
     def settle() -> None:
         claims.settle_held()
@@ -136,7 +136,7 @@ def _seconds(job: Job) -> float:
         return 1
     with suppress(soundfile.SoundFileError, OSError, TypeError, IndexError), silenced():
         return float(soundfile.info(job.inputs[0]).duration)
-    with suppress(OSError, audio.AudioError), remote.reached(job.inputs[0]):  # said in its turn
+    with suppress(OSError, audio.AudioError), urls.reached(job.inputs[0]):  # said in its turn
         return float(sidecars.describe(job.inputs[0])["bytes"]) / 32000
     return 1
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..audio import remote
+from ..audio import urls
 from ..audio.batches import Function, Segment, apply, at_once, groups
 from .folders import Job, each
 from .jobs import Streaming, Verb, Work, do
@@ -129,7 +129,7 @@ class _Pickler(pickle.Pickler):
     """Pickles the copies of files by URL as these, which any machine can fetch."""
 
     def persistent_id(self, value: Any) -> Any:
-        return remote.origin(value) if isinstance(value, Path) else None
+        return urls.origin(value) if isinstance(value, Path) else None
 
 
 class _Unpickler(pickle.Unpickler):
@@ -139,7 +139,7 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, path: Any) -> Path:
         if path not in self.known:
-            (self.known[path],) = self.copies.enter_context(remote.fetched([path]))
+            (self.known[path],) = self.copies.enter_context(urls.fetched([path]))
         return self.known[path]
 
 

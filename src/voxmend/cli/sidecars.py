@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, audio
-from ..audio import remote
+from ..audio import urls
 from .folders import Job, fit_name
 
 SUFFIX = ".voxmend.json"
@@ -46,8 +46,8 @@ def settings(common: Any, **others: Any) -> dict[str, Any]:
 
 def describe(path: Path) -> dict[str, Any]:
     """Name, bytes and time (nanoseconds since 1970) of a file."""
-    if remote.is_remote(path):
-        return remote.describe(path)
+    if urls.is_remote(path):
+        return urls.describe(path)
     status = path.stat()
     return {"name": path.name, "bytes": status.st_size, "modified": status.st_mtime_ns}
 
@@ -124,7 +124,7 @@ def unfinished(target: Path) -> Path:
 
 def is_unfinished(target: Path) -> bool:
     """Whether an output by URL may be there without its sidecar, since something was killed."""
-    return remote.is_remote(target) and unfinished(target).exists()
+    return urls.is_remote(target) and unfinished(target).exists()
 
 
 def compose(job: Job, made: Sequence[Path], entry: dict[str, Any]) -> dict[str, Any]:

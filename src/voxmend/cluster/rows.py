@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import audio
-from ..audio import remote
+from ..audio import urls
 from ..restore.restorer import Restorer
 from ..restore.tasks import TASKS, Task
 from ..systems import separator
@@ -101,6 +101,6 @@ def _read(row: dict[str, Any]) -> Restored:
         if not isinstance(wave, np.ndarray) or wave.dtype == object:  # a list, of lists
             wave = np.stack([np.asarray(part) for part in wave])
         return Restored(wave, int(row["sample_rate"]))
-    with remote.fetched([remote.locate(str(row["path"]))]) as (path,):
+    with urls.fetched([urls.locate(str(row["path"]))]) as (path,):
         reader = audio.Reader(Path(path))
         return Restored(np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate)

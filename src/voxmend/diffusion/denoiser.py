@@ -15,6 +15,15 @@ def broadcast(sigma: Tensor | float, like: Tensor) -> Tensor:
     return sigma.reshape(sigma.shape + (1,) * (like.ndim - sigma.ndim)) if sigma.ndim else sigma
 
 
+def per_channel(x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Channels as items of their own, and the noise level of each.
+
+    Shape: x `[B, C, T]` to `[B·C, 1, T]`; sigma as in `broadcast` to `[B·C, 1, 1]`.
+    """
+    levels = broadcast(sigma, x).expand(*x.shape[:2], 1)
+    return x.reshape(-1, 1, x.shape[-1]), levels.reshape(-1, 1, 1)
+
+
 class Denoiser(nn.Module):
     """What samplers and guidance see of a prior: `denoiser(x, sigma) -> x0_hat`.
 
@@ -86,8 +95,7 @@ class EDMDenoiser(Denoiser):
         return edm_coefficients(sigma, self.sigma_data)
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        flat = x.reshape(-1, 1, x.shape[-1])
-        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        flat, sigma = per_channel(x, sigma)
         c_skip, c_out, c_in = self.coefficients(sigma)
         out = self.network(c_in * flat, sigma.flatten().log() / 4)
         return (c_skip * flat + c_out * out).reshape(x.shape)
@@ -127,8 +135,7 @@ class EpsilonDenoiser(Denoiser):
         self.hop = getattr(network, "hop", 1)
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        flat = x.reshape(-1, 1, x.shape[-1])
-        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        flat, sigma = per_channel(x, sigma)
         return self.denoise(flat, sigma).reshape(x.shape)
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..operators import Evidence
 from .chunked import NoiseStream
-from .denoiser import EDMDenoiser, Wrapper, broadcast
+from .denoiser import EDMDenoiser, Wrapper, per_channel
 from .samplers import Denoise
 
 
@@ -28,8 +28,7 @@ class ToldDenoiser(EDMDenoiser):
     """
 
     def forward(self, x: Tensor, sigma: Tensor | float, recording: Tensor | None = None) -> Tensor:
-        flat = x.reshape(-1, 1, x.shape[-1])
-        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        flat, sigma = per_channel(x, sigma)
         heard = torch.zeros_like(flat) if recording is None else recording.reshape(flat.shape)
         c_skip, c_out, c_in = self.coefficients(sigma)
         out = self.network(torch.cat([c_in * flat, heard / self.sigma_data], 1),
@@ -66,8 +65,7 @@ class GuessDenoiser(EDMDenoiser):
 
     def forward(self, x: Tensor, sigma: Tensor | float,
                 evidence: Evidence | None = None) -> Tensor:
-        flat = x.reshape(-1, 1, x.shape[-1])
-        sigma = broadcast(sigma, x).expand(*x.shape[:2], 1).reshape(-1, 1, 1)
+        flat, sigma = per_channel(x, sigma)
         guess, marks = torch.zeros_like(flat), None
         if evidence is not None:
             guess = evidence.guess.reshape(flat.shape)

@@ -1,9 +1,9 @@
 """Scale-invariant signal-to-noise ratio."""
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ._common import paired
+from .si_sdr import si_sdr
 
 
 def si_snr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = None) -> float:
@@ -24,8 +24,4 @@ def si_snr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = 
     9.54
     """
     found, wanted = paired(estimate, reference)
-    found, wanted = found - found.mean(), wanted - wanted.mean()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        target = wanted * (found @ wanted / (wanted @ wanted))
-        residual = found - target
-        return float(10 * np.log10((target @ target) / (residual @ residual)))
+    return si_sdr(found - found.mean(), wanted - wanted.mean())

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dsp.runs import runs
 from ..restore.damage import Damage
-from ..restore.detectors.base import runs
 from ..restore.detectors.clicks import click_places
 
 CLICK_SECONDS = 0.002  # how long a mark of a click is

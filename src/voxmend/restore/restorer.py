@@ -4,13 +4,11 @@
                                   ├─ Task.operator ─ guidance ─ sampler ─ posterior draws
     segments ─ 16 kHz, RMS 0.1 ───┘
 
-Long recordings pass in segments of constant memory. At another rate than the prior's the operator's
-first guess is made at the recording's; above the prior's band that guess, else the recording, is
-kept, of white noise filtered: what the prior changed is resampled and added to it.
+Long recordings pass in segments of constant memory.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -28,7 +26,6 @@ from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import FRAME_SECONDS, Frames
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import mel_griffin_lim
-from ..classical.noise_floor import floor_denoise
 from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Denoiser
 from ..models import hub, remote
@@ -36,21 +33,15 @@ from ..models.batching import resolve
 from ..models.precision import choose, precision_of
 from ..operators import Mel, Operator
 from .analysis import analyse
-from .damage import Damage, offset_of
+from .damage import Damage
 from .drawing import Drawing, Request
-from .interference import without_interference
-from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, by_stretch, scales, white_in_each
-from .tasks import TASKS, Scene, Task
+from .mender import Mender
+from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, scales, white_in_each
+from .tasks import TASKS, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
 
 Told = Damage | Sequence[Damage] | None
-Asking = Generator[Request, Tensor, np.ndarray]  # draws, as of `side_by_side`
-
-
-def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
-    """A function of signals `[C, 1, T]` to a recording `[C, T]`."""
-    return function(torch.from_numpy(wave)[:, None])[:, 0].numpy()
 
 
 class Restorer:
@@ -197,10 +188,11 @@ class Restorer:
         """
         rate, out_rate = reader.sample_rate, self.output_rate(reader)
         stretches = self._stretches(reader, self._each(damage, reader))
+        mender = Mender(self.drawing, self.device, rate, out_rate)
         sources, channels = self.task.sources, reader.channels
 
         def mend(parts: Sequence[Segment]) -> list[np.ndarray]:
-            tasks = [self._channel(chunk[c:c + 1], start, *stretches[c], rate, out_rate)
+            tasks = [mender(chunk[c:c + 1], start, *stretches[c])
                      for start, chunk in parts for c in range(channels)]
             with self._telling(progress, parts, channels):
                 mended = side_by_side(tasks, self.drawing)
@@ -242,77 +234,6 @@ class Restorer:
         finally:
             hook.remove()
 
-    def _channel(self, chunk: np.ndarray, start: int, damage: Damage, stretches: Sequence[Scale],
-                 rate: int, out_rate: int) -> Asking:
-        """The draws of one channel's segment, without what interferes.
-
-        That goes before anything else, but after clipping is mended: else clipped samples would
-        leave their level.
-
-        Shape: chunk `[1, m]` to `[draws, K, n]`.
-        """
-        wave = chunk if damage.clipping else without_interference(chunk, rate, damage)
-        draws = yield from by_stretch(
-            wave, start, stretches, partial(self._mend, damage, rate, out_rate), rate,
-            Fraction(out_rate, rate), rate // math.gcd(rate, self.sample_rate))
-        if not damage.clipping:
-            return draws
-        return np.stack([without_interference(draw, out_rate, damage) for draw in draws])
-
-    def _mend(self, damage: Damage, rate: int, out_rate: int, chunk: np.ndarray, start: int,
-              stretch: Scale) -> Asking:
-        """The draws of one channel's segment, at the output's rate; silence stays.
-
-        Args:
-            start: of the segment, in samples of the recording.
-            stretch: that it is of.
-
-        Shape: chunk `[1, m]` to `[draws, K, n]`.
-        """
-        damage, scale = replace(damage, noise=stretch.noise or None), stretch.factor
-        if not scale:
-            blank = np.zeros((self.task.sources or 1, chunk.shape[1]), np.float32)
-            return np.stack([audio.resample(blank, rate, out_rate)] * self.draws)
-        native = self._native(damage, rate, start, chunk.shape[1])
-        guessed = native is not None and rate != self.sample_rate
-        guess = apply(native.start, chunk) if native is not None and guessed else chunk
-        low = audio.resample(guess, rate, self.sample_rate)
-        if low.shape[1] < 1024:  # shorter than any frame
-            low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
-        begin = start * self.sample_rate // rate
-        offset = offset_of(low) if self.task.native_rate else 0.0  # no prior knows of any
-        operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
-                                        self.sample_rate, rate, out_rate, self.task.sources or 1))
-        if operator is None and self.task.operator is not None:
-            same = self._return(self._checked(torch.from_numpy(low[None]))[0], guess, low, rate,
-                                out_rate)
-            return np.stack([same] * self.draws)
-        drawn = yield self._request((low - offset) * scale, operator, begin, guessed)
-        kept = low if self.task.keeps_band else None
-        if kept is not None and damage.noise and rate > self.sample_rate:
-            guess = floor_denoise(guess[0], rate)[None].astype(np.float32)
-            kept = audio.fit(audio.resample(guess, rate, self.sample_rate), low.shape[1])
-        draws = [self._return(draw / scale + offset, guess, kept, rate, out_rate)
-                 for draw in self._checked(drawn)]
-        exact = rate == out_rate and not (damage.cutoff or damage.low_cutoff)
-        if native is not None and native.projects and not native.noise_std and exact:
-            told = torch.from_numpy(chunk)[:, None]
-            draws = [apply(lambda x: native.project(x, told), draw) for draw in draws]
-        return np.stack(draws)
-
-    def _operator(self, scene: Scene) -> Operator | None:
-        return None if self.task.operator is None else self.task.operator(scene)
-
-    def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
-        """What was done to a recording at its own rate and scale, if the task has it so.
-
-        It tells the samples that stay to the bit; at another rate than the prior's also the first
-        guess, which is then resampled.
-        """
-        if not self.task.native_rate:
-            return None
-        return self._operator(Scene(damage, 1.0, start, length, rate, rate, rate))
-
     def from_mel(self, mel: np.ndarray) -> np.ndarray:
         """Speech of a linear-magnitude mel-spectrogram.
 
@@ -339,53 +260,14 @@ class Restorer:
     def generate(self, seconds: float, number: int = 0) -> np.ndarray:
         """Speech from the prior alone, draw `number`. Shape: `[1, T]`."""
         blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
-        return self.draw(blank, None, 0, number)[0].cpu().numpy()
+        return self.draw(blank, None, number)[0].cpu().numpy()
 
-    def _return(self, mended: np.ndarray, chunk: np.ndarray, low: np.ndarray | None, rate: int,
-                out_rate: int) -> np.ndarray:
-        """From the prior's rate to the output's.
-
-        With `low`, what was mended, the recording's band above the prior's is kept.
-        """
-        length = audio.resample(chunk, rate, out_rate).shape[1]
-        if low is None or rate != out_rate:
-            return audio.fit(audio.resample(mended, self.sample_rate, out_rate), length)
-        change = audio.resample(mended - low, self.sample_rate, out_rate)
-        return chunk + audio.fit(change, length)
-
-    def _request(self, low: np.ndarray, operator: Operator | None, start: int,
-                 guessed: bool) -> Request:
-        """What is asked of one scaled segment of a channel, `[1, n]`.
-
-        Args:
-            guessed: the segment is a first guess already.
-        """
-        y = torch.from_numpy(np.ascontiguousarray(low))[:, None].float().to(self.device)
-        first = y if guessed else None
-        if operator is not None and (guessed or self.task.simulates):
-            y = operator(y)
-        return Request(y, operator, start, first)
-
-    def _checked(self, draws: Tensor) -> np.ndarray:
-        """Draws `[draws, K, n]`, if K is what the task declares."""
-        if draws.shape[1] != (self.task.sources or 1):
-            raise ValueError(f"task {self.task.name!r}: its operator's signals have "
-                             f"{draws.shape[1]} channels, but sources={self.task.sources}")
-        return draws.cpu().numpy()
-
-    def draw(self, y: Tensor, operator: Operator | None, start: int = 0, number: int = 0,
-             first: Tensor | None = None) -> Tensor:
-        """One draw of the posterior given a scaled observation.
-
-        Args:
-            start, first: as in `Request`.
-            number: of the draw.
+    def draw(self, y: Tensor, operator: Operator | None, number: int = 0) -> Tensor:
+        """Draw `number` of the posterior given a scaled observation.
 
         Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
         """
-        guesses = [None] * len(y) if first is None else first.split(1)
-        requests = [Request(part, operator, start, guess)
-                    for part, guess in zip(y.split(1), guesses, strict=True)]
+        requests = [Request(part, operator) for part in y.split(1)]
         return torch.cat(self.drawing.numbered(requests, [number]))
 
 

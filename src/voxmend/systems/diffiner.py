@@ -28,7 +28,7 @@ from ..audio.batches import Jointly, Segment, side_by_side
 from ..audio.levels import Levels
 from ..audio.pair import Pair
 from ..audio.segments import Spread, in_turn, process
-from ..diffusion.samplers import Callback, Denoise, Noise
+from ..diffusion.samplers import Denoise, Noise
 from ..models import hub
 from ..models.batching import in_batches, resolve
 from ..models.precision import choose
@@ -123,13 +123,13 @@ class DiffinerPlus(Update):
 
 
 def ddrm(denoise: Denoise, y: Tensor, noise_std: Tensor, sigmas: Tensor, update: Update,
-         noise: Noise = torch.randn_like, callback: Callback | None = None) -> Tensor:
+         noise: Noise = torch.randn_like) -> Tensor:
     """Draws clean bins given noisy ones, y, whose noise has a level σ_n of its own in every bin.
 
     It starts as above the noise, with x̂0 = 0, or from σ₀ z where even σ₀ is below it.
 
     Args:
-        denoise, sigmas, noise, callback: as in `samplers`.
+        denoise, sigmas, noise: as in `samplers`.
         noise_std: σ_n.
 
     Shape: y `[B, 2, rows, frames]`, noise_std the same or `[B, 1, rows, frames]`; to y's.
@@ -138,11 +138,9 @@ def ddrm(denoise: Denoise, y: Tensor, noise_std: Tensor, sigmas: Tensor, update:
     z, x0 = noise(y), torch.zeros_like(y)
     x = torch.where(levels[0] > noise_std, update.above(x0, levels[0], y, noise_std, z),
                     levels[0] * z)
-    for i, (sigma, lower) in enumerate(pairwise(levels)):
+    for sigma, lower in pairwise(levels):
         x0 = denoise(x, sigma)
         x = update(x, x0, sigma, lower, y, noise_std, noise(y)) if lower > 0 else x0
-        if callback:
-            callback(i, x0)
     return x
 
 

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from ..diffusion.denoiser import edm_coefficients
 from ..diffusion.processes import MixingSDE
-from ..dsp.stft import STFT
 from ..models import hub
 from ..models.precision import choose
-from ..training.listening import compressed
+from ..training.listening import spectral_error
 from ..training.pool import Draws
 from ..training.recipes import Model, Source, fresh_network, muon_and_adamw
 from .conv_tasnet import load_separator
@@ -94,8 +93,7 @@ class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
         guess = torch.cat([voices, mixture - voices.sum(1, keepdim=True)], 1)
         parts = torch.cat([in_order_of(parts[:, :2], voices), parts[:, 2:]], 1)
         draws = Draws(self.batch, parts.device, self.seed, step, 1)
-        place = torch.randperm(self.batch, generator=draws.generator, device=draws.device)
-        place = (place[:, None] + draws.uniform()) / self.batch  # stratified over the batch
+        place = draws.stratified()
         starts = draws.chance(self.mismatch)
         t = torch.where(starts, 1.0, self.t_min + (1 - self.t_min) * place)
         return parts, guess, t[:, 0], starts[:, 0], draws.normal(*parts.shape[1:])
@@ -110,8 +108,7 @@ class RegenerationRecipe(FrameSeparationRecipe, DiffSepRecipe):
         pairs = torch.stack([found, parts], 2)[:, :model.voices]
         scale = edm_coefficients(sigma[:, 1:2], self.error_rms)[1]
         error = ((pairs[:, :, 0] - pairs[:, :, 1]) / scale[..., None]).square().mean(-1)
-        heard = compressed(STFT(512, 128).forward(pairs.flatten(0, 1)))
-        apart = (heard[:, 0] - heard[:, 1]).square().mean((1, 2, 3)).view_as(error)
+        apart = spectral_error(pairs.flatten(0, 1)).view_as(error)
         return ((error + self.floor).log() + self.spectral * (apart + self.floor).log()).mean()
 
     def validate(self, network: Model, voices: Tensor) -> dict[str, float]:

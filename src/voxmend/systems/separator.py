@@ -23,40 +23,19 @@ from ..audio.levels import Levels
 from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.upper_band import part_upper_band
 from ..diffusion.chunked import NoiseStream
-from ..diffusion.told import Listener, ToldDenoiser
+from ..diffusion.told import Listener
 from ..models import hub, remote
 from ..models.batching import in_batches, resolve
 from ..models.precision import choose
-from . import conv_tasnet, diffsep, frame_separator, segan
+from . import diffsep
 from .diffsep import PAPER, STEPS
 from .hearing import heard_as, hearing
 from .score_models import RegenerationModel, ScoreModel
+from .weights import DIRECT, WEIGHTS, count_sources, find_weights
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 10, 2
 SHORTEST_SECONDS = 0.2  # less than a syllable: no enhancer knows it for speech
 HEARD_DB = 13  # a voice that far below the loudest, over a whole recording, is but a leak
-
-# The weights that a task's method takes by default, which are called like their recipe.
-WEIGHTS = {("separate", "frame-separator"): "frame_separator",
-           ("separate", "diffsep"): "diffsep", ("separate", "conv-tasnet"): "conv_tasnet",
-           ("enhance", "voxmend"): "enhancer16k", ("enhance", "diffsep"): "diffsep_enhancement",
-           ("enhance", "segan"): "segan", ("dereverb", "voxmend"): "enhancer16k"}
-RECIPES = {"frame-separator": "separation", "voxmend": "enhancement", "diffsep": "diffsep",
-           "conv-tasnet": "diffsep", "segan": "diffiner"}  # folders
-
-
-def load_listener(path: Path, device: str = "cpu") -> Listener:
-    """A prior that listens, as an enhancer; raises `hub.PriorError`, a ValueError."""
-    prior = hub.load_prior(str(path), device)
-    if not isinstance(prior, ToldDenoiser):
-        raise hub.PriorError(f"{path}: a prior that does not listen to recordings; train one with "
-                             "recipes/enhancement/enhancer16k.py")
-    return Listener(prior)
-
-
-# What loads the networks that are called as they are, without a sampler.
-DIRECT = {"frame-separator": frame_separator.load_separator, "voxmend": load_listener,
-          "conv-tasnet": conv_tasnet.load_separator, "segan": segan.load_enhancer}
 
 Apart = Callable[[Tensor, Sequence[int], Callable | None], Tensor]
 
@@ -250,28 +229,6 @@ def by_listener(listener: Listener) -> Apart:
     return apart
 
 
-def count_sources(card: dict) -> int:
-    """How many sources weights give, as their card says."""
-    return int(card.get("sources", card.get("process", {}).get("sources", 2)))
-
-
-def find_weights(task: str, method: str, name_or_path: str | Path | None = None) -> Path:
-    """The weights of a bundled name, a path or `hf://OWNER/NAME`, by default a method's own.
-
-    Raises `hub.PriorError`, which says how to get some, or as `models.remote.fetch`.
-    """
-    default = WEIGHTS[task, method]
-    try:
-        return hub.find_prior(str(name_or_path or default))
-    except hub.PriorError:
-        release = "" if method in DIRECT else (
-            f" or fetch a checkpoint for `voxmend import {default.replace('_', '-')}`")
-        raise hub.PriorError(
-            f"{name_or_path or default}: no such weights; train some by "
-            f"recipes/{RECIPES[method]}/{default}.py{release}, and give the .safetensors "
-            "as --weights") from None
-
-
 def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
          device: str = "auto", precision: str = "auto",
@@ -290,47 +247,50 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
     Raises ValueError for weights made for something else and options that the method lacks.
     """
     method = method or next(other for name, other in WEIGHTS if name == task)
-    place, enhances = hub.pick_device(device), task != "separate"
-    path = find_weights(task, method, weights)
-    entry: dict[str, Any] = {
-        "task": task, "method": method, "weights": hub.title(path),
-        "weights_sha256": hub.file_hash(path), "device": str(place)}
-    card = hub.read_card(path)
-    suited = {"polarities": 1} | card.get("sampling", {})
-    if method in DIRECT:
-        if sampler or steps:
-            unknown = " and ".join(name for name, value in (("--sampler", sampler),
-                                                            ("--steps", steps)) if value)
-            raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
-        network = DIRECT[method](path, str(place))
-        heard = hearing(card)
+    place, path = hub.pick_device(device), find_weights(task, method, weights)
+    if method not in DIRECT:
+        made = _sampled(path, place, task, sampler, steps, seed, precision)
+    elif sampler or steps:
+        unknown = " and ".join(name for name, value in (("--sampler", sampler),
+                                                        ("--steps", steps)) if value)
+        raise ValueError(f"--method {method} takes no sampler; leave out {unknown}")
+    else:
+        made = _called(DIRECT[method](path, str(place)), hub.read_card(path), task, seed, precision)
+    entry = {"task": task, "method": method, "weights": hub.title(path),
+             "weights_sha256": hub.file_hash(path), "device": str(place)}
+    longest = torch.zeros(1, 1, round(made.segment * made.sample_rate))
+    return replace(made, entry=entry | made.entry, batch=resolve(
+        batch, place, lambda: made.apart(longest, [0], None)))
+
+
+def _called(network: nn.Module, card: dict, task: str, seed: int, precision: str) -> Separator:
+    """Of a network that is called as it is."""
+    enhances, entry = task != "separate", dict[str, Any]()
+    heard = hearing(card)
+    if isinstance(network, Listener):
+        network.seed = entry["seed"] = seed
+        apart, heard = by_listener(network), {"polarities": 1}
+    else:
         apart = by_network(network, **heard, ordered=enhances)
-        if isinstance(network, Listener):
-            network.seed = entry["seed"] = seed
-            apart, heard = by_listener(network), {"polarities": 1}
-        entry |= {"precision": choose(network, precision)} | heard
-        made = Separator(apart, count_sources(card), card["sample_rate"], enhances,
-                         segment=suited.get("segment_seconds", SEGMENT_SECONDS),
-                         follows=isinstance(network, Listener), entry=entry)
-        return _batched(made, batch, place)
-    model = diffsep.load_model(path, str(place), task)
-    entry["precision"] = choose(model, precision)
+    entry |= {"precision": choose(network, precision)} | heard
+    segment = card.get("sampling", {}).get("segment_seconds", SEGMENT_SECONDS)
+    return Separator(apart, count_sources(card), card["sample_rate"], enhances, segment=segment,
+                     follows=isinstance(network, Listener), entry=entry)
+
+
+def _sampled(path: Path, place: torch.device, task: str, sampler: str | None, steps: int | None,
+             seed: int, precision: str) -> Separator:
+    """Of a DiffSep, by a sampler."""
+    model, card = diffsep.load_model(path, str(place), task), hub.read_card(path)
+    entry: dict[str, Any] = {"precision": choose(model, precision)}
     if isinstance(model, RegenerationModel):
         separator = diffsep.find_separator(path, card)
         entry |= {"separator": separator.stem, "separator_sha256": hub.file_hash(separator),
                   "separator_heard": model.heard}
-    if sampler:
-        suited = {"sampler": sampler, "polarities": 1}
-    sampling = {"sampler": suited.get("sampler", PAPER),
-                "steps": steps or suited.get("steps", STEPS), "seed": seed,
-                "polarities": suited["polarities"]}
-    made = Separator(by_diffsep(model, **sampling), model.voices, model.sample_rate,
-                     enhances, sampling["steps"] * sampling["polarities"], entry=entry | sampling)
-    return _batched(made, batch, place)
-
-
-def _batched(separator: Separator, batch: int | Literal["auto"], place: torch.device) -> Separator:
-    """The same with batches of a size that suits the device."""
-    longest = torch.zeros(1, 1, round(separator.segment * separator.sample_rate))
-    return replace(separator, batch=resolve(
-        batch, place, lambda: separator.apart(longest, [0], None)))
+    suited = {"sampler": sampler} if sampler else card.get("sampling", {})
+    sampling: dict[str, Any] = {
+        "sampler": suited.get("sampler", PAPER), "steps": steps or suited.get("steps", STEPS),
+        "seed": seed, "polarities": suited.get("polarities", 1)}
+    return Separator(by_diffsep(model, **sampling), model.voices, model.sample_rate,
+                     task != "separate", sampling["steps"] * sampling["polarities"],
+                     entry=entry | sampling)

@@ -15,7 +15,7 @@ from ..operators import Evidence
 from . import damages
 from .corpus import Corpus
 from .first_guesses import CUTOFF, KINDS, Clips, FirstGuesses
-from .listening import SPEEDS, compressed
+from .listening import SPEEDS, spectral_error
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
@@ -181,8 +181,7 @@ class CorrectionRecipe(PriorRecipe):
             return ((x - clean).square() * where).sum((1, 2))
 
         def heard(x: Tensor) -> Tensor:
-            pair = compressed(STFT(512, 128).forward(torch.cat([x, clean], 1) / self.sigma_data))
-            return (pair[:, 0] - pair[:, 1]).square().mean((1, 2, 3))
+            return spectral_error(torch.cat([x, clean], 1) / self.sigma_data)
 
         known = error(found, 1 - lost) / clean.square().sum((1, 2)).clamp(min=1e-3)
         return ((error(found, lost) / (error(guess, lost) + 1e-6) + self.floor).log()

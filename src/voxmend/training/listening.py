@@ -26,6 +26,12 @@ def compressed(spectrum: Tensor, power: float = 0.3) -> Tensor:
     return torch.cat([parts * energy ** ((power - 1) / 2), energy ** (power / 2)], -1)
 
 
+def spectral_error(pair: Tensor) -> Tensor:
+    """Mean squared distance of two signals' `compressed` spectra. Shape: `[B, 2, T]` to `[B]`."""
+    heard = compressed(STFT(512, 128).forward(pair))
+    return (heard[:, 0] - heard[:, 1]).square().mean((1, 2, 3))
+
+
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     """10 log₁₀(‖αx‖²/‖αx − x̂‖²), α = ⟨x̂, x⟩/‖x‖², in dB. Shape: `[B, T]`, `[B, T]` to `[B]`."""
     target = reference * ((estimate * reference).sum(-1, keepdim=True)
@@ -123,9 +129,8 @@ class ListeningRecipe(PriorRecipe):
         draws = Draws(self.batch, pools["speech"].device, self.seed, step)
         clean, recording = self.recordings(pools, draws, length)
         told = ~draws.chance(self.untold)
-        place = torch.randperm(self.batch, generator=draws.generator, device=draws.device)
-        place = (place[:, None] + draws.uniform()) / self.batch  # stratified over the batch
-        sigma = self.sigma_min * (place * math.log(self.sigma_max / self.sigma_min)).exp()
+        span = math.log(self.sigma_max / self.sigma_min)
+        sigma = self.sigma_min * (draws.stratified() * span).exp()
         sigma = torch.where(draws.chance(self.top), self.sigma_max, sigma)
         return (clean[:, None], (recording * told)[:, None], sigma[..., None],
                 draws.normal(1, length), told[:, 0])
@@ -135,9 +140,7 @@ class ListeningRecipe(PriorRecipe):
         found = denoiser(clean + sigma * noise, sigma, recording)
         weight = (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
         error = (weight * (found - clean).square()).mean((1, 2))
-        pair = STFT(512, 128).forward(torch.cat([found, clean], 1) / self.sigma_data)
-        heard = compressed(pair)
-        apart = (heard[:, 0] - heard[:, 1]).square().mean((1, 2, 3))
+        apart = spectral_error(torch.cat([found, clean], 1) / self.sigma_data)
         return ((error + self.floor).log()
                 + self.spectral * told * (apart + self.floor).log()).mean()
 

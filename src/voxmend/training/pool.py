@@ -42,6 +42,11 @@ class Draws:
         """1 or −1 with equal chance. Shape: `[B, 1]`."""
         return 2.0 * self.chance(0.5) - 1
 
+    def stratified(self) -> Tensor:
+        """Uniform in 0…1, one in each of B equal parts, in random order. Shape: `[B, 1]`."""
+        part = torch.randperm(self.batch, generator=self.generator, device=self.device)
+        return (part[:, None] + self.uniform()) / self.batch
+
     def normal(self, *shape: int) -> Tensor:
         """Shape: `[B, *shape]`."""
         return torch.randn(self.batch, *shape, device=self.device, generator=self.generator)

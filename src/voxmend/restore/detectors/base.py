@@ -96,10 +96,3 @@ def views(blocks: Iterable[np.ndarray], size: int, before: int,
         held = [joined]
     if total > start:
         yield np.concatenate(held, -1), offset, start, total, True
-
-
-def runs(flags: np.ndarray, shortest: int = 1) -> np.ndarray:
-    """Start and end of every run of at least `shortest` true flags. Shape: `[T]` to `[N, 2]`."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    pairs = edges.reshape(-1, 2)
-    return pairs[pairs[:, 1] - pairs[:, 0] >= shortest]

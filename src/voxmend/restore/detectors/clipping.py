@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from ...dsp.runs import runs
 from ..damage import Clipping as Stretch
 from ..damage import Damage, decibel, offset_of
-from .base import Detector, View, runs
+from .base import Detector, View
 from .lobes import Lobes, top_fullness
 from .quantisation import quantisation_step
 
@@ -269,9 +270,9 @@ class Clipping(Detector):
         return [(first, last) for first, last in groups]
 
 
-def alike(one: float, other: float, ratio: float = ALIKE) -> bool:
+def alike(one: float, other: float) -> bool:
     """Whether two levels are nearly the same."""
-    return max(one, other) < ratio * min(one, other)
+    return max(one, other) < ALIKE * min(one, other)
 
 
 def histogram(wave: np.ndarray) -> np.ndarray:

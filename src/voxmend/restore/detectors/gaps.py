@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...dsp.rms import rms as root_mean_square
+from ...dsp.runs import runs
 from ..damage import Damage
-from .base import Detector, View, runs
+from .base import Detector, View
 from .quantisation import quantisation_step
 
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
@@ -150,11 +152,6 @@ def steady_part(wave: np.ndarray, first: int, last: int) -> tuple[int, int]:
     left, right = loud[loud < half], loud[loud >= half]
     return (first + int(left[-1]) + 1 if len(left) else first,
             first + int(right[0]) if len(right) else last)
-
-
-def root_mean_square(wave: np.ndarray) -> float:
-    """Of a signal that is not empty. Shape: `[n]`."""
-    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
 
 
 def edge_is_hard(side: np.ndarray, step: float, sample_rate: int, within: float = 0.005) -> bool:
