@@ -7,8 +7,10 @@ from typing import Any
 
 from .. import audio
 from ..audio import remote
+from ..report.marks import words
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
+from ..restore.tasks import Task
 from .folders import as_told, each, recordings
 from .options import Told
 
@@ -46,21 +48,25 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
             mine["coloured"] = None
         if "clipping" in mine:
             seconds = reader.frames / reader.sample_rate
-            mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
+            mine["clipping"] = tuple(replace(part, end=seconds, offset=found.offset)
+                                     for part in mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
         kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
 
 
-def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False) -> None:
+def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False,
+           leaves: Sequence[str] = ()) -> None:
     """Prints what was found: what the channels share as one, else each by itself.
 
     Args:
         rate: of the recording, Hz.
         copied: the output is the recording, to the byte.
+        leaves: fields of `Damage` that are left as they are, since somebody told so.
     """
-    texts = ["; ".join(damage.describe()) if damage.rms else "silence" for damage in damages]
+    texts = ["; ".join(line + " (left, as told)" * (kind in leaves)
+                       for kind, line in words(damage)) for damage in damages]
     if len(set(texts)) == 1:
         lines = texts[:1]
     else:
@@ -73,12 +79,17 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool 
                          or "nothing to mend found" + ", it is passed on unchanged" * copied))
 
 
-def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
+def left(damages: Sequence[Damage], leaves: Sequence[str]) -> list[list[str]]:
+    """Of every channel the kinds that were found and left, since somebody told so."""
+    return [[kind for kind in leaves if getattr(damage, kind)] for damage in damages]
+
+
+def examine(source: Path, task: Task, salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
         with remote.reached(file), remote.fetched([file]) as (copy,):
             reader = audio.Reader(copy, salvage)
-            report(file, find(reader, finds, {}), reader.sample_rate)
+            report(file, find(reader, task.reports, {}), reader.sample_rate, leaves=task.leaves)
 
     with remote.reached(source):
         several = source.is_dir()

@@ -70,7 +70,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
                     html.Shown(("before", "after"), html.sounds, uncertain=common.draws > 1))
 
 
-def _examine(paths: Sequence[str], salvage: bool) -> int:
+def _examine(paths: Sequence[str], salvage: bool, leave: Sequence[str]) -> int:
     from ..audio import remote
     from ..restore.tasks import TASKS
     from . import folders, reports
@@ -84,7 +84,7 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
             if len(found) > 1:
                 found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
-            reports.examine(path, TASKS["mend"].reports, salvage)), several=len(found) > 1)
+            reports.examine(path, TASKS["mend"].leaving(leave), salvage)), several=len(found) > 1)
         return max([failed, *status])
 
 
@@ -104,7 +104,7 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
         if common.report or common.plot:
             raise ValueError("--dry-run writes nothing: leave out --report and --plot, or see "
                              "voxmend report")
-        return _examine(paths, common.salvage)
+        return _examine(paths, common.salvage, kinds)
     return _mend("mend", paths, common, {}, leave=kinds)
 
 
@@ -132,8 +132,8 @@ def declip(paths: Paths, common: Options, level: str = "auto",
         paths: What is read and where it goes, as in voxmend mend. Restored peaks may pass full
             scale: a wav, aiff, caf, w64 or au becomes 32-bit float, then, unless --headroom makes
             room for them.
-        level: Where samples are cut off, as a share of full scale, 0..1; of single channels as in
-            L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
+        level: Where samples are cut off, as a share of full scale, 0..1, about the DC offset that
+            is found; of single channels as in L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.

@@ -36,9 +36,10 @@ from ..models.batching import resolve
 from ..models.precision import choose, precision_of
 from ..operators import Mel, Operator
 from .analysis import analyse
-from .damage import Damage, offset_of
+from .damage import Damage
 from .drawing import Drawing, Request
 from .interference import without_interference
+from .offset import offset_of
 from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, by_stretch, scales, white_in_each
 from .tasks import TASKS, Scene, Task
 
@@ -282,7 +283,7 @@ class Restorer:
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * self.sample_rate // rate
-        offset = offset_of(low) if self.task.native_rate else 0.0  # no prior knows of any
+        offset = offset_of(low[0], self.sample_rate) if self.task.native_rate else 0.0
         operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
                                         self.sample_rate, rate, out_rate, self.task.sources or 1))
         if operator is None and self.task.operator is not None:
@@ -308,8 +309,7 @@ class Restorer:
     def _native(self, damage: Damage, rate: int, start: int, length: int) -> Operator | None:
         """What was done to a recording at its own rate and scale, if the task has it so.
 
-        It tells the samples that stay to the bit; at another rate than the prior's also the first
-        guess, which is then resampled.
+        It tells what stays to the bit and, at another rate than the prior's, the first guess.
         """
         if not self.task.native_rate:
             return None
