@@ -189,8 +189,9 @@ def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: R
     return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate
 
 
-def generate_file(target: Path, seconds: float, restorer: Restorer) -> Made:
+def generate_file(target: Path, seconds: float, restorer: Restorer,
+                  how: Handling = PLAIN) -> Made:
     """Writes what the prior says alone, from the seed that belongs to a name: `0001.wav`, ...."""
     wave = restorer.generate(seconds, int(target.stem) - 1)
-    audio.save(target, wave, restorer.sample_rate)
+    write([wave], [audio.Writer(target, restorer.sample_rate, 1)], how)
     return restorer.entry, seconds

@@ -1,5 +1,6 @@
 """What a recording's damage is: found, told, checked and printed."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,24 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
     late = [start for start, _ in told.gaps if start >= seconds]
     if late:
         raise audio.AudioError(f"{reader.path}: a gap at {late[0]:g} s lies beyond its end at "
-                               f"{seconds:.2f} s")
+                               f"{seconds:.2f} s: give one before it")
     if told.cutoff and not 150 <= told.cutoff <= reader.sample_rate / 2:
         raise audio.AudioError(f"{reader.path}: a cut-off of {told.cutoff:g} Hz does not fit a rate"
                                f" of {reader.sample_rate} Hz; give one from 150 Hz to half of it")
     if told.noise and 0 < rms <= told.noise:
         raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
                                f"recording of RMS {rms:.2g}, speech included")
+
+
+def _cut(reader: audio.Recording, gaps: Sequence[tuple[float, float]]) -> tuple[
+        tuple[float, float], ...]:
+    """Gaps as far as there is a recording; says on stderr where one lasts longer than that."""
+    seconds = reader.frames / reader.sample_rate
+    for start, end in gaps:
+        if end > seconds + 0.005:  # half of what a time is rounded to
+            print(as_told(f"voxmend: {reader.path}: the gap {start:g}-{end:g} s passes its end and "
+                          f"is cut there, at {seconds:.2f} s"), file=sys.stderr)
+    return tuple((start, min(end, seconds)) for start, end in gaps)
 
 
 def find(reader: audio.Recording, reports: tuple[str, ...],
@@ -51,6 +63,8 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
             mine["clipping"] = tuple(replace(part, end=seconds, offset=found.offset)
                                      for part in mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
+        if "gaps" in mine:
+            mine["gaps"] = _cut(reader, mine["gaps"])
         kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
@@ -65,7 +79,7 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool 
         copied: the output is the recording, to the byte.
         leaves: fields of `Damage` that are left as they are, since somebody told so.
     """
-    texts = ["; ".join(line + " (left, as told)" * (kind in leaves)
+    texts = ["; ".join(line + ", left as told" * (kind in leaves)
                        for kind, line in words(damage)) for damage in damages]
     if len(set(texts)) == 1:
         lines = texts[:1]

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from .options import (
     Common,
-    Drawing,
+    Fresh,
     Handling,
     Mending,
     Method,
@@ -207,7 +207,7 @@ def vocode(paths: Paths, common: Options,
     return _mend("vocode", paths, common, {}, method)
 
 
-def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Drawing,
+def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Fresh,
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
@@ -239,7 +239,8 @@ def load_generator(common: Common, method: str, seconds: float) -> "Work":
     from . import files, jobs
 
     restorer = load_restorer("generate", common, method)
-    return jobs.Work(lambda inputs, outputs, _: files.generate_file(outputs[0], seconds, restorer))
+    return jobs.Work(lambda inputs, outputs, _: files.generate_file(
+        outputs[0], seconds, restorer, common.handling))
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,19 @@ class Damaging:
     ray: Ray = None
     """Have Ray run the workers, as in voxmend mend."""
 
+    def check(self, kind: str) -> None:
+        """Raises ValueError for what no seed is, and for an option of another kind of damage."""
+        check_seed(self.seed)
+        for other, names in OPTIONS.items():
+            for name in names:
+                if other != kind and getattr(self, name) != getattr(Damaging, name):
+                    raise ValueError(f"--{name}: is of {other}; {kind} takes "
+                                     f"{', '.join(f'--{own}' for own in OPTIONS[kind])}")
+
+
+OPTIONS = {"clip": ("sdr",), "lowpass": ("cutoff",), "gaps": ("milliseconds", "every"),
+           "noise": ("snr", "seed"), "quantise": ("bits",)}  # of each kind alone
+
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
             common: Annotated[Damaging, arg(name="")]) -> int:
@@ -278,7 +292,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     """
     from . import folders, jobs, running, sidecars
 
-    check_seed(common.seed)
+    common.check(kind)
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
     verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers, common.ray)
     return running.run(verb, folders.make_plan(paths))
