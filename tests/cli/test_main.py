@@ -200,6 +200,14 @@ def test_degrade_takes_no_option_of_another_damage(wav, tmp_path, capsys):
     assert code == 2 and "--snr: is of noise; clip takes --sdr" in text.err
 
 
+def test_extend_does_not_advise_itself(wav, prior, tmp_path, capsys):
+    source = wav("in.wav", voice(1.0, 8000), 8000)
+    for verb, advised in (("extend", False), ("declip", True)):
+        code, text = run(capsys, verb, source, tmp_path / f"{verb}.wav", *quick(prior))
+        assert code == 0 and "sampled at 8000 Hz" in text.out
+        assert ("extend makes it" in text.out) == advised
+
+
 def test_only_what_a_verb_takes_is_offered(wav, tmp_path, capsys):
     code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", "--prior", "none")
     assert code == 2 and "speech16k" in text.err and "ecapa" not in text.err

@@ -63,6 +63,12 @@ def test_a_gap_of_zeros_in_what_has_an_offset(offset):
     assert len(found.gaps) == len(only(with_gaps(speech()[0])).gaps) and not found.clipping
 
 
+def test_a_short_vowel_has_no_offset():
+    wave = speech()[0]
+    for first in range(0, len(wave) - RATE // 2, RATE // 2):
+        assert offset_of(wave[first:first + RATE // 5], RATE) == 0
+
+
 def test_clipping_is_no_offset():
     """The median of such speech is up to 0.03 of its peak."""
     for seed in range(3):

@@ -46,7 +46,8 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
              and is_called_as(targets[0], reader.container))
     copied = alike and not found and restorer.draws == 1
     if restorer.task.finds:
-        report(source, damages, reader.sample_rate, copied, restorer.task.leaves)
+        report(source, damages, reader.sample_rate, copied, restorer.task.leaves,
+               outs[0].sample_rate > reader.sample_rate)
     if not copied:
         with progress_bar(reader, restorer.task.name) as progress:
             write(streaming(restorer.stream, reader, damages, progress=progress), outs, how)

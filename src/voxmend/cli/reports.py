@@ -71,13 +71,14 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
 
 
 def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False,
-           leaves: Sequence[str] = ()) -> None:
+           leaves: Sequence[str] = (), raised: bool = False) -> None:
     """Prints what was found: what the channels share as one, else each by itself.
 
     Args:
         rate: of the recording, Hz.
         copied: the output is the recording, to the byte.
         leaves: fields of `Damage` that are left as they are, since somebody told so.
+        raised: the output has a higher rate.
     """
     texts = ["; ".join(line + ", left as told" * (kind in leaves)
                        for kind, line in words(damage)) for damage in damages]
@@ -87,8 +88,8 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool 
         lines = [f"{channel_name(c, len(texts))}: {text or 'nothing'}"
                  for c, text in enumerate(texts)]
     if rate < 16000:
-        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
-                     "16 kHz)")
+        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz"
+                     + " (extend makes it 16 kHz)" * (not raised))
     print(as_told(f"{name}: ") + ("; ".join(filter(None, lines))
                          or "nothing to mend found" + ", it is passed on unchanged" * copied))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
+DROWNING_DB = 6  # below the speech; a noise floor tells less of noise that is louder
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 
@@ -135,7 +136,9 @@ class Damage:
             lines.append(f"{end - start:.2f} s missing at the {where} (left so; told as gap it is "
                          "filled)")
         if self.noise:
-            lines.append(f"noise at {self._beside_speech(self.noise)}")
+            loud = " (if it is no steady hiss, voxmend enhance takes more of it away)"
+            lines.append(f"noise at {self._beside_speech(self.noise)}"
+                         + loud * (self._below_speech(self.noise) < DROWNING_DB))
         if self.coloured:
             lines.append("noise that is not white, or not steady, at "
                          f"{self._beside_speech(self.coloured)} (voxmend enhance may take more of "
@@ -157,9 +160,12 @@ class Damage:
                          "anyway; speech that noise drowns: voxmend enhance)")
         return lines
 
-    def _beside_speech(self, noise: float) -> str:
+    def _below_speech(self, noise: float) -> float:
         speech = np.sqrt(max(self.rms**2 - noise**2, 0.0))
-        below = decibel(speech / noise)
+        return float(decibel(speech / noise))
+
+    def _beside_speech(self, noise: float) -> str:
+        below = self._below_speech(noise)
         if below <= LOUDEST_DB:
             beside = "louder than the speech"
         else:

@@ -5,6 +5,7 @@ import numpy as np
 FRAME_SECONDS = 0.032
 QUIET = 20  # percent of the frames, the softest, that tell most
 LEAST, CERTAIN = 0.01, 0.25  # of the peak, and of the RMS of quiet frames: an offset is more
+ENOUGH = 30  # frames; of fewer a share of the peak is more in proportion
 
 
 def offset_of(wave: np.ndarray, sample_rate: int) -> float:
@@ -27,5 +28,6 @@ def offset_of(wave: np.ndarray, sample_rate: int) -> float:
     order = np.argsort(means)
     weight = (1 / np.maximum(power, quiet))[order].cumsum()
     offset = float(means[order][np.searchsorted(weight, weight[-1] / 2)])
-    least = max(LEAST * np.abs(wave - offset).max(), CERTAIN * quiet**0.5)
+    share = LEAST * max(1, ENOUGH / len(power))
+    least = max(share * np.abs(wave - offset).max(), CERTAIN * quiet**0.5)
     return offset if abs(offset) > least else 0.0

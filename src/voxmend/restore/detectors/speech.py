@@ -16,6 +16,7 @@ MASKED_DB = 21.0  # speech rises by more over what is heard in its pauses: in a 
 SHAPE, FLOOR_DB = 0.88, 40  # of notes that decay, and how far below their peak they are looked at
 REST = 0.005  # of the energy that hum leaves to speech
 FEWEST = 20  # pairs of frames that tell something
+LONG = 90  # frames in which speech pauses: 1.4 s
 LOWEST, LEVELS, SHARES = -140, 200, 400  # dB of the first of the levels, 1 dB each
 
 
@@ -75,7 +76,8 @@ class Speech(Detector):
         span = max(quantile(counts, 0.95) - quantile(counts, 0.1) for counts in self.levels)
         speech = changes and span >= STEADY_DB
         told = found.noise or found.coloured or found.reverberation
-        return replace(found, speech=speech, masked=speech and span < MASKED_DB and not told)
+        return replace(found, speech=speech, masked=bool(
+            speech and span < MASKED_DB and not told and self.levels[0].sum() >= LONG))
 
 
 def likeness(frames: np.ndarray) -> np.ndarray:
