@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,38 @@ def test_an_interrupt_leaves_all_or_nothing(committed, tmp_path):
         raise KeyboardInterrupt
     assert sorted(path.name for path in tmp_path.rglob("*")) == (
         ["a.wav", "a.wav.voxmend.json", "deep", "new"] if committed else [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_moment_of_a_claim_leaves_nothing(number, tmp_path, monkeypatch):
+    """The lock is taken and nobody has noted it yet."""
+    def take(folder, real=claims._lock):
+        lock = real(folder)
+        signal.raise_signal(number)
+        return lock
+
+    usual = signal.default_int_handler  # SIGINT may be ignored, as of what runs in the background
+    before = {kind: signal.signal(kind, usual) for kind in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(claims, "_lock", take)
+    with (pytest.raises(KeyboardInterrupt),
+          claims.claim([tmp_path / "new" / "a.wav"])):
+        pytest.fail("it waits for the end of the steps, not for that of the work")
+    assert [signal.signal(kind, handler) for kind, handler in before.items()] == [usual, usual]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_device_is_named(wav, capsys):
+    """It is written through: what is made for it lies elsewhere, and is a wav."""
+    code, text = run(capsys, "degrade", "clip", wav(), "/dev/full")
+    assert code == 2 and text.err.startswith("voxmend: /dev/full: cannot be written (no space")
+    assert text.err.count("\n") == 1
+
+
+def test_a_pipe_without_a_suffix_takes_a_wav(wav, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        code, text = run(capsys, "degrade", "clip", wav(), tmp_path / "pipe", "--overwrite")
+        assert code == 0 and reader.stdout.read(4) == b"RIFF", text.err
 
 
 def test_errors_name_outputs_and_not_where_they_are_in_work(wav, tmp_path, capsys):

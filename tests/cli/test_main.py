@@ -161,6 +161,70 @@ def test_degrade(kind, wav, tmp_path, capsys):
     assert np.abs(audio.load(source, 16000) - audio.load(tmp_path / "d.wav", 16000)).max() > 0.01
 
 
+def test_what_is_left_though_found_is_said(damaged, prior, tmp_path, capsys):
+    for more in (["--dry-run"], quick(prior)):
+        code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", *more, "--leave",
+                         "gaps,noise")
+        assert code == 0 and "gaps, 0.20 s in all, left as told" in text.out, text.err
+        assert text.out.count("left as told") == 1  # there is no noise
+    told = json.loads((tmp_path / "out.wav.voxmend.json").read_text())
+    assert told["left"] == [["gaps"]] and len(told["damage"][0]["gaps"]) == 4
+
+
+def test_gaps_told_beyond_the_end_are_cut_or_refused(wav, prior, tmp_path, capsys):
+    source = wav("in.wav", voice(1.0))
+    code, text = run(capsys, "inpaint", source, tmp_path / "a.wav", "--gaps", "0.5-0.6,1.1-1.2",
+                     *quick(prior))
+    assert code == 2 and "give one before it" in text.err and text.err.count("\n") == 1
+    code, text = run(capsys, "inpaint", source, tmp_path / "b.wav", "--gaps", "0.9-3",
+                     *quick(prior))
+    assert code == 0 and "the gap 0.9-3 s passes its end and is cut there" in text.err
+    assert "1 gap, 0.10 s in all" in text.out
+    told = json.loads((tmp_path / "b.wav.voxmend.json").read_text())
+    assert told["damage"][0]["gaps"] == [[0.9, 1.0]]
+
+
+def test_what_reads_nothing_takes_no_option_of_reading(prior, tmp_path, capsys):
+    code, text = run(capsys, "generate", tmp_path / "out", "--salvage")
+    assert code == 2 and "unknown: --salvage" in text.err and not (tmp_path / "out").exists()
+    for folder, more in (("a", []), ("b", ["--headroom", 6])):
+        code, text = run(capsys, "generate", tmp_path / folder, "-n", 1, "--seconds", 0.5, *more,
+                         *quick(prior))
+        assert code == 0, text.err
+    loud, soft = (audio.load(tmp_path / name / "0001.wav", 16000) for name in "ab")
+    assert np.abs(10 ** (-6 / 20) * loud - soft).max() < 1e-4
+
+
+def test_degrade_takes_no_option_of_another_damage(wav, tmp_path, capsys):
+    code, text = run(capsys, "degrade", "clip", wav(), tmp_path / "out.wav", "--snr", 3)
+    assert code == 2 and "--snr: is of noise; clip takes --sdr" in text.err
+
+
+def test_extend_does_not_advise_itself(wav, prior, tmp_path, capsys):
+    source = wav("in.wav", voice(1.0, 8000), 8000)
+    for verb, advised in (("extend", False), ("declip", True)):
+        code, text = run(capsys, verb, source, tmp_path / f"{verb}.wav", *quick(prior))
+        assert code == 0 and "sampled at 8000 Hz" in text.out
+        assert ("extend makes it" in text.out) == advised
+
+
+def test_only_what_a_verb_takes_is_offered(wav, tmp_path, capsys):
+    code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", "--prior", "none")
+    assert code == 2 and "speech16k" in text.err and "ecapa" not in text.err
+    code, text = run(capsys, "info", "none")
+    assert code == 2 and "no such network" in text.err and "ecapa" in text.err and not text.out
+
+
+def test_a_told_level_lies_about_the_offset(wav, prior, tmp_path, capsys):
+    wave = degrade.clip(voice(2.0), 0.1) + np.float32(0.3)
+    code, text = run(capsys, "declip", wav("in.wav", wave), tmp_path / "out.wav", "--level", 0.1,
+                     *quick(prior))
+    assert code == 0 and "DC offset of 0.3" in text.out and "clipped at 0.2 and 0.4" in text.out
+    [told] = json.loads((tmp_path / "out.wav.voxmend.json").read_text())["damage"]
+    assert told["clipping"][0]["offset"] == pytest.approx(0.3, abs=1e-3)
+    assert told["clipping"][0]["level"] == 0.1
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(prior, tmp_path, capsys):
     for name in bad_inputs(tmp_path):
         before = sorted(p.name for p in tmp_path.iterdir())

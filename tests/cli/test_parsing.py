@@ -69,8 +69,7 @@ def test_a_box_of_another_kind_becomes_its_first_words():
 
 def test_what_a_verb_says_itself_is_not_held_back(capsys):
     """Only tyro's words are: a verb runs when its arguments are parsed."""
-    call = parsing.parse(main.VERBS["info"], "voxmend info", ["nothing"])
+    call = parsing.parse(main.VERBS["info"], "voxmend info", ["speech16k"])
     assert capsys.readouterr() == ("", "")
-    with pytest.raises(ValueError, match="no such prior"):
-        call()
+    assert call() == 0
     assert "torch" in capsys.readouterr().out

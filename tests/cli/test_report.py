@@ -191,11 +191,12 @@ def test_voices_and_draws_and_vocoded_ones_have_pages(wav, prior, tmp_path, caps
 
 
 @pytest.mark.parametrize("out, word", [("out.txt", ".html"), ("in", ".html"), ("in.wav", ".html"),
-                                       ("none/out.html", "")])
+                                       ("none/out.html", "make it first")])
 def test_a_page_has_the_name_of_one(out, word, wav, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     code, text = run(capsys, "report", wav(), tmp_path / out)
-    assert code == (2 if word else 0) and word in text.err  # a folder is made as of other outputs
+    assert code == 2 and word in text.err and text.err.count("\n") == 1
+    assert left(tmp_path) == {"in.wav"}
 
 
 def test_bad_recordings_leave_no_page(tmp_path, capsys):
@@ -249,6 +250,7 @@ def test_a_report_is_refused_before_the_work(wav, prior, tmp_path, capsys):
     (tmp_path / "kept.html").write_text("mine")
     for out, page, word in ((tmp_path / "out.wav", tmp_path / "kept.html", "exists already"),
                             (tmp_path / "out.wav", tmp_path / "page.txt", ".html"),
+                            (tmp_path / "out.wav", tmp_path / "none" / "page.html", "make it"),
                             ("-", tmp_path / "page.html", "pipe")):
         code, text = run(capsys, "mend", source, out, "--prior", prior, *QUICK, "--report", page)
         assert code == 2 and word in text.err and text.err.count("\n") == 1

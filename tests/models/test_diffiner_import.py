@@ -155,7 +155,7 @@ def test_import_on_the_command_line(release, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "DDPMUNet (channels 32" in said and "use it with voxmend refine --prior" in said
     made = str(tmp_path / "release.safetensors")
-    assert cli.main(["declip", "a.wav", "b.wav", "--prior", made]) == 2
+    assert cli.main(["declip", __file__, "b.wav", "--prior", made]) == 2
     assert "a prior of spectrograms; only refine takes it" in capsys.readouterr().err
     assert json.loads((tmp_path / "release.json").read_text())["source"]["project"].startswith(
         "Diffiner")

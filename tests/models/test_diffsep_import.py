@@ -138,7 +138,7 @@ def test_import_on_the_command_line(release, network, tmp_path, capsys):
     assert "release.safetensors: use it with voxmend enhance --method diffsep --weights" in said
     made = tmp_path / "release.safetensors"
     assert diffsep.load_model(made).sample_rate == 16000
-    assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2
+    assert cli.main(["declip", __file__, "b.wav", "--prior", str(made)]) == 2
     assert "a separator, not a prior" in capsys.readouterr().err
 
 

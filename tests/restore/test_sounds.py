@@ -1,5 +1,6 @@
 """Sounds beside speech are found, each as what it is, and what is not speech is left alone."""
 
+import math
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from voxmend.dsp import degrade
 from voxmend.metrics.si_snr import si_snr
 from voxmend.restore.analysis import analyse
 from voxmend.restore.damage import Damage
+from voxmend.restore.detectors.base import View
+from voxmend.restore.detectors.speech import Speech
 from voxmend.restore.interference import without_interference
 
 RATE = 16000
@@ -143,3 +146,33 @@ def test_real_speech():
     assert not [name for clip in clips for name in found(clip)]
     for clip in clips:
         assert only(clip).speech and only(degrade.white_noise(clip, 0.0, 1)).speech
+
+
+def test_speech_masked_by_noise_that_swells_is_named():
+    """By rain or a saw: where neither floors nor a room say why the pauses are so loud."""
+    wave = words()
+    time = np.arange(len(wave)) / RATE
+    noise = np.random.default_rng(0).standard_normal(len(wave)) * (
+        1 + 0.4 * np.sin(2 * np.pi * 1.7 * time))
+
+    def masked(wave, **known):
+        detector = Speech(RATE)
+        detector.update(View(wave, 0, 0, len(wave)))
+        return detector.find(Damage(rms=0.1, **known))
+
+    [line] = masked(mixed(wave, noise, 0)).describe()
+    assert "masked" in line and "voxmend enhance" in line
+    assert not masked(wave).masked and not masked(mixed(wave, noise, 20)).masked
+    assert not masked(mixed(wave, noise, 0)[:RATE]).masked  # too short for a pause
+    assert not masked(mixed(wave, noise, 0), noise=0.05).masked
+
+
+@pytest.mark.parametrize("below, said, pointed", [
+    (12, "12 dB below", False), (3, "3 dB below", True), (-3, "3 dB above", True),
+    (-9, "louder", True)])
+def test_loud_noise_is_pointed_to_enhance(below, said, pointed):
+    noise = 0.1 * 10 ** (-below / 20)
+    for kind in ("noise", "coloured"):
+        [line] = Damage(rms=math.hypot(0.1, noise), **{kind: noise}).describe()
+        assert said in line
+        assert ("voxmend enhance" in line) == (pointed or kind == "coloured")

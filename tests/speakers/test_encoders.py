@@ -179,7 +179,7 @@ def test_import_on_the_command_line(tmp_path, capsys):
     assert f"{made}: use it with voxmend speakers extract --encoder" in capsys.readouterr().out
     assert cli.main(["info", str(made)]) == 0
     assert "GMAC per second of audio" in capsys.readouterr().out
-    assert cli.main(["declip", "a.wav", "b.wav", "--prior", str(made)]) == 2
+    assert cli.main(["declip", __file__, "b.wav", "--prior", str(made)]) == 2
     assert "an encoder of speakers, not a prior" in capsys.readouterr().err
 
 

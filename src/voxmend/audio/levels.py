@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # whose signal is loaded where it is used
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import (
     binary_dilation,
@@ -21,7 +22,6 @@ from scipy.ndimage import (
     percentile_filter,
     uniform_filter1d,
 )
-from scipy.signal import find_peaks
 
 FRAME_SECONDS, SIDE_SECONDS, SMOOTH_SECONDS = 0.032, 4.0, 0.5
 SHARE, LIMIT = 80, 4.0  # frames count as no more than 4 times the 80th percentile of power,
@@ -171,7 +171,7 @@ def _stretches(power: np.ndarray, size: int) -> list[np.ndarray]:
     """The power in parts, cut where the level of `size` frames before and after differs most."""
     size = min(size, len(power))  # beyond it SciPy's filters read what is not theirs
     before, after = _around(power, size, (size - 1) // 2), _around(power, size, -(size // 2))
-    steps, _ = find_peaks(np.abs(after - before), height=STEP_DB, distance=size)
+    steps, _ = scipy.signal.find_peaks(np.abs(after - before), height=STEP_DB, distance=size)
     return np.split(power, sorted({_edge(power, step, size) for step in steps}))
 
 

@@ -1,11 +1,11 @@
 """Interpolation of missing samples: autoregressive (Janssen) and cubic spline."""
 
 import numpy as np
+import scipy  # whose signal is loaded where it is used
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_toeplitz, solveh_banded
-from scipy.signal import fftconvolve
 
 from ..dsp.runs import runs
 
@@ -13,7 +13,8 @@ from ..dsp.runs import runs
 def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
     """Prediction-error filter, a[0] = 1, from the Hann-windowed autocorrelation (Yule–Walker)."""
     windowed = wave * np.hanning(len(wave) + 2)[1:-1]
-    correlation = fftconvolve(windowed, windowed[::-1])[len(wave) - 1:len(wave) + order]
+    correlation = scipy.signal.fftconvolve(windowed, windowed[::-1])[len(wave) - 1:]
+    correlation = correlation[:order + 1]
     correlation[0] = correlation[0] * (1 + 1e-9) + 1e-12  # white noise at −90 dB
     return np.append(1.0, -solve_toeplitz(correlation[:-1], correlation[1:]))
 
@@ -21,8 +22,8 @@ def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
 def _precision_times(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """R⁻¹x for the covariance R of an AR process of unit innovation (Gohberg–Semencul)."""
     def product(column: np.ndarray) -> np.ndarray:  # L Lᵀ x, L the lower-triangular Toeplitz matrix
-        transposed = fftconvolve(column, x[::-1])[:len(x)][::-1]
-        return fftconvolve(column, transposed)[:len(x)]
+        transposed = scipy.signal.fftconvolve(column, x[::-1])[:len(x)][::-1]
+        return scipy.signal.fftconvolve(column, transposed)[:len(x)]
 
     mirrored = np.zeros(len(x))
     mirrored[len(x) - len(a) + 1:] = a[:0:-1]

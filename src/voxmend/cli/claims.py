@@ -24,6 +24,7 @@ from .. import audio
 from ..audio import urls
 from .folders import PIPE, is_stream
 from .sidecars import sidecar, unfinished
+from .stopping import deferred
 
 PREFIX = ".voxmend-"
 _held: set[Path] = set()  # folders whose locks this process has
@@ -42,7 +43,7 @@ class Claim:
 
     def __init__(self, outputs: Sequence[Path], folder: Path):
         self.outputs, self.folder = outputs, folder
-        self.made = [folder / (path.name if path != PIPE else "stdout.wav") for path in outputs]
+        self.made = [folder / _name(path) for path in outputs]
 
     def commit(self, told: dict[str, Any]) -> None:
         """Puts the outputs, then a sidecar that says this, in their places: from here they are."""
@@ -90,49 +91,61 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
     Raises Taken if another process has it, and AudioError where nothing can be written.
     """
     if is_stream(outputs[0]):
-        with TemporaryDirectory(prefix="voxmend-") as kept:
-            yield Claim(outputs, Path(kept))
+        with TemporaryDirectory(prefix="voxmend-") as kept, _renamed(
+                Claim(outputs, Path(kept))) as pouring:
+            yield pouring
         return
     if urls.is_remote(outputs[0]):
-        with TemporaryDirectory(prefix="voxmend-") as kept:
-            sending = Sending(outputs, Path(kept))
-            try:
-                yield sending
-            except audio.AudioError as error:
-                raise audio.AudioError(sending.rename(str(error))) from error
+        with TemporaryDirectory(prefix="voxmend-") as kept, _renamed(
+                Sending(outputs, Path(kept))) as sending:
+            yield sending
         return
     target = _follow(outputs[0])
     new = [parent for parent in target.parents if not parent.exists()]
     folder = target.parent / (PREFIX + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16])
+    lock = None
     try:
-        with _writing(outputs[0]):
+        with deferred(), _writing(outputs[0]):
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(folder)
+            if lock is not None:
+                _held.add(folder)
         if lock is None:
             raise Taken(f"{outputs[0]}: {_owner(folder)} works on it; wait, or use another name")
-        _held.add(folder)
-        try:
-            settle(folder, keep=True)
-            _check_places(outputs)
-            claimed = Claim(outputs, folder)
-            try:
-                yield claimed
-            except audio.AudioError as error:
-                raise audio.AudioError(claimed.rename(str(error))) from error
-            except OSError as error:
-                if not str(error.filename).startswith(str(folder)):
-                    raise
-                raise _refusal(outputs[0], error) from error
-        finally:
+        settle(folder, keep=True)
+        _check_places(outputs)
+        with _renamed(Claim(outputs, folder)) as claimed:
+            yield claimed
+    finally:
+        if lock is not None:
             try:
                 settle(folder)
             finally:
                 _held.discard(folder)
                 os.close(lock)
-    finally:
         for parent in new:
             with suppress(OSError):  # it holds something
                 parent.rmdir()
+
+
+def _name(path: Path) -> str:
+    """What an output is called while it is made; a pipe or device without a suffix has a wav."""
+    if path == PIPE:
+        return "stdout.wav"
+    return path.name + ".wav" * (is_stream(path) and not path.suffix)
+
+
+@contextmanager
+def _renamed(claimed: Claim) -> Iterator[Claim]:
+    """A claim whose failures name the outputs, and not where they are being written."""
+    try:
+        yield claimed
+    except audio.AudioError as error:
+        raise audio.AudioError(claimed.rename(str(error))) from error
+    except OSError as error:
+        if not str(error.filename).startswith(str(claimed.folder)):
+            raise
+        raise _refusal(claimed.outputs[0], error) from error
 
 
 def settle(folder: Path, keep: bool = False) -> None:
@@ -219,6 +232,8 @@ def _writing(target: Path) -> Iterator[None]:
     """Raises what the file system refuses as an AudioError that names an output."""
     try:
         yield
+    except BrokenPipeError:  # no fault: its reader has seen enough
+        raise
     except (FileExistsError, NotADirectoryError) as error:
         raise audio.AudioError(f"{error.filename}: a file; name a folder") from error
     except OSError as error:
@@ -243,6 +258,7 @@ def _check_places(outputs: Sequence[Path]) -> None:
 def _pour(made: Path, target: Path) -> None:
     """Writes a file through to a pipe or a device."""
     sys.stdout.flush()
-    with made.open("rb") as source, (open(1, "wb", closefd=False) if target == PIPE else
-                                     target.open("wb")) as sink:
+    name = Path("stdout") if target == PIPE else target
+    with _writing(name), made.open("rb") as source, (
+            open(1, "wb", closefd=False) if target == PIPE else target.open("wb")) as sink:
         shutil.copyfileobj(source, sink)

@@ -28,7 +28,7 @@ from .folders import as_told
 from .jobs import Streaming, alone
 from .options import PLAIN, Handling, Told
 from .outputs import write, writers
-from .reports import find, report
+from .reports import find, left, report
 
 Made = tuple[dict[str, Any], float]
 
@@ -46,7 +46,8 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
              and is_called_as(targets[0], reader.container))
     copied = alike and not found and restorer.draws == 1
     if restorer.task.finds:
-        report(source, damages, reader.sample_rate, copied)
+        report(source, damages, reader.sample_rate, copied, restorer.task.leaves,
+               outs[0].sample_rate > reader.sample_rate)
     if not copied:
         with progress_bar(reader, restorer.task.name) as progress:
             write(streaming(restorer.stream, reader, damages, progress=progress), outs, how)
@@ -54,7 +55,10 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
         shutil.copyfile(source, targets[0])
     if plot_file:
         draw(source, targets[0], plot_file)
-    return {**restorer.entry, "damage": [*map(asdict, damages)]}, reader.frames / reader.sample_rate
+    entry = {**restorer.entry, "damage": [*map(asdict, damages)]}
+    if restorer.task.leaves:
+        entry["left"] = left(damages, restorer.task.leaves)
+    return entry, reader.frames / reader.sample_rate
 
 
 @contextmanager
@@ -186,8 +190,9 @@ def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: R
     return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate
 
 
-def generate_file(target: Path, seconds: float, restorer: Restorer) -> Made:
+def generate_file(target: Path, seconds: float, restorer: Restorer,
+                  how: Handling = PLAIN) -> Made:
     """Writes what the prior says alone, from the seed that belongs to a name: `0001.wav`, ...."""
     wave = restorer.generate(seconds, int(target.stem) - 1)
-    audio.save(target, wave, restorer.sample_rate)
+    write([wave], [audio.Writer(target, restorer.sample_rate, 1)], how)
     return restorer.entry, seconds

@@ -144,6 +144,8 @@ def _plan(texts: Sequence[str], names: Sequence[Path], outputs: Outputs, suffixe
     elif target != PIPE and not urls.is_remote(target) and not target.parent.is_dir():
         raise audio.AudioError(f"{target}: no such folder as {target.parent}; make it first")
     if not several:
+        if not (urls.is_remote(sources[0]) or sources[0].exists()):  # before networks are loaded
+            raise audio.AudioError(f"{sources[0]}: no such file: check the name")
         plan.jobs = [Job((sources[0],), tuple(outputs(target)))]
     else:
         places = find(sources, suffixes)

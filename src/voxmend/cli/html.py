@@ -60,7 +60,7 @@ def run(verb: jobs.Verb, plan: Plan, common: Calling, shown: Shown) -> int:
     workers, ray = (common.workers, common.ray) if plan.several else (None, None)
     pages = _verb(shown.names, shown.uncertain, common.salvage, common.overwrite, workers, ray)
     (target,) = folders.read_names([common.report])
-    check(target, pages, plan.several)
+    check(target, pages, plan.several, plan.folder)
     piped = [path for job in plan.jobs for path in job.outputs if folders.is_stream(path)]
     if piped:
         raise ValueError(f"--report {common.report}: shows files, and {piped[0]} is a pipe; name a "
@@ -89,13 +89,20 @@ def _is_made(verb: jobs.Verb, job: Job) -> bool:
         return False
 
 
-def check(target: Path, verb: jobs.Verb, several: bool) -> None:
-    """Raises ValueError or AudioError, before minutes of work, for what cannot be written there."""
+def check(target: Path, verb: jobs.Verb, several: bool, made: Path | None = None) -> None:
+    """Raises ValueError or AudioError, before minutes of work, for what cannot be written there.
+
+    Args:
+        made: a folder that will be there by then.
+    """
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: give the report a name that ends in .html")
     with urls.reached(target):
         if target.is_dir():
             raise audio.AudioError(f"{target}: a folder, where a file is to go; rename it")
+        parent = target.parent
+        if not (urls.is_remote(target) or parent.is_dir() or (several and made == parent)):
+            raise audio.AudioError(f"{target}: no such folder as {parent}; make it first")
         sidecars.why_made(Job((), (target,)), verb.name, {}, verb.overwrite, resumes=several)
 
 

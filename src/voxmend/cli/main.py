@@ -1,5 +1,6 @@
 """The command `voxmend`: its verbs, errors and exit codes."""
 
+import errno
 import os
 import signal
 import sys
@@ -74,5 +75,7 @@ def main(args: list[str] | None = None) -> int:
         message = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror.lower()}"
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            message = "no space left for stdout, or where temporary files go: make some"
         print(as_told("voxmend: " + " ".join(message.split())), file=sys.stderr)
         return 2

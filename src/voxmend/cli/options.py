@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from tyro.conf import Positional, arg
+from tyro.conf import Fixed, Positional, Suppress, arg
 
 from ..models import remote
 
@@ -155,6 +155,13 @@ class Common(Running):
 
 
 @dataclass(frozen=True)
+class Generating(Common):
+    """Options of the verb that reads no recording."""
+
+    salvage: Annotated[bool, Fixed, Suppress] = False
+
+
+@dataclass(frozen=True)
 class Mending(Common):
     """Options of every verb that mends a recording."""
 
@@ -266,6 +273,7 @@ class Comparing(Judging):
 Once = Annotated[Calling, arg(name="")]
 Plain = Annotated[Running, arg(name="")]
 Drawing = Annotated[Common, arg(name="")]
+Fresh = Annotated[Generating, arg(name="")]
 Options = Annotated[Mending, arg(name="")]
 Paths = Annotated[tuple[str, ...], Positional,
                   arg(name="paths", metavar="IN ... OUT", help_behavior_hint="")]

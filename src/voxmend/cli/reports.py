@@ -1,5 +1,6 @@
 """What a recording's damage is: found, told, checked and printed."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 from .. import audio
 from ..audio import urls
+from ..report.marks import words
 from ..restore.analysis import analyse
 from ..restore.damage import Damage, channel_name
+from ..restore.tasks import Task
 from .folders import as_told, each, recordings
 from .options import Told
 
@@ -19,13 +22,24 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
     late = [start for start, _ in told.gaps if start >= seconds]
     if late:
         raise audio.AudioError(f"{reader.path}: a gap at {late[0]:g} s lies beyond its end at "
-                               f"{seconds:.2f} s")
+                               f"{seconds:.2f} s: give one before it")
     if told.cutoff and not 150 <= told.cutoff <= reader.sample_rate / 2:
         raise audio.AudioError(f"{reader.path}: a cut-off of {told.cutoff:g} Hz does not fit a rate"
                                f" of {reader.sample_rate} Hz; give one from 150 Hz to half of it")
     if told.noise and 0 < rms <= told.noise:
         raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
                                f"recording of RMS {rms:.2g}, speech included")
+
+
+def _cut(reader: audio.Recording, gaps: Sequence[tuple[float, float]]) -> tuple[
+        tuple[float, float], ...]:
+    """Gaps as far as there is a recording; says on stderr where one lasts longer than that."""
+    seconds = reader.frames / reader.sample_rate
+    for start, end in gaps:
+        if end > seconds + 0.005:  # half of what a time is rounded to
+            print(as_told(f"voxmend: {reader.path}: the gap {start:g}-{end:g} s passes its end and "
+                          f"is cut there, at {seconds:.2f} s"), file=sys.stderr)
+    return tuple((start, min(end, seconds)) for start, end in gaps)
 
 
 def find(reader: audio.Recording, reports: tuple[str, ...],
@@ -46,39 +60,51 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
             mine["coloured"] = None
         if "clipping" in mine:
             seconds = reader.frames / reader.sample_rate
-            mine["clipping"] = tuple(replace(part, end=seconds) for part in mine["clipping"])
+            mine["clipping"] = tuple(replace(part, end=seconds, offset=found.offset)
+                                     for part in mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
+        if "gaps" in mine:
+            mine["gaps"] = _cut(reader, mine["gaps"])
         kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
 
 
-def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False) -> None:
+def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool = False,
+           leaves: Sequence[str] = (), raised: bool = False) -> None:
     """Prints what was found: what the channels share as one, else each by itself.
 
     Args:
         rate: of the recording, Hz.
         copied: the output is the recording, to the byte.
+        leaves: fields of `Damage` that are left as they are, since somebody told so.
+        raised: the output has a higher rate.
     """
-    texts = ["; ".join(damage.describe()) if damage.rms else "silence" for damage in damages]
+    texts = ["; ".join(line + ", left as told" * (kind in leaves)
+                       for kind, line in words(damage)) for damage in damages]
     if len(set(texts)) == 1:
         lines = texts[:1]
     else:
         lines = [f"{channel_name(c, len(texts))}: {text or 'nothing'}"
                  for c, text in enumerate(texts)]
     if rate < 16000:
-        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz (extend makes it "
-                     "16 kHz)")
+        lines.append(f"sampled at {rate} Hz: nothing above {rate / 2000:.3g} kHz"
+                     + " (extend makes it 16 kHz)" * (not raised))
     print(as_told(f"{name}: ") + ("; ".join(filter(None, lines))
                          or "nothing to mend found" + ", it is passed on unchanged" * copied))
 
 
-def examine(source: Path, finds: tuple[str, ...], salvage: bool = False) -> int:
+def left(damages: Sequence[Damage], leaves: Sequence[str]) -> list[list[str]]:
+    """Of every channel the kinds that were found and left, since somebody told so."""
+    return [[kind for kind in leaves if getattr(damage, kind)] for damage in damages]
+
+
+def examine(source: Path, task: Task, salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
         with urls.reached(file), urls.fetched([file]) as (copy,):
             reader = audio.Reader(copy, salvage)
-            report(file, find(reader, finds, {}), reader.sample_rate)
+            report(file, find(reader, task.reports, {}), reader.sample_rate, leaves=task.leaves)
 
     with urls.reached(source):
         several = source.is_dir()

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from .options import (
     Common,
-    Drawing,
+    Fresh,
     Handling,
     Mending,
     Method,
@@ -70,7 +70,7 @@ def _mend(task: str, paths: Sequence[str], common: Mending, told: Told,
                     html.Shown(("before", "after"), html.sounds, uncertain=common.draws > 1))
 
 
-def _examine(paths: Sequence[str], salvage: bool) -> int:
+def _examine(paths: Sequence[str], salvage: bool, leave: Sequence[str]) -> int:
     from ..audio import urls
     from ..restore.tasks import TASKS
     from . import folders, reports
@@ -84,7 +84,7 @@ def _examine(paths: Sequence[str], salvage: bool) -> int:
             if len(found) > 1:
                 found = list(folders.find(found))
         failed = folders.each([(path,) for path in found], lambda path: status.append(
-            reports.examine(path, TASKS["mend"].reports, salvage)), several=len(found) > 1)
+            reports.examine(path, TASKS["mend"].leaving(leave), salvage)), several=len(found) > 1)
         return max([failed, *status])
 
 
@@ -104,7 +104,7 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
         if common.report or common.plot:
             raise ValueError("--dry-run writes nothing: leave out --report and --plot, or see "
                              "voxmend report")
-        return _examine(paths, common.salvage)
+        return _examine(paths, common.salvage, kinds)
     return _mend("mend", paths, common, {}, leave=kinds)
 
 
@@ -132,8 +132,8 @@ def declip(paths: Paths, common: Options, level: str = "auto",
         paths: What is read and where it goes, as in voxmend mend. Restored peaks may pass full
             scale: a wav, aiff, caf, w64 or au becomes 32-bit float, then, unless --headroom makes
             room for them.
-        level: Where samples are cut off, as a share of full scale, 0..1; of single channels as in
-            L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
+        level: Where samples are cut off, as a share of full scale, 0..1, about the DC offset that
+            is found; of single channels as in L:0.3,R:0.6 (or 1:, 2:, ...); auto finds it.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
@@ -207,7 +207,7 @@ def vocode(paths: Paths, common: Options,
     return _mend("vocode", paths, common, {}, method)
 
 
-def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Drawing,
+def generate(outdir: Annotated[str, Positional, arg(metavar="OUTDIR")], common: Fresh,
              n: Annotated[int, arg(name="number", aliases=["-n"])] = 4,
              seconds: float = 4.0,
              method: Literal["voxmend", "undiff"] = "voxmend") -> int:
@@ -239,7 +239,8 @@ def load_generator(common: Common, method: str, seconds: float) -> "Work":
     from . import files, jobs
 
     restorer = load_restorer("generate", common, method)
-    return jobs.Work(lambda inputs, outputs, _: files.generate_file(outputs[0], seconds, restorer))
+    return jobs.Work(lambda inputs, outputs, _: files.generate_file(
+        outputs[0], seconds, restorer, common.handling))
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,19 @@ class Damaging:
     ray: Ray = None
     """Have Ray run the workers, as in voxmend mend."""
 
+    def check(self, kind: str) -> None:
+        """Raises ValueError for what no seed is, and for an option of another kind of damage."""
+        check_seed(self.seed)
+        for other, names in OPTIONS.items():
+            for name in names:
+                if other != kind and getattr(self, name) != getattr(Damaging, name):
+                    raise ValueError(f"--{name}: is of {other}; {kind} takes "
+                                     f"{', '.join(f'--{own}' for own in OPTIONS[kind])}")
+
+
+OPTIONS = {"clip": ("sdr",), "lowpass": ("cutoff",), "gaps": ("milliseconds", "every"),
+           "noise": ("snr", "seed"), "quantise": ("bits",)}  # of each kind alone
+
 
 def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quantise"]], paths: Paths,
             common: Annotated[Damaging, arg(name="")]) -> int:
@@ -278,7 +292,7 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     """
     from . import folders, jobs, running, sidecars
 
-    check_seed(common.seed)
+    common.check(kind)
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
     verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers, common.ray)
     return running.run(verb, folders.make_plan(paths))

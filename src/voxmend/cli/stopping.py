@@ -51,6 +51,25 @@ def kill_descendants(seconds: float = 0.5) -> None:
 
 
 @contextmanager
+def deferred() -> Iterator[None]:
+    """A context at whose end SIGINT and SIGTERM come that came in it: its steps are not parted."""
+    if threading.current_thread() is not threading.main_thread():  # where no signals go
+        yield
+        return
+    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, frame: heard.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])
+
+
+@contextmanager
 def stopping(settle: Callable[[], None], patience: float = PATIENCE) -> Iterator[None]:
     """A context that ends within about `patience` seconds of SIGINT or SIGTERM.
 

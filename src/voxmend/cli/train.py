@@ -171,11 +171,11 @@ def push(name: Annotated[str, Positional, arg(metavar="NAME")],
 
 
 def info(name: Annotated[str | None, Positional,
-                         arg(metavar="[PRIOR]", help_behavior_hint="")] = None) -> int:
+                         arg(metavar="[NAME]", help_behavior_hint="")] = None) -> int:
     """Show priors, networks, their costs, licences, and devices.
 
     Args:
-        name: A prior's name, .safetensors file or hf://OWNER/NAME[@REVISION]; without it, all
+        name: A bundled network, a .safetensors or hf://OWNER/NAME[@REVISION]; without it, all
             bundled ones and all networks.
     """
     import torch
@@ -184,9 +184,11 @@ def info(name: Annotated[str | None, Positional,
     from ..models import hub, macs
     from ..networks import networks
 
+    paths = ([hub.find_prior(name, kind="network")] if name else
+             sorted(hub.WEIGHTS.glob("*.safetensors")))
     print(f"voxmend {__version__}, torch {torch.__version__}, device {hub.pick_device()}, "
           f"{torch.get_num_threads()} threads")
-    for path in [hub.find_prior(name)] if name else sorted(hub.WEIGHTS.glob("*.safetensors")):
+    for path in paths:
         card = hub.read_card(path)
         size = path.stat().st_size / 1e6
         print(f"\n{hub.title(path)}  ({size:.1f} MB, sha256 {hub.file_hash(path)})")

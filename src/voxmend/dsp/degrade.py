@@ -5,7 +5,7 @@ array of the same dtype and leaves its input alone.
 """
 
 import numpy as np
-from scipy import optimize, signal
+import scipy  # whose parts are loaded where they are used
 
 
 def clip(wave: np.ndarray, level: float) -> np.ndarray:
@@ -43,7 +43,7 @@ def clip_level_for_sdr(wave: np.ndarray, sdr_db: float) -> float:
     def excess(level: float) -> float:
         return float(np.linalg.norm(np.maximum(magnitude - level, 0)) - allowed)
 
-    return float(optimize.brentq(excess, 0.0, peak, xtol=1e-9 * peak))
+    return float(scipy.optimize.brentq(excess, 0.0, peak, xtol=1e-9 * peak))
 
 
 def lowpass_taps(cutoff: float, sample_rate: int, width: float = 200.0,
@@ -61,8 +61,8 @@ def lowpass_taps(cutoff: float, sample_rate: int, width: float = 200.0,
     if not width / 2 < cutoff < sample_rate / 2 - width / 2:
         raise ValueError(f"a cutoff of {cutoff} Hz ± {width / 2:g} Hz does not fit in "
                          f"0…{sample_rate / 2:g} Hz")
-    taps, beta = signal.kaiserord(attenuation, width / (sample_rate / 2))
-    return signal.firwin(taps | 1, cutoff, window=("kaiser", beta), fs=sample_rate)
+    taps, beta = scipy.signal.kaiserord(attenuation, width / (sample_rate / 2))
+    return scipy.signal.firwin(taps | 1, cutoff, window=("kaiser", beta), fs=sample_rate)
 
 
 def lowpass(wave: np.ndarray, cutoff: float, sample_rate: int) -> np.ndarray:
@@ -76,7 +76,7 @@ def lowpass(wave: np.ndarray, cutoff: float, sample_rate: int) -> np.ndarray:
     """
     wave = np.asarray(wave)
     taps = lowpass_taps(cutoff, sample_rate).reshape((1,) * (wave.ndim - 1) + (-1,))
-    return signal.oaconvolve(wave, taps, mode="same", axes=-1).astype(wave.dtype)
+    return scipy.signal.oaconvolve(wave, taps, mode="same", axes=-1).astype(wave.dtype)
 
 
 def gaps(wave: np.ndarray, sample_rate: int, milliseconds: float = 50.0,

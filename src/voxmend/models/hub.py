@@ -6,7 +6,7 @@ Systems make models of the bare networks; of priors of waveforms, which all shar
 import hashlib
 import json
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -67,8 +67,13 @@ class PriorError(ValueError):
     """A prior that cannot be loaded: one line that names the file and says what to do."""
 
 
-def find_prior(name_or_path: str | Path) -> Path:
+def find_prior(name_or_path: str | Path, predictions: Container[str | None] | None = None,
+               kind: str = "prior") -> Path:
     """The weights file of a bundled prior's name, of a path, or of `hf://OWNER/NAME[@REVISION]`.
+
+    Args:
+        predictions: what cards say of weights that are offered where there is none; None of all.
+        kind: what it is to be, in words.
 
     Raises PriorError, of the last as `remote.fetch`.
     """
@@ -77,8 +82,10 @@ def find_prior(name_or_path: str | Path) -> Path:
     for candidate in (Path(name_or_path), WEIGHTS / f"{name_or_path}.safetensors"):
         if candidate.suffix == ".safetensors" and candidate.is_file():
             return candidate
-    bundled = ", ".join(sorted(p.stem for p in WEIGHTS.glob("*.safetensors"))) or "none"
-    raise PriorError(f"{name_or_path}: no such prior; give a .safetensors file, "
+    bundled = ", ".join(sorted(
+        path.stem for path in WEIGHTS.glob("*.safetensors") if predictions is None
+        or read_card(path).get("prediction") in predictions)) or "none"
+    raise PriorError(f"{name_or_path}: no such {kind}; give a .safetensors file, "
                      f"{remote.SCHEME}OWNER/NAME, or: {bundled}")
 
 
@@ -173,7 +180,7 @@ OTHERS = {**dict.fromkeys(("sources", "score", "differences", "regeneration", "s
 
 def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
     """A prior of waveforms by name or path; raises PriorError."""
-    path = find_prior(name_or_path)
+    path = find_prior(name_or_path, PRIORS)
     card = read_card(path)
     prediction = card.get("prediction")
     if prediction not in PRIORS:

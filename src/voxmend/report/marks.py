@@ -22,9 +22,8 @@ def words(damage: Damage) -> list[tuple[str, str]]:
     if not damage.rms:
         return [("silence", "silence")]
     blank = Damage(rms=damage.rms, clipped=damage.clipped)
-    lines = [(field.name, line) for field in fields(Damage) if field.name != "speech"
-             for line in replace(blank, **{field.name: getattr(damage, field.name)}).describe()]
-    return lines or [("speech", line) for line in damage.describe()]
+    return [(field.name, line) for field in fields(Damage) if field.name != "speech" or not damage
+            for line in replace(blank, **{field.name: getattr(damage, field.name)}).describe()]
 
 
 def spans(damage: Damage, wave: np.ndarray, sample_rate: int, start: float = 0.0) -> list[Span]:

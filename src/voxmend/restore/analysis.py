@@ -19,6 +19,7 @@ from .detectors.noise import Noise
 from .detectors.reverberation import Reverberation
 from .detectors.spectra import Spectra
 from .detectors.speech import Speech
+from .offset import offset_of
 
 VIEW_SECONDS, BEFORE_SECONDS, AFTER_SECONDS = 8.0, 1.1, 3.1
 
@@ -33,9 +34,11 @@ class Channel:
                           ColouredNoise(sample_rate), Clicks(sample_rate),
                           Reverberation(sample_rate), Speech(sample_rate))
         self.energy, self.sum, self.samples, self.step = 0.0, 0.0, 0, np.inf
+        self.offsets: list[float] = []
 
     def update(self, view: View) -> None:
         """Shows a view to every detector."""
+        self.offsets.append(view.centre)
         size = np.abs(view.own)
         self.step = min(self.step, float(size.min(initial=np.inf, where=size > 0)))
         for detector in self.detectors:
@@ -49,12 +52,19 @@ class Channel:
         """What is wrong with the channel; nothing if it does not sound like speech."""
         samples = max(self.samples, 1)
         varies = self.energy / samples - (self.sum / samples) ** 2
-        blank = damage = Damage(rms=float(np.sqrt(max(varies, 0.0))))
+        blank = damage = Damage(rms=float(np.sqrt(max(varies, 0.0))),
+                                offset=float(np.median(self.offsets)))
         for detector in self.detectors:
             damage = detector.find(damage)
         if damage.noise and damage.noise < self.step / 2:  # the rounding of a soft channel
             damage = replace(damage, noise=None)
         return damage if damage.speech else replace(blank, speech=False)
+
+
+def centre(wave: np.ndarray, sample_rate: int) -> float:
+    """The sample that is nearest to the offset, so that what was rounded stays on its grid."""
+    offset = offset_of(wave, sample_rate)
+    return float(wave[np.abs(wave - offset).argmin()]) if offset else 0.0
 
 
 def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...]:
@@ -78,5 +88,5 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
     for wave, offset, start, end, last in pieces:
         channels = channels or [Channel(sample_rate) for _ in wave]
         for channel, samples in zip(channels, wave, strict=True):
-            channel.update(View(samples, offset, start, end, last))
+            channel.update(View(samples, offset, start, end, last, centre(samples, sample_rate)))
     return tuple(channel.find() for channel in channels)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
-OFFSET = 0.1  # of the peak, what a median passes if something was added; clipped speech: 0.096
+DROWNING_DB = 6  # below the speech; a noise floor tells less of noise that is louder
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
 
 
@@ -71,6 +71,8 @@ class Damage:
         hum: nominal frequency of the mains, 50 or 60 Hz, whose harmonics are heard; else None.
         clicks: how many stand out for certain.
         reverberation: T60 in seconds; None where sound dies away at once.
+        masked: whether speech hardly stands out of noise that is not steady.
+        offset: DC offset, in the file's own units; 0 if it is little.
         speech: whether it sounds like speech; if not, nothing is wrong unless told.
         clipped: share of the samples that are clipped, 0…1.
         rms: of the whole channel, but for its mean, and for what is briefly far louder than the
@@ -88,6 +90,8 @@ class Damage:
     hum: float | None = None
     clicks: int = 0
     reverberation: float | None = None
+    masked: bool = False
+    offset: float = 0.0
     speech: bool = True
     clipped: float = 0.0
     rms: float = 0.0
@@ -132,7 +136,9 @@ class Damage:
             lines.append(f"{end - start:.2f} s missing at the {where} (left so; told as gap it is "
                          "filled)")
         if self.noise:
-            lines.append(f"noise at {self._beside_speech(self.noise)}")
+            loud = " (if it is no steady hiss, voxmend enhance takes more of it away)"
+            lines.append(f"noise at {self._beside_speech(self.noise)}"
+                         + loud * (self._below_speech(self.noise) < DROWNING_DB))
         if self.coloured:
             lines.append("noise that is not white, or not steady, at "
                          f"{self._beside_speech(self.coloured)} (voxmend enhance may take more of "
@@ -144,30 +150,32 @@ class Damage:
         if self.reverberation:
             lines.append(f"reverberation of {self.reverberation:.1f} s (voxmend dereverb takes it "
                          "away)")
+        if self.masked:
+            lines.append("speech masked by noise that is not steady (voxmend enhance takes it "
+                         "away)")
+        if self.offset:
+            lines.append(f"DC offset of {self.offset:.2g} (left so)")
         if not self.speech and not self:
             lines.append("does not sound like speech: left alone (tell what is wrong to mend it "
-                         "anyway)")
+                         "anyway; speech that noise drowns: voxmend enhance)")
         return lines
 
-    def _beside_speech(self, noise: float) -> str:
+    def _below_speech(self, noise: float) -> float:
         speech = np.sqrt(max(self.rms**2 - noise**2, 0.0))
-        below = decibel(speech / noise)
-        return f"{decibel(noise):.0f} dBFS, " + (
-            f"{below:.0f} dB below the speech" if below > LOUDEST_DB else "louder than the speech")
+        return float(decibel(speech / noise))
+
+    def _beside_speech(self, noise: float) -> str:
+        below = self._below_speech(noise)
+        if below <= LOUDEST_DB:
+            beside = "louder than the speech"
+        else:
+            beside = f"{abs(round(below))} dB {'below' if below > -0.5 else 'above'} the speech"
+        return f"{decibel(noise):.0f} dBFS, {beside}"
 
 
 def decibel(amplitude: ArrayLike) -> Any:
     """20 log₁₀ |a|, limited to −200 dB."""
     return 20 * np.log10(np.maximum(np.abs(amplitude), 1e-10))
-
-
-def offset_of(wave: np.ndarray) -> float:
-    """What is added to the whole of a recording, by its median; 0 if that is little. Shape: `[n]`.
-
-    A median takes no notice of clicks, nor of how far peaks on one side were cut off.
-    """
-    median = float(np.median(wave))
-    return median if abs(median) > OFFSET * np.abs(wave - median).max() else 0.0
 
 
 def channel_name(channel: int, channels: int) -> str:

@@ -18,9 +18,10 @@ from torch import Tensor
 from .. import audio
 from ..classical.noise_floor import floor_denoise
 from ..operators import Operator
-from .damage import Damage, offset_of
+from .damage import Damage
 from .drawing import Drawing, Request
 from .interference import without_interference
+from .offset import offset_of
 from .scales import Scale, by_stretch
 from .tasks import Scene, Task
 
@@ -92,7 +93,7 @@ class Mender:
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * prior_rate // rate
-        offset = offset_of(low) if task.native_rate else 0.0  # no prior knows of any
+        offset = offset_of(low[0], prior_rate) if task.native_rate else 0.0
         operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
                                         prior_rate, rate, out_rate, task.sources or 1))
         if operator is None and task.operator is not None:
@@ -116,8 +117,7 @@ class Mender:
     def _native(self, damage: Damage, start: int, length: int) -> Operator | None:
         """What was done to a recording at its own rate and scale, if the task has it so.
 
-        It tells the samples that stay to the bit; at another rate than the prior's also the first
-        guess, which is then resampled.
+        It tells what stays to the bit and, at another rate than the prior's, the first guess.
         """
         if not self.task.native_rate:
             return None

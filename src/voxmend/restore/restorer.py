@@ -74,7 +74,7 @@ class Restorer:
             task = replace(task, steps=steps, told=task.told and {**task.told, "steps": steps})
         self.task = task
         self.device = hub.pick_device(device)
-        self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(str(prior))
+        self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(prior, hub.PRIORS)
         self.hash = self.weights and hub.file_hash(self.weights)
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(self.weights), str(self.device))

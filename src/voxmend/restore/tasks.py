@@ -147,7 +147,8 @@ class Task:
             operator has evidence; None: such a prior is guided, too. A field that `replace` gave
             another value does not change.
         plain: what those fields are before.
-        names: the fields of `Damage` that it cannot mend, but names the verb that can.
+        names: the fields of `Damage` that it cannot mend, but names, and the verb that can.
+        leaves: the fields of `Damage` that it could mend, but was told to leave, and names.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
     neither they nor a simulated observation a first guess at the recording's rate.
@@ -173,11 +174,12 @@ class Task:
     told: dict[str, Any] | None = None
     plain: dict[str, Any] = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
     @property
     def reports(self) -> tuple[str, ...]:
         """The fields of `Damage` of which a user is told."""
-        return (*self.finds, *self.names, "speech")
+        return (*self.finds, *self.names, *self.leaves, "speech")
 
     def for_prior(self, prior: Denoiser) -> "Task":
         """The task as this prior does it where damage has evidence that it is told."""
@@ -205,7 +207,7 @@ class Task:
             raise ValueError(f"task {self.name!r} finds no {', '.join(strange)}; it finds "
                              f"{', '.join(self.finds)}")
         return replace(self, finds=tuple(name for name in self.finds if name not in kinds),
-                       names=(*self.names, *kinds))
+                       leaves=(*self.leaves, *kinds))
 
     def __post_init__(self) -> None:
         usual = {name: getattr(self, name) for name in self.told or ()}
@@ -227,7 +229,7 @@ CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps"
 
 TASKS = {task.name: task for task in (
     Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED),
+         sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED, names=("offset",)),
     Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001,
          raises_rate=True, native_rate=True, told={**CORRECTED, "steps": 1}, names=("dull",)),
     Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
@@ -239,7 +241,7 @@ TASKS = {task.name: task for task in (
          ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", native_rate=True, told={**CORRECTED, "steps": 1},
-         names=("dull", "ends", "reverberation")),
+         names=("dull", "ends", "reverberation", "masked", "offset")),
     Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,

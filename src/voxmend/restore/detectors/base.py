@@ -17,6 +17,7 @@ class View:
         offset: in samples.
         start, end: the samples of the channel that this view owns. Every sample is owned by one
             view; what lies around is there to be looked at.
+        centre: the DC offset of `wave`.
         last: whether the channel ends with this view.
         silent: samples in which nothing was recorded; marked by `Gaps`.
         clipped: samples that are clipped; marked by `Clipping`.
@@ -32,6 +33,7 @@ class View:
     start: int
     end: int
     last: bool = False
+    centre: float = 0.0
     silent: np.ndarray = field(init=False)
     clipped: np.ndarray = field(init=False)
     events: np.ndarray = field(init=False)
@@ -50,8 +52,8 @@ class View:
 
     @property
     def own(self) -> np.ndarray:
-        """The samples that the view owns. Shape: `[end − start]`."""
-        return self.wave[self.inner]
+        """The samples that the view owns, less the offset. Shape: `[end − start]`."""
+        return self.wave[self.inner] - np.float32(self.centre)
 
 
 class Detector:

@@ -23,7 +23,7 @@ class Clicks(Detector):
 
     def update(self, view: View) -> None:
         self.samples += len(view.own)
-        places, errors = certain_clicks(view.wave, self.sample_rate)
+        places, errors = certain_clicks(view.wave - view.centre, self.sample_rate)
         own = (places >= view.inner.start) & (places < view.inner.stop)
         self.errors += np.bincount(columns(errors[own]), minlength=COLUMNS)
 

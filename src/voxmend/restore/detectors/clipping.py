@@ -12,7 +12,7 @@ import numpy as np
 
 from ...dsp.runs import runs
 from ..damage import Clipping as Stretch
-from ..damage import Damage, decibel, offset_of
+from ..damage import Damage, decibel
 from .base import Detector, View
 from .lobes import Lobes, top_fullness
 from .quantisation import quantisation_step
@@ -165,12 +165,13 @@ class Clipping(Detector):
         self.blocks: list[Block] = []
 
     def update(self, view: View) -> None:
-        self.samples += int(np.count_nonzero(view.own))
-        centre = offset_of(view.wave)
+        self.samples += int(np.count_nonzero(view.wave[view.inner]))
+        centre = view.centre
+        wave = np.where(view.silent, np.float32(centre), view.wave)  # gaps pile up as well
         for first in range(view.inner.start, view.inner.stop, self.size):
             last = min(first + self.size, view.inner.stop)
-            own = view.wave[first:last]
-            window = view.wave[max(0, first - self.around):last + self.around]
+            own = wave[first:last]
+            window = wave[max(0, first - self.around):last + self.around]
             lowest, highest = float(own.min()), float(own.max())
             pile = replace(find_pile(own, self.sample_rate, centre)
                            or find_pile(window, self.sample_rate, centre),

@@ -43,23 +43,27 @@ class Gaps(Detector):
 
     def update(self, view: View) -> None:
         self.seconds = view.end / self.sample_rate
-        rms = root_mean_square(view.wave)
+        rms = root_mean_square(view.wave - np.float32(view.centre))
         if rms < 1e-3 * SILENCE:
             view.silent[:] = True
             return
         step = quantisation_step(view.wave)
-        for first, last in self._constant(view.wave, rms):
-            self._judge_constant(view, first, last, rms, step)
-        quiet = ~view.silent & (np.abs(view.wave) <= 0.06 * rms)
-        shortest = round(SHORTEST_NOISE * self.sample_rate)
-        for run in runs(quiet, shortest):
-            first, last = steady_part(view.wave, *run)
-            if last - first >= shortest and self._is_filled(
-                    view.wave, first, last, rms, step):
-                view.silent[first:last] = True
-                self._add(view, first, last, True)
+        for nothing in {0.0, view.centre}:  # an offset may be that of what came before a gap
+            self._look_for(view, view.wave - np.float32(nothing), rms, step)
         for first, last in self._repeated(view.wave, max(0.1 * rms, step)):
             self._add(view, first, last, True)
+
+    def _look_for(self, view: View, wave: np.ndarray, rms: float, step: float) -> None:
+        """Takes in the gaps in which a view, less what nothing has there, is near zero."""
+        for first, last in self._constant(wave, rms):
+            self._judge_constant(view, first, last, rms, step)
+        quiet = ~view.silent & (np.abs(wave) <= 0.06 * rms)
+        shortest = round(SHORTEST_NOISE * self.sample_rate)
+        for run in runs(quiet, shortest):
+            first, last = steady_part(wave, *run)
+            if last - first >= shortest and self._is_filled(wave, first, last, rms, step):
+                view.silent[first:last] = True
+                self._add(view, first, last, True)
 
     def _constant(self, wave: np.ndarray, rms: float) -> Iterator[tuple[int, int]]:
         """Runs of one value near zero or, after a low-pass, of nearly nothing."""
