@@ -175,7 +175,7 @@ def best_ways(takes: Takes, voices: np.ndarray, step: int) -> np.ndarray:
     """Place of each track in each piece with the least squared error to the voices: a bound.
 
     Args:
-        takes: of the voices' sum.
+        takes: of a hearing of the voices' sum.
         step: samples from the start of a segment to the next one's.
 
     Shape: voices `[K, T]` to `[N, K]`.
@@ -183,7 +183,7 @@ def best_ways(takes: Takes, voices: np.ndarray, step: int) -> np.ndarray:
     found, ways = [], states(takes.shapes[0][0])
     for number in range(len(takes.shapes)):
         tracks = takes.voices(number)[:, 0]
-        truth = voices[:, number * step:][:, :tracks.shape[1]]
+        truth = voices[:, takes.first + number * step:][:, :tracks.shape[1]]
         begins = [piece.begin for piece in takes.pieces if piece.segment == number]
         for first, last in pairwise([*begins, tracks.shape[1]]):
             error = partial(_error, tracks[:, first:last], truth[:, first:last])
@@ -203,19 +203,20 @@ def score(tracks: np.ndarray, voices: np.ndarray) -> dict[str, float]:
 def of_two(conversation: Conversation, voices: np.ndarray) -> dict[str, dict[str, float]]:
     """`score` of a conversation's tracks, placed in three ways. Shape: `[K, T]`.
 
-    By the seconds that segments share, by embeddings, and by the voices themselves.
+    By the seconds that segments share, of the first hearing alone, by embeddings, and by the voices
+    themselves.
     """
     reader = audio.ArrayReader(voices.sum(0, keepdims=True), RATE)
     takes, (length, overlap) = conversation.take(reader), conversation.lengths(RATE)
-    plain = by_shared_seconds(reader, takes, (length, overlap))
+    plain = by_shared_seconds(reader, takes[0], (length, overlap))
 
-    def placed(ways: np.ndarray) -> dict[str, float]:
+    def placed(ways: Sequence[np.ndarray]) -> dict[str, float]:
         found = np.concatenate(list(conversation.give(reader, takes, ways)), axis=1)
         return score(found, voices)
 
     return {"shared seconds": score(plain, voices),
             "embeddings": placed(conversation.find(takes)),
-            "truth": placed(best_ways(takes, voices, length - overlap))}
+            "truth": placed([best_ways(one, voices, length - overlap) for one in takes])}
 
 
 def of_one(conversation: Conversation, voice: np.ndarray) -> float:

@@ -1,26 +1,31 @@
 """Conversations of any length taken apart, everybody in one place from beginning to end.
 
-    recording ─ segments ─ apart, pieces, embeddings ─ who is where ─ tracks of people
-                           └── of each by itself ──┘
+    recording ─ segments ─ apart, pieces, embeddings ─ who is where ─ tracks of people ─ mean
+                           └── of each by itself ──┘   of all hearings      of each hearing
 
 `separator.Separator` finds the order of the voices in the two seconds that segments share, in which
 often nobody speaks. Here voices are told apart by how they sound: all segments are first taken
 apart and kept in a file, then people are found (`places`), and every piece is put where it belongs.
+
+A recording of several segments is heard as often as its separator has `hearings`, the segments of
+each beginning elsewhere: what is near the end of one, and known badly, is in the middle of another.
 """
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import count, pairwise
+from itertools import count, groupby, pairwise
 
 import numpy as np
 
 from .. import audio
 from ..audio.batches import Segment
 from ..audio.levels import Levels
-from ..audio.segments import Aligner, Spread, in_turn, process, segments
+from ..audio.segments import Aligner, Spread, crossfade, in_turn, process, segments
 from .places import Piece, Places
+from .postfilter import POWER, postfilter
 from .separator import OVERLAP_SECONDS, Separator
 
 RATE = 16000  # of embeddings, Hz
@@ -79,12 +84,14 @@ class Heard:
     """A segment taken apart, and what its tracks say.
 
     Args:
+        start: its first sample in the recording.
         voices: in the same order in all channels.
         pieces: as in `places.Piece`, but for what is `shared` with the segment before.
 
     Shape: voices `[K, C, n]`.
     """
 
+    start: int
     voices: np.ndarray
     pieces: list[Piece]
 
@@ -97,14 +104,12 @@ class Ears:
         embed: as in `Conversation`.
         rate: of the recording.
         levels: of its channels; a segment's voices are heard at that of the loudest.
-        step: from the start of a segment to that of the next, samples.
         frames: samples of the recording.
     """
 
     embed: Embed
     rate: int
     levels: Levels
-    step: int
     frames: int
 
     def __call__(self, voices: np.ndarray, start: int) -> list[Piece]:
@@ -125,7 +130,7 @@ class Ears:
             near = powers[:, max(0, a - 2):a + 2]
             edge = near.sum(1).clip(0, max(1, near.shape[1])) / max(1, near.shape[1])
             begin = a * frame + frame // 2  # the middle of a quiet frame, which has room for a fade
-            pieces.append(Piece(start // self.step, begin, vectors, seconds, edge))
+            pieces.append(Piece(start // self.rate, begin, vectors, seconds, edge))
         return pieces
 
     def _embed(self, low: np.ndarray,
@@ -143,15 +148,16 @@ class Ears:
 
 
 class Takes:
-    """Segments taken apart, kept in a file until it is known who is where.
+    """Segments of a hearing taken apart, kept in a file until it is known who is where.
 
     Args:
         rate: of the recording.
         levels: of its channels.
+        first: sample of the recording with which the first segment begins.
     """
 
-    def __init__(self, rate: int, levels: Levels):
-        self.rate, self.levels = rate, levels
+    def __init__(self, rate: int, levels: Levels, first: int = 0):
+        self.rate, self.levels, self.first = rate, levels, first
         self.pieces: list[Piece] = []
         self.firsts = [0]  # pieces that segments begin with
         self.shapes: list[tuple[int, ...]] = []
@@ -159,15 +165,16 @@ class Takes:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115, which lives as long as this
         self.tail: np.ndarray | None = None
 
-    def add(self, heard: Heard, start: int) -> None:
-        """Keeps the next segment, from sample `start` of the recording on."""
+    def add(self, heard: Heard) -> None:
+        """Keeps the next segment."""
         voices, overlap = heard.voices, OVERLAP_SECONDS * self.rate
         self.file.seek(4 * self.offsets[-1])
         voices.astype(np.float32).tofile(self.file)
         self.shapes.append(voices.shape)
         self.offsets.append(self.offsets[-1] + voices.size)
-        voices = voices / self.levels(start, voices.shape[2]).max(0)
-        shared = None if self.tail is None else self._shared(self.tail, voices[..., :overlap])
+        voices = voices / self.levels(heard.start, voices.shape[2]).max(0)
+        shared = (np.zeros((len(voices), len(voices))) if self.tail is None else
+                  self._shared(self.tail, voices[..., :overlap]))
         self.pieces += [replace(heard.pieces[0], shared=shared), *heard.pieces[1:]]
         self.firsts.append(len(self.pieces))
         self.tail = voices[..., -overlap:]
@@ -205,6 +212,7 @@ class Conversation:
         reference: somebody's embedding by `recognise`; who is most alike has the first place.
         recognise: as `embed`, of a whole segment; by default the same.
         told: what a sidecar says beside what it says of the separator.
+        power: of the postfilter, 0 for none.
     """
 
     separator: Separator
@@ -212,6 +220,7 @@ class Conversation:
     reference: np.ndarray | None = None
     recognise: Embed | None = None
     told: dict = field(default_factory=dict)
+    power: float = POWER
 
     @property
     def sources(self) -> int:
@@ -221,7 +230,7 @@ class Conversation:
     @property
     def entry(self) -> dict:
         """What a sidecar says of it."""
-        return self.separator.entry | self.told
+        return self.separator.entry | {"postfilter": self.power} | self.told
 
     def __call__(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """Shape: `[T]` to `[K, T]`, or `[C, T]` to `[K, C, T]`, float32."""
@@ -235,47 +244,80 @@ class Conversation:
                spread: Spread = in_turn) -> Iterator[np.ndarray]:
         """Blocks `[K·C, n]` of the people in turn; all is taken apart before the first."""
         takes = self.take(reader, progress, spread)
-        with takes.file:
+        with ExitStack() as files:
+            for one in takes:
+                files.enter_context(one.file)
             yield from self.give(reader, takes, self.find(takes))
 
     def lengths(self, rate: int) -> tuple[int, int]:
         """Segment and overlap, samples."""
         return math.ceil(self.separator.segment) * rate, OVERLAP_SECONDS * rate
 
-    def take(self, reader: audio.Recording,
-             progress: Callable[[int], None] | None = None, spread: Spread = in_turn) -> Takes:
-        """Takes all segments apart."""
-        separator, rate = self.separator, reader.sample_rate
-        length, overlap = self.lengths(rate)
-        mean, levels = separator.measure(reader)
-        listen = Ears(self.embed, rate, levels, length - overlap, reader.frames)
+    def hearings(self, reader: audio.Recording) -> dict[int, Separator]:
+        """What hears a recording, by the samples with which their segments begin.
+
+        A recording of one segment is heard once, as the separator does by itself.
+        """
+        rate, (length, overlap) = reader.sample_rate, self.lengths(reader.sample_rate)
+        ways = self.separator.hearings if reader.frames > length + overlap else ()
+        seconds = (length - overlap) // rate
+        return {seconds * n // len(ways) * rate: replace(self.separator, apart=apart)
+                for n, apart in enumerate(ways)} or {0: self.separator}
+
+    def take(self, reader: audio.Recording, progress: Callable[[int], None] | None = None,
+             spread: Spread = in_turn) -> list[Takes]:
+        """Takes all segments of all hearings apart."""
+        rate, (length, overlap) = reader.sample_rate, self.lengths(reader.sample_rate)
+        mean, levels = self.separator.measure(reader)
+        listen, hearings = Ears(self.embed, rate, levels, reader.frames), self.hearings(reader)
+
+        def parts() -> Iterator[Segment]:
+            for first in hearings:
+                for start, chunk in segments(after(first, reader.blocks()), length, overlap):
+                    yield first + start, chunk
+
+        def first_of(start: int) -> int:
+            return start % (length - overlap)
 
         def apart(parts: Sequence[Segment]) -> list[Heard]:
-            taken = separator.take_apart(parts, rate, mean, levels, progress)
-            return [heard(voices, start) for voices, (start, _) in zip(taken, parts, strict=True)]
+            return [heard(voices, start)
+                    for first, group in groupby(parts, lambda part: first_of(part[0]))
+                    for voices, (start, _) in hear(hearings[first], list(group))]
+
+        def hear(separator: Separator, parts: list[Segment]
+                 ) -> Iterator[tuple[np.ndarray, Segment]]:
+            told = progress if len(hearings) == 1 else None
+            return zip(separator.take_apart(parts, rate, mean, levels, told), parts, strict=True)
 
         def heard(voices: np.ndarray, start: int) -> Heard:
             rows = voices.reshape(-1, voices.shape[2])
             order = Aligner(len(voices), voices.shape[1], 0)(rows)
             voices = rows[order].reshape(voices.shape)
-            return Heard(voices, listen(voices, start))
+            return Heard(start, voices, listen(voices, start))
 
-        made = spread(separator.jointly(apart, reader.channels),
-                      segments(reader.blocks(), length, overlap))
-        takes = Takes(rate, levels)
-        for start, one in zip(count(step=length - overlap), made, strict=False):
-            takes.add(one, start)
+        takes = {first: Takes(rate, levels, first) for first in hearings}
+        done = dict.fromkeys(hearings, 0)
+        for one in spread(self.separator.jointly(apart, reader.channels), parts()):
+            first = first_of(one.start)
+            takes[first].add(one)
+            done[first] = one.start + one.voices.shape[2]
             if progress:
-                progress(start + one.voices.shape[2])
-        return takes
+                progress(sum(done.values()) // len(done))
+        return list(takes.values())
 
-    def find(self, takes: Takes) -> np.ndarray:
-        """Place of each track in each piece, `[N, K]`; the person of the reference has place 0."""
-        ways = Places(takes.pieces).ways
+    def find(self, takes: Sequence[Takes]) -> list[np.ndarray]:
+        """Place of each track in each piece of each hearing, `[N, K]`.
+
+        The person of the reference has place 0.
+        """
+        edges = np.cumsum([len(one.pieces) for one in takes])[:-1]
+        places = Places([piece for one in takes for piece in one.pieces])
+        ways = np.split(places.ways, edges)
         if self.reference is None:
             return ways
-        likeness = self._likeness(takes, ways, self.reference)
-        return np.argsort(np.argsort(-likeness, kind="stable"))[ways]
+        likeness = self._likeness(takes[0], ways[0], self.reference)
+        order = np.argsort(np.argsort(-likeness, kind="stable"))
+        return [order[way] for way in ways]
 
     def _likeness(self, takes: Takes, ways: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Cosine between a reference and each place's mean over the segments. Shape: `[K]`.
@@ -294,9 +336,56 @@ class Conversation:
         lengths = np.linalg.norm(total, axis=1)
         return np.where(lengths > 0, total @ reference / lengths.clip(1e-12), -1.0)
 
-    def give(self, reader: audio.Recording, takes: Takes, ways: np.ndarray) -> Iterator[np.ndarray]:
-        """The people, block by block."""
-        numbers = count()
-        return process(reader.blocks(), lambda chunk, _: takes.placed(
-            next(numbers), ways).reshape(-1, chunk.shape[1]),
-            *self.lengths(reader.sample_rate), multiple=reader.sample_rate)
+    def give(self, reader: audio.Recording, takes: Sequence[Takes],
+             ways: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """The people, block by block: the mean of all hearings, filtered."""
+        rate, lengths = reader.sample_rate, self.lengths(reader.sample_rate)
+
+        def people(one: Takes, way: np.ndarray) -> Iterator[np.ndarray]:
+            numbers = count()
+            return process(after(one.first, reader.blocks()), lambda chunk, _: one.placed(
+                next(numbers), way).reshape(-1, chunk.shape[1]), *lengths, multiple=rate)
+
+        def filtered(chunk: np.ndarray, _: int) -> np.ndarray:
+            voices = chunk.reshape(self.sources, reader.channels, -1)
+            return postfilter(voices, rate, self.power).reshape(chunk.shape)
+
+        streams = {one.first: people(one, way) for one, way in zip(takes, ways, strict=True)}
+        return process(mean_of(streams, lengths[1]), filtered, *lengths, multiple=rate)
+
+
+def after(first: int, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of a signal from sample `first` on. Shape: `[C, n]`."""
+    for block in blocks:
+        if first < block.shape[1]:
+            yield block[:, first:]
+        first = max(0, first - block.shape[1])
+
+
+def mean_of(streams: dict[int, Iterator[np.ndarray]], fade: int) -> Iterator[np.ndarray]:
+    """The mean of signals that come in blocks, each from the sample on that is its key.
+
+    The first begins at 0; others are faded in over `fade` samples.
+
+    Shape: blocks `[C, n]`, as is the output.
+    """
+    (_, main), *others = streams.items()
+    ramp, done = crossfade(fade), 0
+    held = {first: np.zeros((0, 0), np.float32) for first, _ in others}
+    for block in main:
+        total, weight, end = block, np.ones(block.shape[1], np.float32), done + block.shape[1]
+        for first, stream in others:
+            skip = min(max(0, first - done), block.shape[1])
+            wanted = block.shape[1] - skip
+            while held[first].shape[1] < wanted:
+                more = next(stream)
+                held[first] = np.concatenate([held[first].reshape(len(more), -1), more], axis=1)
+            part, held[first] = np.split(held[first], [wanted], axis=1)
+            if wanted:
+                gain = np.ones(wanted, np.float32)
+                rising = ramp[done + skip - first:end - first]
+                gain[:len(rising)] = rising
+                total = total + np.pad(gain * part, ((0, 0), (skip, 0)))
+                weight[skip:] += gain
+        yield total / weight
+        done = end

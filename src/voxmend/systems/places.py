@@ -27,13 +27,13 @@ class Piece:
     """A piece of a segment, cut where it is quiet.
 
     Args:
-        segment: its number.
+        segment: a number that all of its pieces have, and no others.
         begin: in samples of the segment.
         vectors: embeddings of the tracks, of unit length; None where a track says too little.
         seconds: how much each embedding says, in seconds of speech; 0 where there is none.
         edge: power of each track where the piece begins, over that of speech, 0…1.
         shared: ⟨track i before, track j now⟩ where two segments overlap, over the tracks' energy or
-            that of soft speech; None within a segment.
+            that of soft speech; 0 where none does, None within a segment.
 
     Shape: K vectors `[dim]`, seconds and edge `[K]`, shared `[K, K]`.
     """
@@ -155,7 +155,7 @@ class Places:
         numbers = (self.states[None] == ways[:, None]).all(2).argmax(1)
         into = self.into[np.arange(1, len(ways)), numbers[:-1], numbers[1:]].sum()
         own = (ways[:, :, None] == np.arange(self.tracks)) * self.weights[:, :, None]
-        said = np.zeros((self.segments[-1] + 1, self.tracks, self.tracks))
+        said = np.zeros((self.segments.max() + 1, self.tracks, self.tracks))
         np.add.at(said, self.segments, own)  # seconds by segment, track and place
         apart = said.sum(1) - said.max(1)
         return float(SURE * (self.weights * near).sum() + into - APART * apart.sum())

@@ -64,6 +64,8 @@ class Separator:
             validation speakers.
         entry: what a sidecar says of it.
         batch: signals that pass `apart` at once, at most; the channels of a segment always do.
+        hearings: `apart` in several ways that are cheaper each, for whoever hears a recording as
+            often, in other segments (`conversation`).
     """
 
     apart: Apart
@@ -75,6 +77,7 @@ class Separator:
     follows: bool = False
     entry: dict = field(default_factory=dict)
     batch: int = 1
+    hearings: tuple[Apart, ...] = ()
 
     @classmethod
     def from_pretrained(cls, repo: str, task: str, method: str | None = None,
@@ -266,16 +269,19 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
 def _called(network: nn.Module, card: dict, task: str, seed: int, precision: str) -> Separator:
     """Of a network that is called as it is."""
     enhances, entry = task != "separate", dict[str, Any]()
-    heard = hearing(card)
+    heard, hearings = hearing(card), tuple[Apart, ...]()
     if isinstance(network, Listener):
         network.seed = entry["seed"] = seed
         apart, heard = by_listener(network), {"polarities": 1}
     else:
         apart = by_network(network, **heard, ordered=enhances)
+        first, *others = heard["speeds"]
+        hearings = tuple(by_network(network, heard["polarities"], (first, other), enhances)
+                         for other in others)
     entry |= {"precision": choose(network, precision)} | heard
     segment = card.get("sampling", {}).get("segment_seconds", SEGMENT_SECONDS)
     return Separator(apart, count_sources(card), card["sample_rate"], enhances, segment=segment,
-                     follows=isinstance(network, Listener), entry=entry)
+                     follows=isinstance(network, Listener), entry=entry, hearings=hearings)
 
 
 def _sampled(path: Path, place: torch.device, task: str, sampler: str | None, steps: int | None,
