@@ -83,6 +83,7 @@ def test_systems_are_scored(speeches):
     assert set(figures) == {"shared seconds", "embeddings", "truth"}
     for by in ("embeddings", "truth"):
         assert figures[by]["swaps"] == 0 and figures[by]["own_least"] > 0.99
+        assert figures[by]["gain_db"] > 25
     assert conversations.picked(system, voices, [speeches[0], 0.1 * bright]) == [True, True]
     alone = Conversation(Separator(lambda mixture, *_: torch.cat([mixture, 0.1 * mixture], 1), 2,
                                    RATE), embed)

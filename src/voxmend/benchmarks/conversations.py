@@ -184,7 +184,7 @@ def best_ways(takes: Takes, voices: np.ndarray, step: int) -> np.ndarray:
     for number in range(len(takes.shapes)):
         tracks = takes.voices(number)[:, 0]
         truth = voices[:, takes.first + number * step:][:, :tracks.shape[1]]
-        begins = [piece.begin for piece in takes.pieces if piece.segment == number]
+        begins = [piece.begin for piece in takes.pieces[slice(*takes.firsts[number:number + 2])]]
         for first, last in pairwise([*begins, tracks.shape[1]]):
             error = partial(_error, tracks[:, first:last], truth[:, first:last])
             found.append(min(ways, key=error))
