@@ -9,9 +9,10 @@ import torch
 from scipy.signal import lfilter
 
 from voxmend import audio
-from voxmend.systems.conversation import Conversation, cuts, mean_of, put
+from voxmend.systems.conversation import Conversation
 from voxmend.systems.places import Piece, Places, likeliest, states
 from voxmend.systems.separator import Separator
+from voxmend.systems.takes import cuts, put
 
 RATE = 8000
 KEYS = np.array([0.9, 0.0, -0.9])  # how each person's noise is coloured
@@ -201,17 +202,6 @@ def test_hearings_have_segments_of_their_own():
     heard.clear()
     twice(mixture[:12 * RATE], RATE)
     assert heard == {"alone": [0]}
-
-
-def test_a_mean_is_that_of_what_has_begun():
-    ones, twos = np.ones((2, 700), np.float32), np.full((2, 500), 2, np.float32)
-    found = np.concatenate(list(mean_of(
-        {0: iter(np.split(ones, [100, 450], axis=1)), 200: iter(np.split(twos, [7, 300], axis=1))},
-        100)), axis=1)
-    assert found.shape == (2, 700)
-    assert (found[:, :225] == 1).all()  # the ramp's first quarter is 0
-    np.testing.assert_allclose(found[:, 250], 4 / 3, atol=0.02)  # weights 1 and 1/2
-    assert (found[:, 275:] == 1.5).all()
 
 
 @pytest.mark.parametrize("rate, samples", [(8000, 5), (8000, 800), (11025, 30000), (4000, 12000)])

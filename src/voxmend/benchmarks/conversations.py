@@ -18,8 +18,9 @@ from ..audio.segments import Aligner, process
 from ..dsp.rms import rms
 from ..dsp.stft import STFT
 from ..metrics.si_snr import si_snr
-from ..systems.conversation import Conversation, Takes
+from ..systems.conversation import Conversation
 from ..systems.places import states
+from ..systems.takes import Takes
 from ..training.corpus import audio_files, speaker
 from .restoration import SECONDS, loudest, measured_folder
 from .scoring import RATE

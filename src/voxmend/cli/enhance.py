@@ -125,7 +125,8 @@ def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conve
     """A separator whose people keep their places, the one of a recording first."""
     from .. import audio
     from ..speakers.encoders import load_encoder
-    from ..systems.conversation import RATE, Conversation
+    from ..systems.conversation import Conversation
+    from ..systems.takes import RATE
 
     encoder = load_encoder("ecapa", device)
     told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
