@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from helpers.speech import CONFIG, voice
@@ -118,6 +119,14 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path, corpus):
     loop.train(recipe, corpus, tmp_path / "run")
     with pytest.raises(FileExistsError, match="--resume"):
         loop.train(recipe, corpus, tmp_path / "run")
+
+
+def test_two_runs_do_not_train_in_one_folder(tmp_path, corpus):
+    recipe, folder = recipes.load_recipe(recipe_file(tmp_path, 2)), tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / "training.lock"), pytest.raises(FileExistsError, match="another"):
+        loop.train(recipe, corpus, folder)
+    assert loop.train(recipe, corpus, folder).step == 2
 
 
 def test_minutes_end_a_run(tmp_path, corpus):

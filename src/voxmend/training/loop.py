@@ -10,10 +10,12 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -225,6 +227,24 @@ def open_data(recipe: Recipe, data: Path, cache: Path, noise: Path | None
     return speech, other_speech
 
 
+@contextmanager
+def _sole_trainer(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Where one run at a time is; the system opens the lock of one that dies."""
+    lock, free = FileLock(folder / "training.lock"), True
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            free = False
+    if not ranks.told(free):
+        raise FileExistsError(f"{folder}: another process trains there; use another --out")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
           steps: int | None = None, resume: bool = False, device: str = "cpu",
           save_every: float = 60.0, validate_every: int = 500, compile: bool = False,
@@ -250,14 +270,15 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
         clock: seconds, by default those on the wall.
 
-    Raises: AudioError without data; FileExistsError when a run is there and resume is off;
+    Raises: AudioError without data; FileExistsError when a run is there and resume is off, or
+    another process is at it;
     ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
     or of another network.
     """
     if steps is not None:
         recipe = copy.copy(recipe)
         recipe.steps = steps
-    with joined(device) as (ranks, place):
+    with joined(device) as (ranks, place), _sole_trainer(Path(folder), ranks):
         run = Run(recipe, folder, place, ranks, accumulate)
         if run.checkpoint.exists() and not resume:
             raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another "
