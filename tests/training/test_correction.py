@@ -18,6 +18,7 @@ from voxmend.training.correction import (
     narrowed,
     unknown,
 )
+from voxmend.training.disturbance import disturbance
 from voxmend.training.first_guesses import KINDS, SCALE, FirstGuesses
 from voxmend.training.pool import Draws
 
@@ -181,6 +182,24 @@ def test_where_phases_are_lost_loudness_counts(data):
     clipped, narrow = (made.loss(lambda *_: clean / 2, *shown, torch.full((2,), kind))
                        for kind in (list(KINDS).index("clip"), NARROW))
     assert narrow - clipped == pytest.approx(np.log(6.0206), abs=0.01)
+
+
+def test_all_but_a_band_is_to_disturb_less(data):
+    """κ·ln(p + 0.05) more, unless only the band was narrowed."""
+    clean = 0.1 * torch.randn(2, 1, 4000, generator=torch.Generator().manual_seed(0))
+    guess = clean + 0.02 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    found = clean + 0.5 * (guess - clean)
+    shown = (clean, guess, torch.zeros(2, 2, 4000), torch.ones_like(clean),
+             torch.full((2, 1, 1), 2.0), clean, clean)
+
+    def more(kind):
+        with_it, without = (recipe(data, perceptual=kappa).loss(
+            lambda *_: found, *shown, torch.full((2,), kind)) for kappa in (0.6, 0.0))
+        return (with_it - without).item()
+
+    disturbed = (disturbance(found[:, 0], clean[:, 0]) + 0.05).log().mean().item()
+    assert more(list(KINDS).index("gap")) == pytest.approx(0.6 * disturbed, abs=1e-4)
+    assert more(NARROW) == 0
 
 
 def test_a_teacher_gives_the_aims_of_plain_examples(data, tmp_path):

@@ -13,6 +13,7 @@ from voxmend.models import hub
 from voxmend.training import loop
 from voxmend.training.corpus import Corpus
 from voxmend.training.damages import power
+from voxmend.training.disturbance import disturbance
 from voxmend.training.listening import ListeningRecipe, compressed, si_sdr
 from voxmend.training.recipes import muon_and_adamw
 
@@ -74,8 +75,8 @@ def test_recordings_stand_at_their_ratio(corpus):
 
 
 def test_loss_is_that_of_its_formula():
-    """mean ln(e + ε) + λ·ln(s + ε) where told, recomputed with numpy."""
-    made, rng = recipe(spectral=0.7, floor=1e-3), torch.Generator().manual_seed(0)
+    """mean ln(e + ε) + λ·ln(s + ε) + μ·d, the last two where told, recomputed with numpy."""
+    made, rng = recipe(spectral=0.7, perceptual=0.4, floor=1e-3), torch.Generator().manual_seed(0)
     clean, recording, noise = (0.1 * torch.randn(3, 1, 2048, generator=rng) for _ in range(3))
     sigma = torch.tensor([0.01, 0.3, 2.0]).view(-1, 1, 1)
     told = torch.tensor([True, False, True])
@@ -97,7 +98,9 @@ def test_loss_is_that_of_its_formula():
         return np.stack([spectrum.real * size**-0.7, spectrum.imag * size**-0.7, size**0.3], -1)
 
     apart = ((heard(guess) - heard(clean)) ** 2).mean((1, 2, 3))
-    expected = np.mean(np.log(error + 1e-3) + 0.7 * told.numpy() * np.log(apart + 1e-3))
+    disturbed = disturbance(guess[:, 0], clean[:, 0]).numpy()
+    expected = np.mean(np.log(error + 1e-3)
+                       + told.numpy() * (0.7 * np.log(apart + 1e-3) + 0.4 * disturbed))
     assert found == pytest.approx(expected, abs=1e-3)
 
 

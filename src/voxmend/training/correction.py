@@ -14,6 +14,7 @@ from ..models import hub
 from ..operators import Evidence
 from . import damages
 from .corpus import Corpus
+from .disturbance import disturbance
 from .first_guesses import CUTOFF, KINDS, Clips, FirstGuesses
 from .listening import SPEEDS, spectral_error
 from .pool import Draws, Pool
@@ -62,20 +63,20 @@ class CorrectionRecipe(PriorRecipe):
     """How to train a prior that is told first guesses, and is a plain prior when told nothing.
 
     Of the examples that are told, the mean of ln(e/e₀ + ε) + λ ln(s/s₀ + 10ε) + 0.1 ln(r + ε/10),
-    and μ ln d where phases are lost, of a mel-spectrogram or a band: e the squared error in the
-    samples that are not known and e₀ the guess's own, s and s₀ the errors of compressed spectra,
-    r the error in known samples, d the log-spectral distance. By the logarithm all count alike,
-    however much is lost; d asks for what a listener hears where e would leave next to nothing, so
-    that a band alone is left to it. Of the others, PriorRecipe's loss, times `weight`; with a
-    teacher, towards what that makes of the noisy signal, which is the same in the mean, and varies
-    less.
+    and μ ln d where phases are lost, of a mel-spectrogram or a band, and κ ln p of all but a band:
+    e the squared error in the samples that are not known and e₀ the guess's own, s and s₀ the
+    errors of compressed spectra, r the error in known samples, d the log-spectral distance, p the
+    `disturbance`. By the logarithm all count alike, however much is lost; d and p ask for what a
+    listener hears where e would leave next to nothing, so that a band alone is left to d. Of the
+    others, PriorRecipe's loss, times `weight`; with a teacher, towards what that makes of the noisy
+    signal, which is the same in the mean, and varies less.
 
     Args:
         guesses: folder with train/ and val/ of `first_guesses.prepare`.
         plain: share of the examples without a guess.
         narrow: share of the others of which only the band is narrowed.
         top: share of the others at sigma_max, where one call is the posterior mean.
-        spectral, floor, texture: λ, ε and μ.
+        spectral, floor, texture, perceptual: λ, ε, μ and κ.
         weight: of the plain examples.
         teacher: a plain prior, by name or path.
         muon: rate of Muon (`recipes.muon_and_adamw`).
@@ -89,6 +90,7 @@ class CorrectionRecipe(PriorRecipe):
     spectral: float = 0.3
     floor: float = 1e-3
     texture: float = 1.0
+    perceptual: float = 0.0
     weight: float = 8.0
     teacher: str = ""
     muon: float = 1e-3
@@ -172,7 +174,11 @@ class CorrectionRecipe(PriorRecipe):
         harmed = (guess - clean).square().sum((1, 2)) > 1e-4
         each = self._distance(found, clean, guess, lost)
         band = (kind[told] >= MEL) * log_spectral(found, clean).log()
-        corrected = (each + self.texture * band) * harmed
+        each = each + self.texture * band
+        if self.perceptual:
+            disturbed = (disturbance(found[:, 0], clean[:, 0]) + 0.05).log()
+            each = each + self.perceptual * (kind[told] < NARROW) * disturbed
+        corrected = each * harmed
         return corrected.sum() / harmed.sum().clamp(min=1) + self.weight * plain
 
     def _distance(self, found: Tensor, clean: Tensor, guess: Tensor, lost: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from ..diffusion.told import ToldDenoiser
 from ..dsp.stft import STFT
 from . import damages
 from .corpus import Corpus
+from .disturbance import disturbance
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
@@ -45,15 +46,16 @@ class ListeningRecipe(PriorRecipe):
     """How to train a prior that is told a noisy or reverberant recording.
 
     Damage is made on the device: rooms, recorded and synthetic noise, microphones, lost bandwidth
-    and clipping (`damages`). Loss: the mean over examples of ln(e + ε) + λ ln(s + ε), e the squared
-    error under EDM's weight, s that of compressed spectra where a recording is told. By the
-    logarithm faint errors count as gross ones; s is near to what listeners hear.
+    and clipping (`damages`). Loss: the mean over examples of ln(e + ε) + λ ln(s + ε) + μ d, e the
+    squared error under EDM's weight, s that of compressed spectra and d the `disturbance` where a
+    recording is told. By the logarithm faint errors count as gross ones; s and d are near to what
+    listeners hear.
 
     Args:
         top: share of the examples at sigma_max, where the noisy signal says nothing: a single call
             there is the posterior mean.
         untold: share of the examples without a recording.
-        spectral, floor: λ and ε.
+        spectral, perceptual, floor: λ, μ and ε.
         muon: rate of Muon (`recipes.muon_and_adamw`).
         speeds: of the speech.
         real, wet: shares with recorded noise and with reverberation.
@@ -63,6 +65,7 @@ class ListeningRecipe(PriorRecipe):
     top: float = 0.6
     untold: float = 0.1
     spectral: float = 1.0
+    perceptual: float = 0.0
     floor: float = 1e-4
     muon: float = 2e-3
     balance: float = 0.6
@@ -141,8 +144,10 @@ class ListeningRecipe(PriorRecipe):
         weight = (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
         error = (weight * (found - clean).square()).mean((1, 2))
         apart = spectral_error(torch.cat([found, clean], 1) / self.sigma_data)
-        return ((error + self.floor).log()
-                + self.spectral * told * (apart + self.floor).log()).mean()
+        heard = self.spectral * (apart + self.floor).log()
+        if self.perceptual:
+            heard = heard + self.perceptual * disturbance(found[:, 0], clean[:, 0])
+        return ((error + self.floor).log() + told * heard).mean()
 
     def held_out(self, corpus: Corpus) -> Tensor:
         """32 crops of 2 s in recorded noise at 5 dB, beside the speech. Shape: `[32, 2, T]`."""
