@@ -271,3 +271,9 @@ def test_steps_are_the_method_s_or_those_of_the_schedule(prior, tmp_path):
 def test_unknown_method(prior):
     with pytest.raises(ValueError, match="unknown method 'ddpm'; known: voxmend, diffiner"):
         Refiner("ddpm", prior)
+
+
+def test_a_refiner_offers_what_it_takes():
+    with pytest.raises(hub.PriorError,
+                       match="no such prior.* or: diffiner_compact, enhancer16k, speech16k$"):
+        Refiner(prior="nobody", device="cpu")

@@ -105,6 +105,10 @@ def test_deepfilternet_takes_no_options_of_others(monkeypatch):
     monkeypatch.setattr(deepfilternet, "DeepFilterNet", object)
     with pytest.raises(ValueError, match="--weights and --steps"):
         enhance.load("deepfilternet", weights="a", steps=3)
+    for name, other in (("device", "cuda"), ("precision", "bf16"), ("batch", 4)):
+        with pytest.raises(ValueError, match=f"leave out --{name}$"):
+            enhance.load("deepfilternet", **{name: other})
+    enhance.load("deepfilternet", device="cpu", precision="fp32", batch="auto", seed=3)
 
 
 def test_of_a_refiner_s_change_an_enhancer_gets_what_suits_it(prior):
@@ -139,4 +143,8 @@ def test_its_recordings_are_not_shared_in_segments(monkeypatch):
     monkeypatch.setattr(deepfilternet, "version", lambda package: "0")
     common = options.Running(device="cpu")
     assert cli.load_enhancer("enhance", common, "deepfilternet", None, None).streams == ()
+    in_bf16 = options.Running(device="cpu", precision="bf16")
+    with pytest.raises(ValueError, match="leave out --precision"):
+        cli.load_enhancer("enhance", in_bf16, "deepfilternet", None, None)
+    cli.load_enhancer("enhance", in_bf16, "deepfilternet+refine", None, None)  # the refiner's
     assert len(cli.load_enhancer("enhance", common, "voxmend", None, None).streams) == 1

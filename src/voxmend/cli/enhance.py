@@ -210,8 +210,10 @@ def load_enhancer(task: str, common: Calling, method: str, weights: str | None,
     separator: Separator | DeepFilterNet
     if enhancer == NAME:
         common.check()
+        told = {} if refines else {name: getattr(common, name)
+                                   for name in ("device", "precision", "batch")}
         separator = load_deepfilternet(weights=weights, sampler=sampler,
-                                       steps=getattr(common, "steps", None))
+                                       steps=getattr(common, "steps", None), **told)
     else:
         separator = load_separator(task, enhancer, weights, sampler, common)
     refiner = None

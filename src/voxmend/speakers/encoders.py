@@ -88,7 +88,7 @@ def load_encoder(name: str | Path | Sequence[str | Path] = PRESETS[704],
     """
     parts = str(name).split("+") if isinstance(name, str | Path) else name
     place = str(hub.pick_device(device))
-    paths = [hub.find_prior(str(part)) for part in parts]
+    paths = [hub.find_prior(str(part), ("embedding",), "encoder") for part in parts]
     networks = []
     for path in paths:
         card = hub.read_card(path)

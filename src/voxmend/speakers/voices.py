@@ -188,7 +188,7 @@ def save(model: Voices, path: Path) -> None:
 
 def load(name_or_path: str | Path = DEFAULT) -> Voices:
     """A model by a bundled name or path; raises `hub.PriorError`."""
-    path = hub.find_prior(str(name_or_path))
+    path = hub.find_prior(str(name_or_path), ("voices",), "model of voices")
     card = hub.read_card(path)
     if card.get("prediction") != "voices":
         raise hub.PriorError(f"{path}: no model of voices; voxmend speakers train makes one")

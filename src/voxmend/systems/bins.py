@@ -161,10 +161,13 @@ class SpectrogramPrior(EpsilonDenoiser):
         return torch.cat([sigmas.flip(0), sigmas.new_zeros(1)])
 
 
+PRIORS = (*hub.PRIORS, "spectrogram")  # what cards say of them
+
+
 def load_prior(name_or_path: str = hub.DEFAULT,
                device: str = "cpu") -> WaveformPrior | SpectrogramPrior:
     """A prior of bins by name or path, of spectra or of waveforms; raises `hub.PriorError`."""
-    path = hub.find_prior(name_or_path)
+    path = hub.find_prior(name_or_path, PRIORS)
     card = hub.read_card(path)
     if card.get("prediction") != "spectrogram":
         return WaveformPrior(hub.load_prior(str(path), device)).to(device)

@@ -23,6 +23,7 @@ from ..metrics._common import extra
 NAME = "deepfilternet"
 RATE = 48000
 LATENCY = 1440  # samples: the overlap of a frame with the next, and two frames of looking ahead
+OURS = {"device": ("auto", "cpu"), "precision": ("auto", "fp32"), "batch": ("auto", 1)}
 FLOATS = ctypes.POINTER(ctypes.c_float)
 
 
@@ -128,6 +129,7 @@ class DeepFilterNet:
 def load_deepfilternet(**options: Any) -> DeepFilterNet:
     """The network; raises ValueError for options of others, ImportError without its package."""
     told = [name for name in ("weights", "sampler", "steps") if options.get(name) is not None]
+    told += [name for name, ours in OURS.items() if options.get(name, "auto") not in ours]
     if told:
         raise ValueError(f"--method {NAME} comes as it is; leave out --{' and --'.join(told)}")
     return DeepFilterNet()

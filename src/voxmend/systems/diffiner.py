@@ -187,7 +187,7 @@ class Refiner:
                  batch: int | Literal["auto"] = "auto"):
         if isinstance(method, str) and method not in METHODS:
             raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
-        self.device, path = hub.pick_device(device), hub.find_prior(str(prior))
+        self.device, path = hub.pick_device(device), hub.find_prior(str(prior), bins.PRIORS)
         self.prior = bins.load_prior(str(path), str(self.device))
         self.method = METHODS[method] if isinstance(method, str) else method
         self.weight = weight

@@ -25,7 +25,7 @@ WEIGHTS = {NAME: 0.2}
 
 
 def load(method: str, **options: Any) -> Enhancer:
-    """The enhancer of a name: "deepfilternet", which has no options, or one of `separator.load`.
+    """The enhancer of a name: "deepfilternet", which comes as it is, or one of `separator.load`.
 
     Raises ValueError as `separator.load` does, ImportError where a package is missing.
     """
@@ -102,7 +102,9 @@ def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend
             raise ValueError(f"{min(unknown)}: no option of a function that enhances")
         speech = by_callable(method, noisy, sample_rate)
     else:
-        speech = load(method, **options)(noisy, sample_rate)[0]
+        theirs = OF_REFINER if refine and method == NAME else ()
+        own = {key: value for key, value in options.items() if key not in theirs}
+        speech = load(method, **own)(noisy, sample_rate)[0]
     if refine:
         chosen = {key: options[key] for key in OF_REFINER if key in options}
         refiner = load_refiner(method if isinstance(method, str) else "", **chosen)
