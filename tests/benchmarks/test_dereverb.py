@@ -15,6 +15,7 @@ from voxmend.benchmarks.diffsep import enhanced_by
 from voxmend.diffusion.told import Listener, ToldDenoiser
 from voxmend.models import hub
 from voxmend.systems import separator, weights
+from voxmend.systems.hearing import over_speeds
 
 
 @pytest.fixture
@@ -65,6 +66,15 @@ def test_the_command_prints_writes_and_counts(told, capsys):
     assert [row["method"] for row in rows] == ["reverberant", "voxmend, 1 call"]
     assert [row["calls"] for row in rows] == [0, 1] and rows[0]["better"] == 0
     assert "share of clips bettered" in text.out and "enhancer16k" in text.out
+    card = told / "enhancer16k.json"
+    card.write_text(json.dumps(json.loads(card.read_text())
+                               | {"sampling": {"speeds": [1.0, 0.9], "polarities": 2}}))
+    code, text = run(capsys, "bench", "dereverb", "--data", told / "speech", "--device", "cpu",
+                     "--out", out, "--overwrite")
+    assert code == 0, text.err
+    rows, = json.loads(out.read_text())["cases"].values()
+    assert [(row["method"], row["calls"]) for row in rows[1:]] == [("voxmend, 1 call", 1),
+                                                                  ("voxmend, 4 calls", 4)]
     assert run(capsys, "bench", "dereverb", "--data", told / "speech", "--weights",
                "speech16k")[0] == 2
 
@@ -86,6 +96,19 @@ def test_enhanced_by_is_the_verb_s_separator(told, monkeypatch):
     expected = separator.load("enhance", device="cpu")(example.damaged, 16000)[0]
     np.testing.assert_array_equal(found, expected)
     assert np.abs(found).max() > 0.1 * np.abs(example.damaged).max()
+
+
+def test_a_card_says_at_which_speeds_a_prior_listens(told):
+    card = told / "enhancer16k.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sampling": {"speeds": [1.0, 0.9]}}))
+    loaded, wave = separator.load("enhance", device="cpu", seed=4, precision="fp32"), voice(1.0)[0]
+    assert (loaded.entry["speeds"], loaded.entry["seed"]) == ([1.0, 0.9], 4)
+    listener = weights.load_listener(told / "enhancer16k.safetensors")
+    listener.seed = 4
+    scaled = torch.from_numpy(wave)[None, None]
+    found = loaded.apart(scaled, [0], None)
+    torch.testing.assert_close(found, over_speeds(listener, scaled, [1.0, 0.9], ordered=True))
+    torch.testing.assert_close(found.sum(1, keepdim=True), scaled)
 
 
 def test_bench_enhance_has_its_rows(told, prior, monkeypatch, capsys):

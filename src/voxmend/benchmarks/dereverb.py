@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..diffusion.told import Listener
 from ..dsp.rms import rms
+from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
 from ..systems.weights import find_weights, load_listener
 from ..training.damages import reverberant
 from ..training.pool import Draws
 from . import rivals, scoring
-from .diffsep import enhanced_by
+from .diffsep import listening
 from .judges import Panel
 from .restoration import heading, load_clips
 from .scoring import RATE, Example, Judges, fill, has_row, measure
@@ -75,8 +77,10 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
     examples = [in_room(clip, seed + number) for number, clip in enumerate(waves)]
     result = heading(str(path), seed, len(waves), device, choose(listener, precision))
     result["notes"] += score.judges.notes
-    methods = {"reverberant": (lambda e: e.damaged, None),
-               "voxmend, 1 call": (enhanced_by(listener), listener)}
+    methods: dict[str, tuple[Callable, Listener | None]]
+    methods = {"reverberant": (lambda e: e.damaged, None)}
+    methods |= {label: (method, listener)
+                for label, method in listening(listener, hub.read_card(path)).items()}
     if compared:
         found, missing = rivals.installed("dereverb", RATE)
         methods |= {label: (method, None) for label, method in found.items()}

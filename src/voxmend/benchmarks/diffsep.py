@@ -95,10 +95,18 @@ def real_pairs(folder: Path, count: int | None) -> list[Example]:
             for file in audio_files(folder / "clean")[:count]]
 
 
-def enhanced_by(listener: Listener) -> Callable[[Example], np.ndarray]:
-    """A method: recordings at `RATE` as `voxmend enhance` has them."""
-    separator = Separator(by_listener(listener), 2, RATE, enhances=True, follows=True)
+def enhanced_by(listener: Listener, **heard: Any) -> Callable[[Example], np.ndarray]:
+    """A method: recordings at `RATE` as `voxmend enhance` has them, `heard` as `heard_as` does."""
+    separator = Separator(by_listener(listener, **heard), 2, RATE, enhances=True, follows=True)
     return lambda example: separator(example.damaged, RATE)[0]
+
+
+def listening(listener: Listener, card: dict) -> dict[str, Callable[[Example], np.ndarray]]:
+    """Methods by their labels: a prior that listens in one call, and heard as its card says."""
+    heard = hearing(card)
+    calls = heard["polarities"] * len(heard["speeds"])
+    usual = {f"voxmend, {calls} calls": enhanced_by(listener, **heard)} if calls > 1 else {}
+    return {"voxmend, 1 call": enhanced_by(listener)} | usual
 
 
 def told_the_mixture(listener: Listener, separate: Callable | None = None,
@@ -182,6 +190,7 @@ class Comparison:
                       if hearing({"sampling": ways}) == hearing(card)}
         self.usual |= {f"{name}, {BOTH}, 2 calls" for name in self.models}
         self.enhancer = load_listener(listener, device) if listener else None
+        self.told_by = hub.read_card(listener) if listener else {}
         self.precision = choose(self.prior, precision)
         networks = [*self.models.values(), *(network for network, _ in self.separators.values())]
         for model in filter(None, [*networks, self.enhancer]):
@@ -280,7 +289,8 @@ class Comparison:
                 separate = partial(conv_tasnet.separate, network, **ways)
                 yield title + heard, self._heard(separate, rate), network
         if self.enhancer and case == "denoise":
-            yield ("voxmend, 1 call", self._brought(enhanced_by(self.enhancer)), self.enhancer)
+            for label, method in listening(self.enhancer, self.told_by).items():
+                yield label, self._brought(method), self.enhancer
         elif self.enhancer:
             yield from self._told(self.enhancer)
         wanted = 0 if case == "denoise" else slice(None)  # of [speech, noise], or both voices

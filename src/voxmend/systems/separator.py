@@ -9,6 +9,7 @@ and the order is found.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -221,13 +222,15 @@ def by_network(network: nn.Module, polarities: int = 1, speeds: Sequence[float] 
     return apart
 
 
-def by_listener(listener: Listener) -> Apart:
+def by_listener(listener: Listener, polarities: int = 1, speeds: Sequence[float] = (1.0,)
+                ) -> Apart:
     """Speech and the rest by a prior that listens, with noise that belongs to a position."""
     device = next(listener.parameters()).device
 
     @torch.no_grad()
     def apart(mixture: Tensor, starts: Sequence[int], callback: Callable | None) -> Tensor:
-        return listener(mixture.to(device), starts)
+        heard = heard_as(partial(listener, start=starts), polarities, speeds, ordered=True)
+        return heard(mixture.to(device))
 
     return apart
 
@@ -272,7 +275,7 @@ def _called(network: nn.Module, card: dict, task: str, seed: int, precision: str
     heard, hearings = hearing(card), tuple[Apart, ...]()
     if isinstance(network, Listener):
         network.seed = entry["seed"] = seed
-        apart, heard = by_listener(network), {"polarities": 1}
+        apart = by_listener(network, **heard)
     else:
         apart = by_network(network, **heard, ordered=enhances)
         first, *others = heard["speeds"]
