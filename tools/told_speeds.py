@@ -1,11 +1,12 @@
 """What a prior that is told the recording gains by hearing it at other speeds as well.
 
-    python tools/told_speeds.py WEIGHTS SPEECH NOISE
+    python tools/told_speeds.py WEIGHTS SPEECH NOISE [SPEEDS ...]
 
 WEIGHTS is a bundled name or a file, SPEECH and NOISE are folders of recordings (choose on the val/
-of training). Every file of SPEECH, its loudest 4 s, stands in noise at 0, 5 and 10 dB. Prints means
-of the SI-SNR improvement, beside the standard error of what the mean of several hearings adds to
-one, and of PESQ and DNSMOS.
+of training), SPEEDS are what it is heard at, as 1,0.92, by default several. Every file of SPEECH,
+its loudest 4 s, stands in noise at 0, 5 and 10 dB. Prints means of the SI-SNR improvement, beside
+the standard error of what the mean of several hearings adds to the first row, and of PESQ and
+DNSMOS.
 """
 
 import sys
@@ -23,8 +24,9 @@ SPEEDS = [(1.0,), (0.92,), (1.0, 0.92), (1.0, 1.08), (1.0, 0.95, 0.9), (1.0, 0.9
           (1.0, 0.94, 1.06), (1.0, 0.94, 0.88, 1.06)]
 
 
-def main(weights: str, speech: str, noise: str) -> None:
+def main(weights: str, speech: str, noise: str, *given: str) -> None:
     """Prints the table."""
+    trials = [tuple(map(float, speeds.split(","))) for speeds in given] or SPEEDS
     listener, judges = load_listener(find_weights("enhance", "voxmend", weights)), Judges("dnsmos")
     choose(listener, "auto")
     examples = [e for some in mixed_with_noise(Path(speech), Path(noise), None).values()
@@ -33,7 +35,7 @@ def main(weights: str, speech: str, noise: str) -> None:
           "| speeds | calls | SI-SNR improvement, dB | beside one | PESQ-WB | DNSMOS OVRL |\n"
           "|---|---|---|---|---|---|")
     one: np.ndarray | None = None
-    for speeds in SPEEDS:
+    for speeds in trials:
         method = enhanced_by(listener, speeds=speeds)
         found = [(e, method(e)) for e in examples]
         gains, opinions, guesses = np.array([
