@@ -154,8 +154,8 @@ def enhance(paths: Paths, common: Plain,
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.
-        method: A prior that is told the recording (voxmend), at two speeds; DiffSep (diffsep), SEGAN
-            (segan), or DeepFilterNet3 (deepfilternet), a network of others of the extra enhancers.
+        method: A prior that is told the recording, at two speeds (voxmend); DiffSep (diffsep);
+            SEGAN (segan); DeepFilterNet3 (deepfilternet), of others, of the extra enhancers.
             With +refine what it makes is refined, as voxmend refine does.
         weights: A bundled name, a .safetensors, or hf://OWNER/NAME[@REVISION] on the Hugging Face
             Hub; by default the method's bundled ones.
