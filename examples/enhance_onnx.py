@@ -1,4 +1,4 @@
-"""Enhances a recording at 16 kHz as `voxmend enhance` does, without PyTorch.
+"""Enhances a recording at 16 kHz as `voxmend enhance` does, at one speed, without PyTorch.
 
     voxmend export enhancer16k enhancer16k.onnx
     python examples/enhance_onnx.py enhancer16k.onnx noisy.wav speech.wav

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -232,7 +232,6 @@ def _sole_trainer(folder: Path, ranks: Ranks) -> Iterator[None]:
     """Where one run at a time is; the system opens the lock of one that dies."""
     lock, free = FileLock(folder / "training.lock"), True
     if ranks.first:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -278,8 +277,9 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
     if steps is not None:
         recipe = copy.copy(recipe)
         recipe.steps = steps
-    with joined(device) as (ranks, place), _sole_trainer(Path(folder), ranks):
+    with joined(device) as (ranks, place), ExitStack() as stack:
         run = Run(recipe, folder, place, ranks, accumulate)
+        stack.enter_context(_sole_trainer(run.folder, ranks))
         if run.checkpoint.exists() and not resume:
             raise FileExistsError(f"{run.checkpoint}: a run is there; --resume it or use another "
                                   "--out")
