@@ -388,7 +388,7 @@ REFUSED = [
     ("separate", ["--method", "diffsep", "--speakers", 3], "these weights separate 2"),
     ("separate", ["--method", "voxmend", "--prior", "diffsep"],
      "separate and enhance take it as --weights"),
-    ("enhance", ["--weights", "none.safetensors"], "no such weights; train some by recipes/"),
+    ("enhance", ["--weights", "none.safetensors"], "no such weights; leave --weights out for "),
     ("enhance", ["--steps", 0], "at least 1"), ("enhance", ["--seed", -1], "0 or more")]
 
 

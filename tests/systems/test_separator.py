@@ -259,7 +259,8 @@ def test_bundled_weights_are_found_once_there(tmp_path, monkeypatch):
             weights.find_weights(task, "diffsep")
         (tmp_path / f"{recipe}.safetensors").touch()
         assert weights.find_weights(task, "diffsep") == tmp_path / f"{recipe}.safetensors"
-        with pytest.raises(hub.PriorError, match="mine: no such weights"):
+        with pytest.raises(hub.PriorError,
+                           match=f"mine: no such weights; leave --weights out for {recipe}, or"):
             weights.find_weights(task, "diffsep", "mine")
 
 

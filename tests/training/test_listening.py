@@ -104,6 +104,12 @@ def test_loss_is_that_of_its_formula():
     assert found == pytest.approx(expected, abs=1e-3)
 
 
+def test_what_pesq_hears_has_16_khz():
+    recipe(sample_rate=8000)
+    with pytest.raises(ValueError, match="tiny: perceptual hears 16000 Hz, not 8000"):
+        recipe(sample_rate=8000, perceptual=0.5)
+
+
 def test_spectra_are_compressed():
     spectrum = torch.tensor([2.0 + 0j, 3j, -1e-9 + 0j])
     parts = compressed(spectrum)

@@ -45,7 +45,8 @@ def find_weights(task: str, method: str, name_or_path: str | Path | None = None)
     except hub.PriorError:
         release = "" if method in DIRECT else (
             f" or fetch a checkpoint for `voxmend import {default.replace('_', '-')}`")
+        ours = f"leave --weights out for {default}, or " if name_or_path else ""
         raise hub.PriorError(
-            f"{name_or_path or default}: no such weights; train some by "
+            f"{name_or_path or default}: no such weights; {ours}train some by "
             f"recipes/{RECIPES[method]}/{default}.py{release}, and give the .safetensors "
             "as --weights") from None

@@ -14,7 +14,7 @@ from ..models import hub
 from ..operators import Evidence
 from . import damages
 from .corpus import Corpus
-from .disturbance import disturbance
+from .disturbance import check_rate, disturbance
 from .first_guesses import CUTOFF, KINDS, Clips, FirstGuesses
 from .listening import SPEEDS, spectral_error
 from .pool import Draws, Pool
@@ -99,6 +99,10 @@ class CorrectionRecipe(PriorRecipe):
     speeds: tuple[float, ...] = SPEEDS
 
     measure: ClassVar[str] = "dB over the first guess, and denoising gain"
+
+    def __post_init__(self) -> None:
+        if self.perceptual:
+            check_rate(self.name, self.sample_rate)
 
     def build(self) -> GuessDenoiser:
         return GuessDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,

@@ -40,6 +40,12 @@ THRESHOLDS = (
 POWER_SCALE, LOUDNESS_SCALE, ZWICKER = 6.910853e-6, 0.1866055, 0.23
 
 
+def check_rate(name: str, sample_rate: int) -> None:
+    """Raises ValueError for a recipe of another rate than `disturbance` hears."""
+    if sample_rate != RATE:
+        raise ValueError(f"{name}: perceptual hears {RATE} Hz, not {sample_rate}; leave it at 0")
+
+
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)
 def _tables(device: torch.device) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from ..diffusion.told import ToldDenoiser
 from ..dsp.stft import STFT
 from . import damages
 from .corpus import Corpus
-from .disturbance import disturbance
+from .disturbance import check_rate, disturbance
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
@@ -79,6 +79,10 @@ class ListeningRecipe(PriorRecipe):
     needs_noise: ClassVar[bool] = True
     measure: ClassVar[str] = "SI-SDR improvement in dB"
     validation: ClassVar[str] = "gain_db"
+
+    def __post_init__(self) -> None:
+        if self.perceptual:
+            check_rate(self.name, self.sample_rate)
 
     def build(self) -> ToldDenoiser:
         return ToldDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
