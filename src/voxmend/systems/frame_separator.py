@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..models import hub
-from ..training import damages
-from ..training.listening import NOISE_SPEEDS, SPEEDS, Pools
+from ..training import damages, noises
+from ..training.listening import SPEEDS, Pools
 from ..training.pool import Draws, Pool
 from ..training.recipes import Model, Source, muon_and_adamw
 from .conv_tasnet import SeparationRecipe, si_snr
@@ -60,7 +60,7 @@ class FrameSeparationRecipe(SeparationRecipe):
     def prepare(self, corpus: Source, device: torch.device) -> Pools:
         """What `examples` are cut from, on a device."""
         return {"speech": Pool(corpus, device, self.speeds, self.balance),
-                "noise": Pool(corpus.noise, device, NOISE_SPEEDS)}
+                "noise": Pool(corpus.noise, device, noises.SPEEDS)}
 
     def _pairs(self, pool: Pool, draws: Draws, easy: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Files of two speakers, and in which pairs chance found only one speaker."""

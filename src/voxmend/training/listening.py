@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from ..diffusion.told import ToldDenoiser
 from ..dsp.stft import STFT
-from . import damages
+from . import damages, noises
 from .corpus import Corpus
 from .disturbance import check_rate, disturbance
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
 
 SPEEDS = (0.88, 0.94, 1.0, 1.07, 1.15)
-NOISE_SPEEDS = (0.8, 1.0, 1.25)
 Pools = dict[str, Pool]
 
 
@@ -45,7 +44,7 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 class ListeningRecipe(PriorRecipe):
     """How to train a prior that is told a noisy or reverberant recording.
 
-    Damage is made on the device: rooms, recorded and synthetic noise, microphones, lost bandwidth
+    Damage is made on the device: rooms, noise (`noises`, `damages`), microphones, lost bandwidth
     and clipping (`damages`). Loss: the mean over examples of ln(e + ε) + λ ln(s + ε) + μ d, e the
     squared error under EDM's weight, s that of compressed spectra and d the `disturbance` where a
     recording is told. By the logarithm faint errors count as gross ones; s and d are near to what
@@ -58,7 +57,7 @@ class ListeningRecipe(PriorRecipe):
         spectral, perceptual, floor: λ, μ and ε.
         muon: rate of Muon (`recipes.muon_and_adamw`).
         speeds: of the speech.
-        real, wet: shares with recorded noise and with reverberation.
+        real, wet: shares with `noises.varied`, not synthetic noise, and with reverberation.
         snr_db: range of signal-to-noise ratios over a whole recording.
     """
 
@@ -94,18 +93,7 @@ class ListeningRecipe(PriorRecipe):
     def prepare(self, corpus: Corpus, device: torch.device) -> Pools:
         """What `examples` are cut from, on a device."""
         return {"speech": Pool(corpus, device, self.speeds, self.balance),
-                "noise": Pool(corpus.noise, device, NOISE_SPEEDS)}
-
-    def _noise(self, pool: Pool, draws: Draws, length: int) -> Tensor:
-        """Recorded noise of unit power, in a third of the items two pieces at once."""
-        pieces = []
-        for _ in range(2):
-            piece = pool.cut(pool.pick(draws), length, draws)
-            loud = damages.power(piece)
-            pieces.append(torch.where(loud > 1e-8, piece / loud.clamp(min=1e-9).sqrt(),
-                                      damages.noise(piece, draws, self.sample_rate)))
-        mixed = pieces[0] + draws.chance(0.33) * draws.uniform(0.2, 1) * pieces[1]
-        return mixed / damages.power(mixed).clamp(min=1e-9).sqrt()
+                "noise": Pool(corpus.noise, device, noises.SPEEDS)}
 
     def recordings(self, pools: Pools, draws: Draws, length: int) -> tuple[Tensor, Tensor]:
         """Clean speech and recordings of it, which are at the prior's level. Shape: `[B, T]`."""
@@ -113,9 +101,8 @@ class ListeningRecipe(PriorRecipe):
         clean = pools["speech"].crops(length, self.sigma_data, self.gain_db, draws)
         wet = damages.reverberant(clean, draws, rate)
         y = torch.where(draws.chance(self.wet), wet, clean)
-        recorded = self._noise(pools["noise"], draws, length)
-        recorded = torch.where(draws.chance(0.4), damages.coloured(recorded, draws, rate), recorded)
-        sound = torch.where(draws.chance(self.real), recorded, damages.noise(clean, draws, rate))
+        sound = torch.where(draws.chance(self.real), noises.varied(pools, draws, length, rate),
+                            damages.noise(clean, draws, rate))
         share = 10 ** (-draws.uniform(*self.snr_db) / 10)
         y = y + sound * self.sigma_data * share.sqrt()
         y = torch.where(draws.chance(0.2), damages.coloured(y, draws, rate), y)
@@ -157,7 +144,7 @@ class ListeningRecipe(PriorRecipe):
         """32 crops of 2 s in recorded noise at 5 dB, beside the speech. Shape: `[32, 2, T]`."""
         draws, length = Draws(32, "cpu", 1), 2 * self.sample_rate
         clean = Pool(corpus, "cpu").crops(length, self.sigma_data, self.gain_db, draws)
-        noise = self._noise(Pool(corpus.noise, "cpu"), draws, length)
+        noise = noises.recorded(Pool(corpus.noise, "cpu"), draws, length, self.sample_rate)
         noise = noise * (damages.power(clean) * 10**-0.5).sqrt()
         return torch.stack([clean, clean + noise], 1) * (1 + 10**-0.5) ** -0.5
 
