@@ -355,7 +355,10 @@ def test_a_task_says_how_many_calls_a_prior_takes(task):
         restorer = Restorer(task, prior, device="cpu", batch=1)
         restorer(wave, 16000, told)
         handle.remove()
-        assert len(calls) == TASKS[task].for_prior(prior).steps == restorer.entry["steps"]
+        done = TASKS[task].for_prior(prior)
+        assert done.steps == restorer.entry["steps"]
+        assert len(calls) == done.steps + len(done.speeds) - 1
+        assert tuple(restorer.entry.get("speeds", [1.0])) == done.speeds
         assert restorer.entry["sampler"] == TASKS[task].for_prior(prior).sampler.__name__
         plain = restorer.entry.get("without_evidence", restorer.entry)
         assert plain["steps"] == TASKS[task].steps
@@ -374,12 +377,12 @@ def test_fields_that_were_replaced_hold_for_a_prior_that_is_told():
         calls.append("guided")
         return denoiser
 
-    for fields, seen in (({"sampler": sampler}, [2]), ({"sampler": sampler, "steps": 5}, [5]),
+    for fields, seen in (({"sampler": sampler}, [1]), ({"sampler": sampler, "steps": 5}, [5]),
                          ({"guidance": guidance}, ["guided"])):
         restorer = Restorer(replace(TASKS["declip"], **fields), correcting(), device="cpu")
         restorer(wave, 16000, told)
         assert calls == seen
-        assert restorer.entry["steps"] == (seen[0] if "sampler" in fields else 2)
+        assert restorer.entry["steps"] == (seen[0] if "sampler" in fields else 1)
         calls.clear()
     restorer = Restorer(replace(TASKS["declip"], sampler=sampler), correcting(), device="cpu",
                         steps=8)  # as many as where nothing is told

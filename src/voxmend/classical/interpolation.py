@@ -46,7 +46,7 @@ def _precision_band(a: np.ndarray, where: np.ndarray, length: int) -> np.ndarray
     return np.where(lag <= order, sums[np.minimum(lag, order), last], 0)
 
 
-def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 128,
+def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 256,
             iterations: int = 3) -> np.ndarray:
     """Missing samples of one short segment as the most likely ones of an autoregressive process.
 
@@ -84,7 +84,7 @@ def _checked(wave: ArrayLike, missing: ArrayLike) -> tuple[np.ndarray, np.ndarra
     return wave, missing
 
 
-def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 128, context: int = 1600,
+def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 256, context: int = 1000,
                    iterations: int = 3) -> np.ndarray:
     """Fill every gap by `janssen` from the samples around it.
 
@@ -96,7 +96,7 @@ def ar_interpolate(wave: ArrayLike, missing: ArrayLike, order: int = 128, contex
         wave: the signal; what it holds at missing samples is not used.
         missing: True at the samples to fill.
         order: of the autoregressive process.
-        context: samples used on either side of a gap (1600 are 100 ms at 16 kHz).
+        context: samples used on either side of a gap (1000 are 62.5 ms at 16 kHz).
         iterations: alternations between filter and samples.
 
     Shape: `[T]`, `[T]` bool to `[T]`, float64.

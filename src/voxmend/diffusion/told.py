@@ -14,6 +14,7 @@ from ..operators import Evidence
 from .chunked import NoiseStream
 from .denoiser import EDMDenoiser, Wrapper, per_channel
 from .samplers import Denoise
+from .speeds import at_speed, brought_back, energy_mean, marks_at_speed
 
 
 class ToldDenoiser(EDMDenoiser):
@@ -76,20 +77,42 @@ class GuessDenoiser(EDMDenoiser):
         mean = c_skip * flat + (1 - c_skip) * guess
         return (mean + c_out * out.float()).reshape(x.shape)
 
-    def told(self, evidence: Evidence) -> "Posterior":
+    def told(self, evidence: Evidence, speeds: Sequence[float] = (1.0,)) -> "Posterior":
         """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler."""
-        return Posterior(self, evidence)
+        return Posterior(self, evidence, speeds)
 
 
 class Posterior(Wrapper):
-    """The denoiser of a posterior: a prior that is told the same with every call."""
+    """The denoiser of a posterior: a prior that is told the same with every call.
 
-    def __init__(self, denoiser: GuessDenoiser, evidence: Evidence):
+    Args:
+        speeds: at which the prior hears the guess where noise hides all else, at σ_max; there the
+            denoiser is the `energy_mean` of what it makes of it at each. What resampling takes
+            away, as near half the sample rate, is that of the first, which is 1.
+    """
+
+    def __init__(self, denoiser: GuessDenoiser, evidence: Evidence,
+                 speeds: Sequence[float] = (1.0,)):
         super().__init__(denoiser)
-        self.evidence = evidence
+        self.evidence, self.speeds = evidence, speeds
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        return self.denoiser(x, sigma, self.evidence)
+        found = self.denoiser(x, sigma, self.evidence)
+        if len(self.speeds) == 1 or torch.as_tensor(sigma).min() < 0.999 * self.sigma_max:
+            return found
+        noise, others = x - self.evidence.guess, [found]
+        for speed in self.speeds[1:]:
+            there = brought_back(at_speed(found, speed), speed, x.shape[-1])
+            others.append(found - there + self._heard(noise, sigma, speed))
+        return energy_mean(torch.stack(others))
+
+    def _heard(self, noise: Tensor, sigma: Tensor | float, speed: float) -> Tensor:
+        """What the prior makes of the guess at a speed, brought back, under as much noise."""
+        guess = at_speed(self.evidence.guess, speed)
+        evidence = Evidence(guess, marks_at_speed(self.evidence.marks, speed))
+        lasting = torch.cat([noise, -noise], -1)[..., :guess.shape[-1]]  # white as well
+        return brought_back(self.denoiser(guess + lasting, sigma, evidence), speed,
+                            noise.shape[-1])
 
 
 class Listener(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,15 +49,18 @@ class Gap(Operator):
         return torch.where(self.present.to(x0.device), y, x0)
 
     def start(self, y: Tensor) -> Tensor:
-        """Autoregressive interpolation (`classical.interpolation`).
+        """The mean of two autoregressive interpolations (`classical.interpolation`).
 
-        The order is 8 ms, a period of most voices, and the context 100 ms at any sample rate.
+        Of orders of 8 and 16 ms, a period of most voices and of the lowest, and a context of 62.5
+        ms at any sample rate. They err differently, so that their mean errs less.
         """
         if self.present.sum() < 2:
             return y
-        order, context = round(0.008 * self.sample_rate), round(0.1 * self.sample_rate)
-        return by_channel(lambda wave, missing: ar_interpolate(wave, missing, order, context),
-                          y, ~self.present.to(y.device))
+        context = round(0.0625 * self.sample_rate)
+        orders = [round(seconds * self.sample_rate) for seconds in (0.008, 0.016)]
+        return by_channel(lambda wave, missing: np.mean(
+            [ar_interpolate(wave, missing, order, context) for order in orders], 0),
+            y, ~self.present.to(y.device))
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)

@@ -115,7 +115,7 @@ class Drawing:
         task, denoiser = items[0].task, self.prior
         evidence = [item.evidence for item in items if item.evidence is not None]
         if evidence and isinstance(self.prior.innermost, GuessDenoiser):
-            denoiser = self.prior.innermost.told(Evidence.joined(evidence))
+            denoiser = self.prior.innermost.told(Evidence.joined(evidence), task.speeds)
         first = torch.cat([item.first for item in items])
         y = torch.cat([item.asked.y for item in items])
         operator = Each.of([item.asked.operator for item in items])

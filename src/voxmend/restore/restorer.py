@@ -224,8 +224,9 @@ class Restorer:
             return
         begin, (start, last) = parts[0][0], parts[-1]
         samples, signals = start + last.shape[1] - begin, len(parts) * channels * self.draws
-        steps = max(self.task.for_prior(self.prior).course(self.prior)["steps"], 1)
-        most = math.ceil(signals / self.drawing.batch) * steps
+        task = self.task.for_prior(self.prior)
+        each = max(task.course(self.prior)["steps"], 1) + len(task.speeds) - 1
+        most = math.ceil(signals / self.drawing.batch) * each
         calls = count(1)
         hook = self.prior.innermost.register_forward_hook(
             lambda *_: progress(begin + samples * min(next(calls), most) // most))

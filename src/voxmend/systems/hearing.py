@@ -10,7 +10,7 @@ from itertools import permutations
 import torch
 from torch import Tensor, nn
 
-from .. import audio
+from ..diffusion.speeds import at_speed, brought_back
 
 
 def heard_as(separate: Callable[[Tensor], Tensor], polarities: int = 1,
@@ -76,17 +76,7 @@ def over_speeds(separate: Callable[[Tensor], Tensor], mixture: Tensor, speeds: S
 
 def _at_speed(separate: Callable[[Tensor], Tensor], mixture: Tensor, speed: float) -> Tensor:
     """The sources of a mixture that is played so many times as fast, brought back."""
-    fast, length = round(1000 * speed), mixture.shape[-1]
-    sources = _resample(separate(_resample(mixture, fast, 1000)), 1000, fast)[..., :length]
-    return nn.functional.pad(sources, (0, length - sources.shape[-1]))
-
-
-def _resample(waves: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """`audio.resample` of `[B, K, T]`."""
-    if from_rate == to_rate:
-        return waves
-    rows = audio.resample(waves.flatten(0, 1).float().cpu().numpy(), from_rate, to_rate)
-    return torch.from_numpy(rows).to(waves.device).unflatten(0, waves.shape[:2])
+    return brought_back(separate(at_speed(mixture, speed)), speed, mixture.shape[-1])
 
 
 def in_order_of(voices: Tensor, others: Tensor) -> Tensor:

@@ -53,9 +53,10 @@ def babble(pool: Pool, draws: Draws, length: int, sample_rate: int = 16000) -> T
     Shape: `[B, length]`.
     """
     count = draws.integers(3, 6)
-    voices = sum((k < count) * draws.uniform(0.4, 1)
-                 * at_unit_power(pool.cut(pool.pick(draws), length, draws)) for k in range(6))
-    return at_unit_power(damages.reverberant(voices, draws, sample_rate))
+    voices = torch.stack([
+        (k < count) * draws.uniform(0.4, 1)
+        * at_unit_power(pool.cut(pool.pick(draws), length, draws)) for k in range(6)])
+    return at_unit_power(damages.reverberant(voices.sum(0), draws, sample_rate))
 
 
 def swelling(x: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
