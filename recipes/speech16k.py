@@ -8,9 +8,9 @@ The bundled weights had two courses without bands alone, each from the full rate
 heard beside two others on an H200, and 782 hours in 9 minutes of half of one, with 13 hours of
 guesses; then 13 hours on a CPU core, with begin="speech16k", batch=12, plain=0.17, narrow=0.5 to
 0.75, spectral=0.5, the weights before as teacher, and rates from a half of these to zero; then 64
-on a CPU core, on what tools/equalise.py makes of speech, by muon=3e-4 and learning_rate=2.5e-4, with
-batch=12, plain=0.17, narrow=0.35 to 0.25, spectral=0.5, at the end perceptual=0.25 and steps=800 at
-2e-4 and 1.7e-4.
+on a CPU core, on what tools/equalise.py makes of speech, by muon=3e-4 and learning_rate=2.5e-4,
+with batch=12, plain=0.17, narrow=0.35 to 0.25, spectral=0.5, at the end perceptual=0.25 and
+steps=800 at 2e-4 and 1.7e-4.
 """
 
 from voxmend.training.correction import CorrectionRecipe
