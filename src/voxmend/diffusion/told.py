@@ -78,7 +78,11 @@ class GuessDenoiser(EDMDenoiser):
         return (mean + c_out * out.float()).reshape(x.shape)
 
     def told(self, evidence: Evidence, speeds: Sequence[float] = (1.0,)) -> "Posterior":
-        """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler."""
+        """The posterior's denoiser (x, σ) ↦ D(x, σ; g), for any guidance and sampler.
+
+        Args:
+            speeds: of the guess, as in `Posterior`.
+        """
         return Posterior(self, evidence, speeds)
 
 
@@ -87,8 +91,9 @@ class Posterior(Wrapper):
 
     Args:
         speeds: at which the prior hears the guess where noise hides all else, at σ_max; there the
-            denoiser is the `energy_mean` of what it makes of it at each. What resampling takes
-            away, as near half the sample rate, is that of the first, which is 1.
+            denoiser is the `energy_mean` of what it makes of it at each. The first is 1, and no
+            other under 0.5; what resampling takes away, as near half the sample rate, is the
+            first's.
     """
 
     def __init__(self, denoiser: GuessDenoiser, evidence: Evidence,

@@ -1,7 +1,7 @@
 """Noise at random, for whole batches: recordings of it, and what varies them.
 
-A few hours of recordings are soon known by heart: then a network takes off what it has heard and
-leaves what it has not. `varied` makes of them, and of speech, more than can be heard twice.
+A few hours of recordings may come to be known by heart, so that a network takes off what it has
+heard and leaves what it has not. `varied` makes of them, and of speech, more than is heard twice.
 """
 
 import math
