@@ -46,6 +46,20 @@ def test_verbs_write_output_and_sidecar(verb, damaged, prior, tmp_path, capsys):
                                                     "out.wav.voxmend.json"}
 
 
+@pytest.mark.parametrize("told, waiting", [({}, "PASSIVE"),
+                                           ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_told_otherwise(told, waiting):
+    code = ("import os, sys; from voxmend.cli.main import command\n"
+            "assert 'torch' not in sys.modules, 'which reads it when it is loaded'\n"
+            "sys.argv[1:] = ['--version']\n"
+            "try: command()\n"
+            "finally: print(os.environ['OMP_WAIT_POLICY'])")
+    clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    said = subprocess.run([sys.executable, "-c", code], env=clean | told, check=True,
+                          capture_output=True, text=True).stdout
+    assert said.split()[-1] == waiting
+
+
 def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
     code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--dry-run")
     assert code == 0 and "clipped at 0.1" in text.out and "4 gaps" in text.out

@@ -1,13 +1,18 @@
 """Interpolation of missing samples: autoregressive (Janssen) and cubic spline."""
 
+from functools import cache
+
 import numpy as np
 import scipy  # whose signal is loaded where it is used
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_toeplitz, solveh_banded
+from threadpoolctl import ThreadpoolController
 
 from ..dsp.runs import runs
+
+_libraries = cache(ThreadpoolController)
 
 
 def _prediction_filter(wave: np.ndarray, order: int) -> np.ndarray:
@@ -70,7 +75,9 @@ def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 256,
         a = _prediction_filter(wave, order)
         band = _precision_band(a, where, len(wave))
         band[0] += 1e-12 * band[0].max()
-        wave[where] = -solveh_banded(band, _precision_times(a, known)[where], lower=True)
+        known_part = _precision_times(a, known)[where]
+        with _libraries().limit(limits=1, user_api="blas"):  # threads would wait at every column
+            wave[where] = -solveh_banded(band, known_part, lower=True)
     return wave
 
 

@@ -50,6 +50,7 @@ def _run(args: list[str]) -> int:
 
 def command() -> NoReturn:
     """Runs the command as a process; an interrupted one ends without Python's own tidying up."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # one that spins loses a shared core's turn
     status = main()
     if status == INTERRUPTED:  # what has been loaded takes seconds to unload
         os._exit(status)

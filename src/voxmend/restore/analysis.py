@@ -1,9 +1,12 @@
 """A blind analysis of a recording: every channel by itself, in one pass and constant memory."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
+import torch
 
 from ..audio.errors import check_layout
 from .damage import Damage
@@ -68,7 +71,7 @@ def centre(wave: np.ndarray, sample_rate: int) -> float:
 
 
 def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...]:
-    """The damage of every channel of a recording.
+    """The damage of every channel of a recording; channels are looked at in parallel.
 
     Args:
         blocks: the recording in consecutive pieces of any length; the result does not depend on
@@ -85,8 +88,13 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
     channels: list[Channel] = []
     pieces = views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,
                    round(BEFORE_SECONDS * sample_rate), round(AFTER_SECONDS * sample_rate))
-    for wave, offset, start, end, last in pieces:
-        channels = channels or [Channel(sample_rate) for _ in wave]
-        for channel, samples in zip(channels, wave, strict=True):
-            channel.update(View(samples, offset, start, end, last, centre(samples, sample_rate)))
+
+    def show(channel: Channel, samples: np.ndarray, offset: int, start: int, end: int,
+             last: bool) -> None:
+        channel.update(View(samples, offset, start, end, last, centre(samples, sample_rate)))
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for wave, *place in pieces:
+            channels = channels or [Channel(sample_rate) for _ in wave]
+            list(threads.map(show, channels, wave, *(repeat(value) for value in place)))
     return tuple(channel.find() for channel in channels)

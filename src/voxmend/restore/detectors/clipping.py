@@ -305,7 +305,7 @@ def peak_level(wave: np.ndarray, lobes: Lobes) -> tuple[float, float]:
     near = np.convolve(weight, np.ones(9), "same")
     best = top - 60 + int(np.argmax(near[max(top - 60, 0):])) if top >= 60 else int(np.argmax(near))
     level = heights.max() * 10 ** ((best - columns + 1) / 200)
-    ordered = np.sort(magnitude)
+    ordered = np.sort(magnitude[magnitude >= 0.6 * level])  # all that densities are asked of
 
     def density(low: float, high: float) -> float:
         first, last = np.searchsorted(ordered, [low, high])
@@ -371,12 +371,20 @@ def clip_column(row: np.ndarray) -> int | None:
     non-empty 0.01 dB. A hundredth of the samples that loud may lie above: clicks, or a sound after
     the clipper.
     """
-    filled = np.flatnonzero(row)
-    for top in filled[filled >= 110][::-1][:TOPS]:
-        above = row[top + 1:].sum()
-        near, below = row[top - 10:top + 1], row[top - 110:top - 10]
-        pairs = near[:-1] + near[1:]
-        usual = max(below.sum() / max(np.count_nonzero(below), 1), 1)
-        if pairs.max() >= max(FEWEST, 5 * usual, 10 * above):
-            return int(top - 10 + np.argmax(pairs) + 1)
-    return None
+    tops = np.flatnonzero(row[110:])[::-1][:TOPS]  # numbered from the first that is tried
+    if not len(tops):
+        return None
+    first, tops = tops[-1], tops - tops[-1] + 110
+    row = row[first:]
+    samples, filled = np.append(0, row.cumsum()), np.append(0, (row > 0).cumsum())
+    near, below = tops - 10, tops - 110
+    above = samples[-1] - samples[tops + 1]
+    columns = np.maximum(filled[near] - filled[below], 1)
+    usual = np.maximum((samples[near] - samples[below]) / columns, 1)
+    starts = near[:, None] + np.arange(10)
+    pairs = samples[starts + 2] - samples[starts]
+    sharp = pairs.max(1) >= np.maximum(FEWEST, np.maximum(5 * usual, 10 * above))
+    if not sharp.any():
+        return None
+    found = sharp.argmax()
+    return int(first + near[found] + pairs[found].argmax() + 1)
