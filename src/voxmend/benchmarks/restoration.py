@@ -166,8 +166,8 @@ CASES = {
     "denoise": Case("denoise", noisy, {
         "Wiener": lambda e: classical.wiener_denoise(e.damaged, e.damage.noise, RATE)}),
     "vocode": Case("vocode", unharmed, {
-        "Griffin-Lim": lambda e: classical.mel_griffin_lim(mel_of(e.clean), 100, fixed=101),
-        "Griffin-Lim, bi-level": lambda e: classical.mel_griffin_lim(mel_of(e.clean), 100)}),
+        "Griffin-Lim": lambda e: classical.mel_griffin_lim(mel_of(e.clean), fixed=201),
+        "Griffin-Lim, bi-level": lambda e: classical.mel_griffin_lim(mel_of(e.clean))}),
     "separate": Case("separate", unharmed, {}),
     "mend": Case("mend", composed, {}),
 }

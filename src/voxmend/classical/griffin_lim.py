@@ -9,27 +9,31 @@ from torch import Tensor
 
 from ..dsp.stft import mel_basis, overlap_add
 
+MEL_WINDOW, MEL_HOP = 1024, 256  # samples, of a mel-spectrogram's STFT
+
 
 def _analyse(wave: Tensor, window: Tensor, hop: int) -> Tensor:
     return torch.fft.rfft(wave.unfold(-1, len(window), hop) * window)
 
 
-def _synthesise(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
-    """Least-squares inverse of `_analyse`: the signal whose spectrum is nearest."""
-    wave = overlap_add(torch.fft.irfft(spectrum, len(window)) * window, hop)
-    return wave / overlap_add(window.square().expand(len(spectrum), -1), hop).clamp_min(1e-8)
-
-
 def _search(impose: Callable[[Tensor, int], Tensor], spectrum: Tensor, hop: int, iterations: int,
             alpha: float) -> Tensor:
-    """Fast Griffin–Lim from a spectrum; `impose(spectrum, i)` meets the observation at step i."""
-    window = torch.hann_window(2 * spectrum.shape[1] - 2)
+    """Fast Griffin–Lim from a spectrum; `impose(spectrum, i)` meets the observation at step i.
+
+    Shape: `[..., frames, bins]` to `[..., T]`, frames not centred.
+    """
+    window = torch.hann_window(2 * spectrum.shape[-1] - 2, device=spectrum.device)
+    squares = window.square().expand(spectrum.shape[-2], -1)
+    weight = overlap_add(squares, hop).clamp_min(1e-8)
+
+    def synthesise(spectrum: Tensor) -> Tensor:  # the signal whose spectrum is nearest
+        return overlap_add(torch.fft.irfft(spectrum, len(window)) * window, hop) / weight
+
     previous: Tensor | int = 0
     for i in range(iterations):
-        wave = _synthesise(impose(spectrum, i), window, hop)
-        consistent = _analyse(wave, window, hop)
+        consistent = _analyse(synthesise(impose(spectrum, i)), window, hop)
         spectrum, previous = consistent + alpha * (consistent - previous), consistent
-    return _synthesise(impose(spectrum, iterations), window, hop)
+    return synthesise(impose(spectrum, iterations))
 
 
 def griffin_lim(magnitude: ArrayLike, hop: int, iterations: int = 100,
@@ -62,17 +66,14 @@ def griffin_lim(magnitude: ArrayLike, hop: int, iterations: int = 100,
     return _search(impose, magnitude.to(torch.complex64), hop, iterations, alpha).numpy()
 
 
-def mel_griffin_lim(mel: ArrayLike, iterations: int = 100, length: int | None = None,
+def mel_griffin_lim(mel: ArrayLike, iterations: int = 200, length: int | None = None,
                     fixed: int = 20) -> np.ndarray:
     """The signal of a linear-magnitude mel-spectrogram at 16 kHz, aligned with the original.
 
     The mel-spectrogram is m = M√(|S|² + 10⁻⁹), 80 bands up to 8 kHz (`mel_basis`), of an STFT
     1024/256 of the signal reflected by 384 samples at either end and not centred. The first
     iterations impose |S| = max(M⁺m, 10⁻⁵), M⁺ the pseudo-inverse; from then on the magnitude is
-    free and only its bands are imposed: S ← S · Mᵀ(m/M|S|)/Mᵀ1.
-    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001 for the
-    divergence, inside the loop as in Masuyama, Ueno & Ono 2023, "Signal reconstruction from
-    mel-spectrogram based on bi-level consistency of full-band magnitude and phase")
+    free and only its bands are imposed, as by `with_mel`.
 
     Args:
         mel: the mel-spectrogram, not its logarithm.
@@ -87,18 +88,40 @@ def mel_griffin_lim(mel: ArrayLike, iterations: int = 100, length: int | None = 
     mel = torch.as_tensor(mel, dtype=torch.float32)
     if mel.ndim != 2 or mel.shape[0] != 80:
         raise ValueError(f"a mel-spectrogram is [80, frames] here, not {list(mel.shape)}")
-    length = 256 * mel.shape[1] if length is None else length
-    if length > 256 * mel.shape[1] + 255:
+    length = MEL_HOP * mel.shape[1] if length is None else length
+    if length > MEL_HOP * mel.shape[1] + MEL_HOP - 1:
         raise ValueError(f"{mel.shape[1]} frames do not reach {length} samples")
-    basis, target = mel_basis(), mel.T
-    magnitude = (target @ torch.linalg.pinv(basis).T).clamp_min(1e-5)
-    weight = basis.sum(0).clamp_min(1e-9)
+    magnitude = (mel.T @ torch.linalg.pinv(mel_basis()).T).clamp_min(1e-5)
+    impose_bands = _bands_of(mel.T)
 
     def impose(spectrum: Tensor, i: int) -> Tensor:
-        if i < fixed:
-            return magnitude * torch.sgn(spectrum)
-        bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)
-        return spectrum * ((target / bands) @ basis / weight)
+        return magnitude * torch.sgn(spectrum) if i < fixed else impose_bands(spectrum, i)
 
-    wave = _search(impose, magnitude.to(torch.complex64), 256, iterations, 0.99)
-    return wave[384:384 + length].numpy()
+    wave = _search(impose, magnitude.to(torch.complex64), MEL_HOP, iterations, 0.99)
+    margin = (MEL_WINDOW - MEL_HOP) // 2
+    return wave[margin:margin + length].numpy()
+
+
+def with_mel(spectrum: Tensor, mel: Tensor, iterations: int) -> Tensor:
+    """The signal near to one of the given STFT that has the given mel-spectrogram.
+
+    S ← S · Mᵀ(m/M|S|)/Mᵀ1, and fast Griffin–Lim, α = 0.99.
+    (Perraudin et al. 2013; the update of the magnitude is that of Lee & Seung 2001 for the
+    divergence, inside the loop as in Masuyama, Ueno & Ono 2023, "Signal reconstruction from
+    mel-spectrogram based on bi-level consistency of full-band magnitude and phase")
+
+    Shape: `[..., frames, 513]` and `[..., frames, 80]` to `[..., (frames − 1) · 256 + 1024]`.
+    """
+    return _search(_bands_of(mel), spectrum, MEL_HOP, iterations, 0.99)
+
+
+def _bands_of(mel: Tensor) -> Callable[[Tensor, int], Tensor]:
+    """Multiplies a spectrum so that its bands become those of a mel-spectrogram."""
+    basis = mel_basis().to(mel)
+    weight = basis.sum(0).clamp_min(1e-9)
+
+    def impose(spectrum: Tensor, _: int) -> Tensor:
+        bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)
+        return spectrum * ((mel / bands) @ basis / weight)
+
+    return impose

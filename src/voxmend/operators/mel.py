@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..classical.griffin_lim import mel_griffin_lim
-from ..dsp.stft import mel_basis, overlap_add
+from ..classical.griffin_lim import mel_griffin_lim, with_mel
+from ..dsp.stft import mel_basis
 from .base import Operator, by_channel
 from .evidence import Evidence
 
@@ -18,7 +18,7 @@ class Mel(Operator):
 
     Args:
         length: samples of the signal that a spectrogram stands for; default frames · hop.
-        iterations: Griffin–Lim steps of one projection.
+        iterations: of fast Griffin–Lim, of one projection.
 
     Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 3.2 (vocoding).
     """
@@ -26,7 +26,7 @@ class Mel(Operator):
     projects = True
     n_fft, hop, mels = 1024, 256, 80
 
-    def __init__(self, length: int | None = None, iterations: int = 4):
+    def __init__(self, length: int | None = None, iterations: int = 20):
         self.length, self.iterations = length, iterations
         self._basis = mel_basis(16000, self.n_fft, self.mels)
         self._window = torch.hann_window(self.n_fft)
@@ -38,16 +38,6 @@ class Mel(Operator):
                               return_complex=True)
         return spectrum.unflatten(0, x.shape[:-1])
 
-    def _overlap_add(self, spectrum: Tensor, length: int) -> Tensor:
-        """Least-squares signal of a spectrum of `_frames` (Griffin & Lim 1984, eq. 6)."""
-        window = self._window.to(spectrum.real)
-        frames = torch.fft.irfft(spectrum.mT, self.n_fft) * window
-        weight = overlap_add(window.square().expand(spectrum.shape[-1], -1), self.hop)
-        margin = (self.n_fft - self.hop) // 2
-        signal = overlap_add(frames, self.hop) / weight.clamp(min=1e-3)
-        signal = signal[..., margin:margin + length]
-        return pad(signal, (0, length - signal.shape[-1]))
-
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)
 
@@ -55,25 +45,13 @@ class Mel(Operator):
         return self._basis.to(x) @ _magnitude(self._frames(x))
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
-        """Griffin–Lim steps: x0's phases with magnitudes that have the mel-spectrogram y.
+        """Fast Griffin–Lim from x0, its phases and its magnitudes within the bands of y.
 
-        The magnitudes |S| are multiplied by Mᵀ(y / M|S|) / Mᵀ1, twice a step; nearly a projection,
-        since the new spectrum need not be the STFT of a signal.
+        Nearly a projection: no signal need have both.
         """
-        for _ in range(self.iterations):
-            x0 = self._griffin_lim_step(x0, y)
-        return x0
-
-    def _griffin_lim_step(self, x0: Tensor, y: Tensor) -> Tensor:
-        basis, spectrum = self._basis.to(x0), self._frames(x0)
-        magnitude = before = _magnitude(spectrum)
-        weight = basis.sum(0)[:, None].clamp(min=1e-6)
-        for _ in range(2):
-            ratio = y / (basis @ magnitude).clamp(min=1e-7)
-            magnitude = magnitude * (basis.T @ ratio / weight)
-        moved = self._overlap_add(spectrum * (magnitude / before), x0.shape[-1])
-        covered = self.hop * y.shape[-1]
-        return torch.cat([moved[..., :covered], x0[..., covered:]], -1)
+        margin, covered = (self.n_fft - self.hop) // 2, self.hop * y.shape[-1]
+        moved = with_mel(self._frames(x0).mT, y.mT, self.iterations)[..., margin:margin + covered]
+        return torch.cat([moved, x0[..., covered:]], -1)
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         return Evidence.of(self.start(y) if guess is None else guess, missing=-1.0)

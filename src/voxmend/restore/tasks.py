@@ -248,7 +248,7 @@ TASKS = {task.name: task for task in (
          NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
          start="guess", native_rate=True, told=CORRECTED,
          names=("dull", "ends", "reverberation", "masked", "offset")),
-    Task("vocode", lambda scene: Mel(scene.length), steps=8, sigma_max=0.02, sigma_min=0.001,
+    Task("vocode", lambda scene: Mel(scene.length), steps=4, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,
          steps=32, keeps_band=False, sources=2),
