@@ -28,6 +28,7 @@ SHOWN = ("si_snr", "si_sdr", "pesq_wb", "pesq_nb", "estoi", "dnsmos", "lsd", "ls
 SHORT = ("si_snr", "pesq_wb", "estoi", "dnsmos", "words_changed", "speaker_similarity")
 REAL = "VoiceBank-DEMAND, test"  # case of the short table
 RANKED = ("si_snr", "pesq_wb", "dnsmos")  # the first that a case has orders its table
+PHASELESS = ("vocode",)  # cases of which SI-SNR says nothing
 INTRO = """# Leaderboard
 
 Every figure is a mean over clips, in brackets its 95 % interval by bootstrap, the best of a column
@@ -62,7 +63,7 @@ class Section:
     @property
     def metric(self) -> str:
         """The figure that orders the rows."""
-        return next(name for name in RANKED
+        return next(name for name in RANKED[self.case in PHASELESS:]
                     if any(row.get(name) is not None for row in self.rows.values()))
 
     @property

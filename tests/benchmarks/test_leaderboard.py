@@ -83,6 +83,15 @@ def test_rows_of_the_same_clips_are_joined_and_of_others_are_not(leaderboard, tm
         "| noisy | 1.00 | – | **0.100** |", "<!-- end -->", "After."]
 
 
+def test_vocode_is_ranked_by_what_does_not_ask_for_phases(leaderboard, tmp_path):
+    rows = [row("near", si_snr=9.0, pesq_wb=2.0), row("clear", si_snr=1.0, pesq_wb=3.0)]
+    page = tmp_path / "page.md"
+    leaderboard.main(page, write(tmp_path, result(cases={"vocode": rows, "mend": rows})))
+    vocode, mend = page.read_text().split("## mend")
+    assert vocode.index("| clear") < vocode.index("| near")
+    assert mend.index("| near") < mend.index("| clear")
+
+
 def test_two_runs_that_disagree_are_not_joined(leaderboard, tmp_path):
     results = [result(cases={"case": [row("ours", si_snr=value)]}) for value in (1.0, 2.0)]
     with pytest.raises(ValueError, match="case: ours of two runs differs in si_snr"):

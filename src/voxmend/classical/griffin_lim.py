@@ -29,10 +29,13 @@ def _search(impose: Callable[[Tensor, int], Tensor], spectrum: Tensor, hop: int,
     def synthesise(spectrum: Tensor) -> Tensor:  # the signal whose spectrum is nearest
         return overlap_add(torch.fft.irfft(spectrum, len(window)) * window, hop) / weight
 
-    previous: Tensor | int = 0
+    previous: Tensor | None = None
     for i in range(iterations):
-        consistent = _analyse(synthesise(impose(spectrum, i)), window, hop)
-        spectrum, previous = consistent + alpha * (consistent - previous), consistent
+        consistent = torch.view_as_real(_analyse(synthesise(impose(spectrum, i)), window, hop))
+        if previous is None:
+            previous = torch.zeros_like(consistent)
+        spectrum = torch.view_as_complex(previous.lerp(consistent, 1 + alpha))
+        previous = consistent
     return synthesise(impose(spectrum, iterations))
 
 
@@ -121,7 +124,8 @@ def _bands_of(mel: Tensor) -> Callable[[Tensor, int], Tensor]:
     weight = basis.sum(0).clamp_min(1e-9)
 
     def impose(spectrum: Tensor, _: int) -> Tensor:
-        bands = (spectrum.abs() @ basis.T).clamp_min(1e-6)
+        magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()  # abs takes longer
+        bands = (magnitude @ basis.T).clamp_min(1e-6)
         return spectrum * ((mel / bands) @ basis / weight)
 
     return impose
