@@ -60,6 +60,23 @@ def test_threads_sleep_while_they_wait_unless_told_otherwise(told, waiting):
     assert said.split()[-1] == waiting
 
 
+def test_mels_of_a_folder_become_wavs(prior, wav, tmp_path, capsys):
+    mels, out = tmp_path / "mels", tmp_path / "out"
+    (mels / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        np.save(mels / f"{name}.npy", np.full((80, 30), 0.1, np.float32))
+    wav("mels/c.flac", voice(0.5))
+    code, text = run(capsys, "vocode", mels, out, *quick(prior))
+    assert code == 0, text.err
+    made = {str(path.relative_to(out)) for path in out.rglob("*") if path.suffix != ".json"}
+    assert made == {"a.wav", "sub", "sub/b.wav", "c.flac"}
+    assert soundfile.info(out / "sub" / "b.wav").frames == 30 * 256
+    np.save(mels / "c.npy", np.full((80, 30), 0.1, np.float32))
+    wav("mels/c.wav", voice(0.5))
+    code, text = run(capsys, "vocode", mels, out, *quick(prior))
+    assert code == 2 and "give it another name" in text.err
+
+
 def test_mend_says_what_it_found(damaged, prior, tmp_path, capsys):
     code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", "--dry-run")
     assert code == 0 and "clipped at 0.1" in text.out and "4 gaps" in text.out

@@ -3,7 +3,8 @@
     voxmend VERB IN OUT            a recording, or a folder of them; - is stdin or stdout
     voxmend VERB IN IN ... OUT     OUT is a folder
 
-In a folder OUT a file keeps its name, and what lies in a folder IN its place there.
+In a folder OUT a file keeps its name, and what lies in a folder IN its place there; of a
+mel-spectrogram, .npy, a .wav is made.
 """
 
 import hashlib
@@ -182,11 +183,11 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
     for source in sources:
         if source.is_dir():
             top = source.resolve().name if len(sources) > 1 else ""
-            found = recordings(source)
-            places |= {file: top / urls.relative(file, source) for file in found}
+            found = recordings(source, suffixes)
+            places |= {file: top / _named(urls.relative(file, source)) for file in found}
             others += [path for path in _inside(source) if path not in places]
         elif source.suffix.lower() in suffixes:
-            places[source] = Path(source.name)
+            places[source] = _named(Path(source.name))
         elif not source.exists():
             raise audio.AudioError(f"{source}: no such file: check the name")
         else:
@@ -200,11 +201,16 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
     return places
 
 
-def recordings(folder: Path) -> list[Path]:
+def _named(place: Path) -> Path:
+    """Where a recording that is made of a file stands: that of a mel-spectrogram is a wav."""
+    return place.with_suffix(".wav") if place.suffix.lower() == ".npy" else place
+
+
+def recordings(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The recordings in a folder, by their names, sorted; raises AudioError for none."""
-    found = [path for path in _inside(folder) if path.suffix.lower() in SUFFIXES]
+    found = [path for path in _inside(folder) if path.suffix.lower() in suffixes]
     if not found:
-        raise audio.AudioError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) there")
+        raise audio.AudioError(f"{folder}: no audio files ({', '.join(suffixes)}) there")
     return found
 
 

@@ -195,11 +195,11 @@ def vocode(paths: Paths, common: Options,
            method: Method = "voxmend") -> int:
     """Vocoder: make speech from a mel-spectrogram.
 
-    The output has 16 kHz.
+    A recording is made anew, from its own, and keeps its rate.
 
     Args:
-        paths: What is read and where it goes, as in voxmend mend; a mel-spectrogram as well: .npy,
-            [80, frames], linear, hop 256 at 16 kHz.
+        paths: What is read and where it goes, as in voxmend mend; mel-spectrograms as well: .npy,
+            [80, frames], linear, hop 256 at 16 kHz. In a folder OUT they are .wav.
         method: voxmend; or UnDiff, as its paper states the task (undiff) or as its release runs
             it (undiff-release), both by every step of the prior's schedule, or 200 where it has
             none.
