@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..classical.griffin_lim import mel_griffin_lim, with_mel
+from ..classical.griffin_lim import MEL_HOP, MEL_WINDOW, mel_griffin_lim, with_mel
 from ..dsp.stft import mel_basis
 from .base import Operator, by_channel
 from .evidence import Evidence
@@ -24,7 +24,7 @@ class Mel(Operator):
     """
 
     projects = True
-    n_fft, hop, mels = 1024, 256, 80
+    n_fft, hop, mels = MEL_WINDOW, MEL_HOP, 80
 
     def __init__(self, length: int | None = None, iterations: int = 20):
         self.length, self.iterations = length, iterations
