@@ -85,6 +85,24 @@ def test_shards_go_on_where_they_stopped(data, tmp_path, monkeypatch):
             assert all(np.array_equal(one[name], other[name]) for name in one.files)
 
 
+def test_only_the_newest_shards_stay_and_are_heard(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(first_guesses, "CLIPS", 2)
+    monkeypatch.setattr(first_guesses, "SECONDS", 1)
+    corpus = Corpus(data / "train", data / "cache")
+    first_guesses.prepare(corpus, tmp_path, 6 / 3600, seed=5)
+    every, last = FirstGuesses(tmp_path), FirstGuesses(tmp_path, newest=2)
+    assert len(every) == 6 and len(last) == 4
+    first_guesses.prepare(corpus, tmp_path, 8 / 3600, seed=5, keep=2)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["5-0002.npz", "5-0003.npz"]
+    numbers, length = torch.arange(4), every.length
+    expected = [np.load(tmp_path / f"5-000{k}.npz")["clean"] for k in (2, 3)]
+    for guesses in (every, last):
+        guesses.refresh()
+        clean = guesses.take(numbers, 0 * numbers, length).clean[:, 0].numpy()
+        assert len(guesses) == 4
+        assert np.array_equal(clean, np.concatenate(expected) / SCALE)
+
+
 def test_clips_are_those_of_the_shards(data):
     guesses = FirstGuesses(data / "guesses" / "train")
     assert len(guesses) == 12

@@ -15,7 +15,7 @@ from ..operators import Evidence
 from . import damages
 from .corpus import Corpus
 from .disturbance import check_rate, disturbance
-from .first_guesses import CUTOFF, KINDS, Clips, FirstGuesses
+from .first_guesses import CUTOFF, KINDS, NAMES, Clips, FirstGuesses
 from .listening import SPEEDS, spectral_error
 from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
@@ -73,6 +73,7 @@ class CorrectionRecipe(PriorRecipe):
 
     Args:
         guesses: folder with train/ and val/ of `first_guesses.prepare`.
+        newest: of train/ only the newest so many shards are heard, as `prepare` goes on; 0: all.
         plain: share of the examples without a guess.
         narrow: share of the others of which only the band is narrowed.
         top: share of the others at sigma_max, where one call is the posterior mean.
@@ -84,6 +85,7 @@ class CorrectionRecipe(PriorRecipe):
     """
 
     guesses: str = "guesses"
+    newest: int = 0
     plain: float = 0.375
     narrow: float = 0.25
     top: float = 0.8
@@ -115,7 +117,7 @@ class CorrectionRecipe(PriorRecipe):
         """What `examples` are made of, on a device: speech, clips and guesses, the teacher."""
         teacher = hub.load_prior(self.teacher, str(device)) if self.teacher else None
         return (Pool(corpus, device, self.speeds, self.balance),
-                FirstGuesses(Path(self.guesses) / "train", device), teacher)
+                FirstGuesses(Path(self.guesses) / "train", device, self.newest), teacher)
 
     def _narrowed(self, pool: Pool, draws: Draws, length: int) -> Clips:
         """Speech and what is left of its band, of which nothing is marked."""
@@ -152,7 +154,7 @@ class CorrectionRecipe(PriorRecipe):
             for kind, n in enumerate((count - dull, alone, dull, count)))
         parts = [self._corrected(guesses, told, length), self._narrowed(pool, narrow, length)]
         clips = Clips(*(torch.cat([getattr(part, name) for part in parts])
-                        for name in ("clean", "guess", "marks", "kind")))
+                        for name in NAMES))
         sigma = torch.where(levels.chance(self.top), self.sigma_max,
                             self.sigma_min * span ** levels.uniform())[..., None]
         none = pool.crops(length, self.sigma_data, self.gain_db, untold)[:, None]

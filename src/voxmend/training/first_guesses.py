@@ -1,10 +1,12 @@
 """First guesses prepared in advance: speech damaged at random, as classical methods restore it.
 
-A classical method takes longer than a step of training. So clips are damaged and restored once, on
-as many cores as there are to spare, and a network is trained on them beside that.
+A classical method takes longer than a step of training. So clips are damaged and restored on as
+many cores as there are to spare, and a network is trained on them beside that. What it hears again
+and again it learns by heart, so that new ones should be as many as it hears.
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from ..operators import Clip, Gap, Lowpass, Mel, Operator
 from .corpus import Corpus
 from .pool import Draws
 
+NAMES = ("clean", "guess", "marks", "kind")  # what a shard holds
 KINDS = {"clip": 0.45, "gap": 0.2, "mel": 0.1, "composed": 0.25}  # and their shares
 SECONDS, CLIPS, SCALE = 2, 120, 16384
 SDR_DB, GAP_SECONDS, CUTOFF = (1.0, 10.0), (0.005, 0.12), (1000.0, 7000.0)
@@ -79,23 +82,36 @@ def _shard(corpus: Corpus, rms: float, rng: np.random.Generator) -> dict[str, np
         guess, marks = evidence.guess[0, 0].numpy(), evidence.marks[0, 0].numpy()
         signals = [np.rint(s * SCALE).clip(-32768, 32767).astype(np.int16) for s in (clean, guess)]
         rows.append([*signals, marks.astype(np.int8), np.array(number)])
-    return dict(zip(("clean", "guess", "marks", "kind"), map(np.stack, zip(*rows, strict=True)),
-                    strict=True))
+    return dict(zip(NAMES, map(np.stack, zip(*rows, strict=True)), strict=True))
 
 
-def prepare(corpus: Corpus, folder: Path, hours: float, rms: float = 0.1, seed: int = 0) -> None:
+def _number(path: Path) -> int:
+    """Of a shard among those of its seed."""
+    return int(path.stem.split("-")[1])
+
+
+def prepare(corpus: Corpus, folder: Path, hours: float, rms: float = 0.1, seed: int = 0,
+            keep: int | None = None) -> None:
     """Writes shards of four minutes of clips with their guesses, as many as `hours` hold.
 
-    Those that are there stay, so that it goes on where it was stopped; another seed gives others.
+    It goes on after the last that is there, where it was stopped; another seed gives others.
+
+    Args:
+        keep: of that seed's shards only the newest so many stay in the folder; None: all.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    there = sorted(folder.glob(f"{seed}-*.npz"), key=_number)
     count = math.ceil(hours * 3600 / (SECONDS * CLIPS))
-    for number in tqdm(range(count), desc=folder.name, unit="shard"):
+    first = _number(there[-1]) + 1 if there else 0
+    for number in tqdm(range(first, count), desc=folder.name, unit="shard", initial=first,
+                       total=count):
+        arrays = _shard(corpus, rms, np.random.default_rng([seed, number]))
         path = folder / f"{seed}-{number:04d}.npz"
-        if not path.exists():
-            arrays = _shard(corpus, rms, np.random.default_rng([seed, number]))
-            with atomic_path(path) as partial:
-                np.savez(partial, allow_pickle=False, **arrays)
+        with atomic_path(path) as partial:
+            np.savez(partial, allow_pickle=False, **arrays)
+        there.append(path)
+        while keep and len(there) > keep:
+            there.pop(0).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -114,31 +130,49 @@ class Clips:
 class FirstGuesses:
     """The clips that `prepare` wrote to a folder, held on a device: 350 MB an hour.
 
+    Args:
+        newest: only the newest so many shards are held, in the order in which they were written;
+            0: all. Guesses that are heard again and again are learnt by heart.
+
     Raises AudioError for a folder without any.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
-        self.folder, self.device = Path(folder), device
-        self._names: set[str] = set()
+    def __init__(self, folder: Path, device: torch.device | str = "cpu", newest: int = 0):
+        self.folder, self.device, self.newest = Path(folder), device, newest
+        self._shards: dict[Path, dict[str, Tensor]] = {}
         self._arrays: dict[str, Tensor] = {}
         self.refresh()
-        if not self._names:
+        if not self._shards:
             raise AudioError(f"{folder}: holds no first guesses; make them with "
                              "tools/first_guesses.py")
 
     def refresh(self) -> None:
-        """Takes in the shards that `prepare` has added meanwhile."""
-        new = [path for path in sorted(self.folder.glob("*-*.npz"))
-               if path.name not in self._names and not path.name.startswith(".")]
-        held = {name: [array] for name, array in self._arrays.items()}
-        for path in new:
-            with np.load(path, allow_pickle=False) as shard:
-                for name in ("clean", "guess", "marks", "kind"):
-                    array = torch.from_numpy(shard[name]).to(self.device)
-                    held.setdefault(name, []).append(array)
-        if new:
-            self._arrays = {name: torch.cat(arrays) for name, arrays in held.items()}
-            self._names.update(path.name for path in new)
+        """Takes in the shards that `prepare` has added meanwhile, and lets go of those too old."""
+        shards = {}
+        for path in self._paths():
+            with suppress(FileNotFoundError):  # `prepare` has let go of it
+                shards[path] = self._shards.get(path) or self._read(path)
+        if list(shards) == list(self._shards):
+            return
+        sizes = [len(shard["kind"]) for shard in shards.values()]
+        self._arrays = {name: torch.cat([shard[name] for shard in shards.values()])
+                        for name in NAMES}
+        parts = {name: array.split(sizes) for name, array in self._arrays.items()}
+        self._shards = {path: {name: parts[name][i] for name in NAMES}  # views: nothing is twice
+                        for i, path in enumerate(shards)}
+
+    def _paths(self) -> list[Path]:
+        """The shards to be held, the oldest first."""
+        written = {}
+        for path in self.folder.glob("*-*.npz"):
+            with suppress(FileNotFoundError):
+                if not path.name.startswith("."):
+                    written[path] = path.stat().st_mtime_ns
+        return sorted(written, key=lambda path: (written[path], path))[-self.newest:]
+
+    def _read(self, path: Path) -> dict[str, Tensor]:
+        with np.load(path, allow_pickle=False) as shard:
+            return {name: torch.from_numpy(shard[name]).to(self.device) for name in NAMES}
 
     def __len__(self) -> int:
         return len(self._arrays["kind"])
