@@ -1,6 +1,6 @@
 """The default prior, which corrects first guesses and is a plain prior where it is told nothing.
 
-    python tools/first_guesses.py speech/ guesses/ --hours 16
+    python tools/first_guesses.py speech/ guesses/ --hours 200 --keep 80 &
     voxmend train recipes/speech16k.py --data speech/ --device cuda
 
 Clipped peaks, gaps, spectra without phases, lost bands, and clipping, gaps and a lost band at once.
@@ -24,6 +24,7 @@ recipe = CorrectionRecipe(
     batch=72,
     seconds=1.76,
     guesses="guesses",
+    newest=80,
     plain=0.4,
     weight=6.0,
     muon=1.2e-3,

@@ -3,7 +3,7 @@
     python tools/first_guesses.py DATA OUT [--hours 4] [--seed 0] [--keep SHARDS]
 
 DATA holds train/ and val/ with recordings of clean speech; OUT gets train/ and val/ with clips and
-what classical methods make of them; an hour takes a core about seven minutes. With --keep only the
+what classical methods make of them; an hour takes a core about eight minutes. With --keep only the
 newest so many shards of four minutes stay in train/: beside a training, with as many hours as that
 hears, nothing is heard often. Stopped, it goes on where it was; several processes share a folder
 with seeds of their own. val/ gets twelve minutes, once.

@@ -94,7 +94,9 @@ def test_cubic_interpolation_holds_the_ends():
     np.testing.assert_allclose(filled, [3, 3, 3, 3, 4, 5, 6, 6, 6], atol=1e-12)
 
 
-@pytest.mark.parametrize("interpolate", [classical.ar_interpolate, classical.cubic_interpolate])
+@pytest.mark.parametrize("interpolate", [
+    classical.ar_interpolate, classical.cubic_interpolate,
+    lambda wave, missing: classical.pitch_interpolate(wave, missing, 16000)])
 def test_interpolation_needs_reliable_samples(interpolate):
     with pytest.raises(ValueError, match="two reliable"):
         interpolate(np.ones(10), np.ones(10, bool))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..classical.interpolation import ar_interpolate
+from ..classical.pitch import pitch_interpolate
 from .base import Operator, by_channel
 from .evidence import Evidence
 
@@ -49,18 +50,23 @@ class Gap(Operator):
         return torch.where(self.present.to(x0.device), y, x0)
 
     def start(self, y: Tensor) -> Tensor:
-        """The mean of two autoregressive interpolations (`classical.interpolation`).
+        """What goes along the pitch where speech is voiced, and autoregressive interpolation.
 
-        Of orders of 8 and 16 ms, a period of most voices and of the lowest, and a context of 62.5
-        ms at any sample rate. They err differently, so that their mean errs less.
+        `classical.pitch` on the mean of two processes of orders of 8 and 16 ms, a period of most
+        voices and of the lowest, and a context of 62.5 ms at any sample rate. They err differently,
+        so that their mean errs less.
         """
         if self.present.sum() < 2:
             return y
-        context = round(0.0625 * self.sample_rate)
-        orders = [round(seconds * self.sample_rate) for seconds in (0.008, 0.016)]
-        return by_channel(lambda wave, missing: np.mean(
-            [ar_interpolate(wave, missing, order, context) for order in orders], 0),
-            y, ~self.present.to(y.device))
+        rate = self.sample_rate
+        orders = [round(seconds * rate) for seconds in (0.008, 0.016)]
+
+        def fill(wave: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            guess = np.mean([ar_interpolate(wave, missing, order, round(0.0625 * rate))
+                             for order in orders], 0)
+            return pitch_interpolate(wave, missing, rate, guess)
+
+        return by_channel(fill, y, ~self.present.to(y.device))
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)
