@@ -4,7 +4,7 @@
 
 SPEECH is a folder of recordings (choose on the val/ of training). Every half second of the loudest
 4 s of each file has a gap. Prints the SI-SNR in the gaps, in dB, the mean over the files; rows with
-several models are of the mean of what they make.
+several models are of the mean of what they make, the last of what goes along the pitch beside that.
 """
 
 import sys
@@ -14,12 +14,13 @@ import numpy as np
 
 from voxmend.benchmarks.restoration import load_clips
 from voxmend.benchmarks.scoring import RATE
-from voxmend.classical import ar_interpolate
+from voxmend.classical import ar_interpolate, pitch_interpolate
 from voxmend.metrics import METRICS
 
 LENGTHS = (5, 10, 20, 50, 100)  # of the gaps, ms
+USED = [(8, 62.5), (16, 62.5)]  # by `operators.Gap`
 MODELS = ([(8, 100)], [(8, 62.5)], [(12, 62.5)], [(16, 62.5)], [(16, 150)],
-          [(8, 62.5), (16, 62.5)], [(8, 62.5), (12, 62.5), (16, 62.5)])  # order and context, ms
+          USED, [(8, 62.5), (12, 62.5), (16, 62.5)])  # order and context, ms
 
 
 def gaps(length: int, ms: float) -> np.ndarray:
@@ -30,23 +31,28 @@ def gaps(length: int, ms: float) -> np.ndarray:
     return lost
 
 
+def filled(clip: np.ndarray, lost: np.ndarray, models: list[tuple], pitch: bool) -> np.ndarray:
+    """The mean of what models make of what is left of a clip, or that along the pitch."""
+    damaged = np.where(lost, 0, clip)
+    guess = np.mean([ar_interpolate(damaged, lost, *(round(part * RATE / 1000) for part in model))
+                     for model in models], 0)
+    return pitch_interpolate(damaged, lost, RATE, guess) if pitch else guess
+
+
 def main(speech: str) -> None:
     """Prints the table."""
     clips = load_clips(Path(speech), None)
     print(f"{len(clips)} clips\n\n| order, context, ms | {' ms | '.join(map(str, LENGTHS))} ms |\n"
           f"|---|{'---|' * len(LENGTHS)}")
-    for models in MODELS:
+    for models, pitch in [*((models, False) for models in MODELS), (USED, True)]:
         row = []
         for ms in LENGTHS:
-            found = []
-            for clip in clips:
-                lost = gaps(len(clip), ms)
-                guess = np.mean([ar_interpolate(np.where(lost, 0, clip), lost, *(
-                    round(part * RATE / 1000) for part in model)) for model in models], 0)
-                found.append(METRICS["si_snr"](guess[lost], clip[lost], RATE))
+            lost = [gaps(len(clip), ms) for clip in clips]
+            found = [METRICS["si_snr"](filled(clip, where, models, pitch)[where], clip[where], RATE)
+                     for clip, where in zip(clips, lost, strict=True)]
             row.append(f"{np.mean(found):.2f}")
         named = " and ".join(f"{order:g}, {context:g}" for order, context in models)
-        print(f"| {named} | {' | '.join(row)} |", flush=True)
+        print(f"| {named}{', along the pitch' if pitch else ''} | {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

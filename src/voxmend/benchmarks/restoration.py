@@ -162,6 +162,7 @@ CASES = {
         "mirroring": lambda e: classical.spectral_mirror(e.damaged, 2000, RATE)}),
     "inpaint": Case("inpaint", gapped, {
         "AR": lambda e: classical.ar_interpolate(e.damaged, e.judged),
+        "AR along the pitch": lambda e: classical.pitch_interpolate(e.damaged, e.judged, RATE),
         "cubic": lambda e: classical.cubic_interpolate(e.damaged, e.judged)}),
     "denoise": Case("denoise", noisy, {
         "Wiener": lambda e: classical.wiener_denoise(e.damaged, e.damage.noise, RATE)}),

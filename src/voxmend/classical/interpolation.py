@@ -44,6 +44,8 @@ def _precision_band(a: np.ndarray, where: np.ndarray, length: int) -> np.ndarray
     lagged = sliding_window_view(np.append(a, np.zeros(order)), order + 1)
     sums = np.cumsum(a * lagged, axis=1)  # [lag, last k]
     width = min(order, len(where) - 1) + 1
+    if np.ptp(where) < len(where) and min(where[0], length - 1 - where[-1]) >= order:
+        return np.repeat(sums[:width, -1:], len(where), 1)  # one gap: no end is near
     rows = np.append(where, np.full(width - 1, where[-1] + order + 1))
     rows = sliding_window_view(rows, len(where))  # [width, len(where)]
     lag = rows - where

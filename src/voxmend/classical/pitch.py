@@ -75,9 +75,10 @@ def _least(sample_rate: int) -> int:
 
 def _likeness(wave: np.ndarray, window: int, lags: np.ndarray) -> np.ndarray:
     """Correlation of the last samples with those so many samples before."""
-    pieces = np.lib.stride_tricks.sliding_window_view(wave, window)
-    before, last = pieces[len(wave) - window - lags], wave[-window:]
-    return before @ last / np.sqrt((last @ last) * np.square(before).sum(1) + 1e-9)
+    begun, last = len(wave) - window - lags, wave[-window:]
+    along = np.correlate(wave[begun[-1]:begun[0] + window], last, "valid")[::-1]
+    energy = np.cumsum(np.concatenate([[0], wave**2]))
+    return along / np.sqrt((last @ last) * (energy[begun + window] - energy[begun]) + 1e-9)
 
 
 def find_edge(wave: np.ndarray, sample_rate: int) -> Edge:
