@@ -55,6 +55,13 @@ def test_a_gliding_voice_goes_on_in_step(rate, share):
     np.testing.assert_array_equal(found[~missing], wave[~missing])
 
 
+def test_a_faint_voice_is_followed_as_well():
+    wave, _ = glide(16000, share=3.0)
+    damaged, missing = holed(1e-4 * wave, 16000, 0.12, 0.17)
+    found = classical.pitch_interpolate(damaged, missing, 16000)
+    assert snr(found, 1e-4 * wave, missing) > 9
+
+
 def test_a_voice_that_ends_in_a_gap_goes_on_at_its_pitch():
     wave, _ = glide(16000, share=3.0)
     noise = 0.3 * np.random.default_rng(0).normal(size=len(wave))

@@ -78,7 +78,9 @@ def _likeness(wave: np.ndarray, window: int, lags: np.ndarray) -> np.ndarray:
     begun, last = len(wave) - window - lags, wave[-window:]
     along = np.correlate(wave[begun[-1]:begun[0] + window], last, "valid")[::-1]
     energy = np.cumsum(np.concatenate([[0], wave**2]))
-    return along / np.sqrt((last @ last) * (energy[begun + window] - energy[begun]) + 1e-9)
+    silent = 1e-9 * energy[-1] + np.finfo(float).tiny
+    before = np.maximum(energy[begun + window] - energy[begun], silent)
+    return along / (np.sqrt(max(last @ last, silent)) * np.sqrt(before))
 
 
 def find_edge(wave: np.ndarray, sample_rate: int) -> Edge:
