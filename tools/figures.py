@@ -21,7 +21,7 @@ README = {  # case: its title, and the rows beside ours
     "declip": ("declip, 3 dB", ("input", "AR", "A-SPADE", "S-SPADE")),
     "extend-4k": ("extend 4 → 8 kHz", ("input", "mirroring")),
     "extend-2k": ("extend 2 → 8 kHz", ("input", "mirroring")),
-    "inpaint": ("inpaint 50 ms (SI-SNR in the gaps)", ("input", "AR")),
+    "inpaint": ("inpaint 50 ms (SI-SNR in the gaps)", ("input", "AR", "AR along the pitch")),
     "denoise": ("denoise, 10 dB", ("input", "Wiener")),
     "vocode": ("vocode", ("Griffin-Lim", "Griffin-Lim, bi-level")),
     "separate": ("separate", ("mixture", "frame separator, three speeds",
