@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from voxmend import audio, classical
 from voxmend.classical import log_mmse_denoise, spade
-from voxmend.classical.interpolation import _precision_band, _precision_times
+from voxmend.classical.interpolation import _precision_band, _precision_times, _solve
 from voxmend.classical.log_mmse import log_mmse_gain, track_noise
 from voxmend.dsp.stft import mel_basis, overlap_add
 from voxmend.metrics.si_snr import si_snr
@@ -41,7 +41,7 @@ def mask(length, *gaps):
     return missing
 
 
-@pytest.mark.parametrize("where", [[0, 1, 5, 6, 7, 15, 28, 29], range(3, 12), range(2, 27)])
+@pytest.mark.parametrize("where", [[0, 1, 5, 6, 7, 15, 28, 29], range(3, 12), range(2, 27), [9]])
 def test_the_precision_of_an_ar_process_inverts_its_covariance(where):
     a = np.array([1, -1.2, 0.8, -0.3])
     response = lfilter([1], a, np.eye(1, 2000)[0])
@@ -53,6 +53,8 @@ def test_the_precision_of_an_ar_process_inverts_its_covariance(where):
     np.testing.assert_allclose(dense, np.tril(precision[np.ix_(where, where)]), atol=1e-10)
     x = np.random.default_rng(0).normal(size=30)
     np.testing.assert_allclose(_precision_times(a, x), precision @ x, atol=1e-10)
+    np.testing.assert_allclose(precision[np.ix_(where, where)] @ _solve(a, where, 30, x[where]),
+                               x[where], atol=1e-8)
 
 
 @pytest.mark.parametrize("gaps", [[(3000, 3800)], [(3000, 3200), (3260, 3400)]])

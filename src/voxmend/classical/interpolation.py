@@ -44,13 +44,28 @@ def _precision_band(a: np.ndarray, where: np.ndarray, length: int) -> np.ndarray
     lagged = sliding_window_view(np.append(a, np.zeros(order)), order + 1)
     sums = np.cumsum(a * lagged, axis=1)  # [lag, last k]
     width = min(order, len(where) - 1) + 1
-    if np.ptp(where) < len(where) and min(where[0], length - 1 - where[-1]) >= order:
-        return np.repeat(sums[:width, -1:], len(where), 1)  # one gap: no end is near
     rows = np.append(where, np.full(width - 1, where[-1] + order + 1))
     rows = sliding_window_view(rows, len(where))  # [width, len(where)]
     lag = rows - where
     last = np.clip(np.minimum(where, length - 1 - rows), 0, order)
     return np.where(lag <= order, sums[np.minimum(lag, order), last], 0)
+
+
+def _solve(a: np.ndarray, where: np.ndarray, length: int, right: np.ndarray) -> np.ndarray:
+    """The x of R⁻¹x = `right`, with the rows and columns `where` of R⁻¹.
+
+    Those of one gap that is far from the ends are a Toeplitz matrix.
+    """
+    order = len(a) - 1
+    if np.ptp(where) < len(where) and min(where[0], length - 1 - where[-1]) >= order:
+        column = np.zeros(max(len(where), order + 1))
+        column[:order + 1] = np.correlate(np.append(a, np.zeros(order)), a, "valid")
+        column[0] *= 1 + 1e-12
+        return solve_toeplitz(column[:len(where)], right)
+    band = _precision_band(a, where, length)
+    band[0] += 1e-12 * band[0].max()
+    with _libraries().limit(limits=1, user_api="blas"):  # threads would wait at every column
+        return solveh_banded(band, right, lower=True)
 
 
 def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 256,
@@ -75,11 +90,7 @@ def janssen(wave: np.ndarray, missing: np.ndarray, order: int = 256,
     known = np.where(missing, 0, wave)
     for _ in range(iterations if len(where) else 0):
         a = _prediction_filter(wave, order)
-        band = _precision_band(a, where, len(wave))
-        band[0] += 1e-12 * band[0].max()
-        known_part = _precision_times(a, known)[where]
-        with _libraries().limit(limits=1, user_api="blas"):  # threads would wait at every column
-            wave[where] = -solveh_banded(band, known_part, lower=True)
+        wave[where] = -_solve(a, where, len(wave), _precision_times(a, known)[where])
     return wave
 
 
