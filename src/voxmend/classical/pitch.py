@@ -84,7 +84,13 @@ def _likeness(wave: np.ndarray, window: int, lags: np.ndarray) -> np.ndarray:
 
 
 def find_edge(wave: np.ndarray, sample_rate: int) -> Edge:
-    """The pitch at the end of a signal, which is at least `_least` samples long."""
+    """The pitch at the end of a signal of at least 44 ms, and how it changes there.
+
+    Of several slopes that which makes the last 22 ms most like what was a period before, once the
+    signal is played so that its pitch stays.
+
+    Shape: `[T]`.
+    """
     window, lags = round(WINDOW * sample_rate), _lags(sample_rate)
     time = np.arange(1 - _least(sample_rate), 1)
     heard = wave[-len(time):] - wave[-len(time):].mean()
@@ -180,7 +186,7 @@ def pitch_interpolate(wave: ArrayLike, missing: ArrayLike, sample_rate: int,
     """Gaps with voiced speech on either side filled along its pitch, as the module says.
 
     Where one side alone is voiced, half of what goes on at its pitch. The less periodic the sides,
-    the more stays of another guess; gaps of more than 150 ms and those with less than 40 ms beside
+    the more stays of another guess; gaps of more than 150 ms and those with less than 44 ms beside
     them keep it whole.
 
     Args:
@@ -201,15 +207,15 @@ def pitch_interpolate(wave: ArrayLike, missing: ArrayLike, sample_rate: int,
         left, right = (filled[side] for side in sides)
         if min(len(left), len(right)) < least or stop - start > LONGEST * sample_rate:
             continue
-        known = 1 - max(missing[side].mean() for side in sides)
-        known *= min(1, (stop - start) / sample_rate / SHORTEST)
+        worth = 1 - max(missing[side].mean() for side in sides)  # other gaps tell no pitch
+        worth *= min(1, (stop - start) / sample_rate / SHORTEST)
         gap = filled[start:stop].copy()
         for share, before, after, periods in _courses(
                 find_edge(left, sample_rate), find_edge(right[::-1], sample_rate), len(gap)):
             phase = _phase(before, after, len(gap), periods)
             bend = np.ptp(phase - np.linspace(phase[0], phase[-1], len(phase)))
-            if share * known > NEGLIGIBLE and np.diff(phase).min() > 0 and bend > STRAIGHT:
+            if share * worth > NEGLIGIBLE and np.diff(phase).min() > 0 and bend > STRAIGHT:
                 period = (before.frequency * after.frequency) ** -0.5
                 found = _filled(left, right, phase, period, round(ORDER * sample_rate))
-                filled[start:stop] += share * known * (found - gap)
+                filled[start:stop] += share * worth * (found - gap)
     return filled

@@ -153,8 +153,7 @@ class CorrectionRecipe(PriorRecipe):
             Draws(n, pool.device, self.seed, step, kind)
             for kind, n in enumerate((count - dull, alone, dull, count)))
         parts = [self._corrected(guesses, told, length), self._narrowed(pool, narrow, length)]
-        clips = Clips(*(torch.cat([getattr(part, name) for part in parts])
-                        for name in NAMES))
+        clips = Clips(*(torch.cat([getattr(part, name) for part in parts]) for name in NAMES))
         sigma = torch.where(levels.chance(self.top), self.sigma_max,
                             self.sigma_min * span ** levels.uniform())[..., None]
         none = pool.crops(length, self.sigma_data, self.gain_db, untold)[:, None]
