@@ -13,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from compare_priors import SHOWN, scores
 from voxmend.benchmarks.restoration import CASES, load_clips
-from voxmend.benchmarks.scoring import RATE
-from voxmend.metrics import METRICS
 from voxmend.restore.restorer import Restorer
 from voxmend.restore.tasks import TASKS
 
 SPEEDS = ["1", "1,0.94", "1,0.88", "1,0.8", "1,0.9,0.8"]
-SHOWN = {"si_snr": "SI-SNR dB", "lsd": "LSD", "pesq_wb": "PESQ-WB"}
 
 
 def main(prior: str, speech: str, name: str, *given: str) -> None:
@@ -33,13 +31,8 @@ def main(prior: str, speech: str, name: str, *given: str) -> None:
         examples = [CASES[case].make(clip, number) for number, clip in enumerate(clips)]
         for speeds in given or SPEEDS:
             told = {**(task.told or {}), "speeds": tuple(map(float, speeds.split(",")))}
-            restorer, rows = Restorer(replace(task, told=told), prior), []
-            for example in examples:
-                found = restorer(example.damaged, RATE, example.damage)
-                where = slice(None) if example.judged is None else example.judged
-                heard = {"si_snr": (found[where], example.clean[where])}
-                rows.append([METRICS[metric](*heard.get(metric, (found, example.clean)), RATE)
-                             for metric in SHOWN])
+            restorer = Restorer(replace(task, told=told), prior)
+            rows = [scores(restorer, example) for example in examples]
             shown = " | ".join(f"{figure:.{digits}f}" for figure, digits in
                                zip(np.mean(rows, 0), (2, 3, 2), strict=True))
             print(f"| {case} | {speeds.replace(',', ', ')} | {shown} |", flush=True)

@@ -126,17 +126,22 @@ def _vertex(values: np.ndarray, at: int) -> float:
     return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
+def foretold_periods(before: Edge, after: Edge, length: int) -> float:
+    """P̄ of a gap of `length` samples: its pitch a cubic with the slopes of both edges."""
+    first, second = before.frequency, after.frequency
+    return (length * (first + second) / 2
+            + length**2 * (first * before.slope + second * after.slope) / 12)
+
+
 def periods_between(before: Edge, after: Edge, length: int) -> tuple[float, float]:
     """P and P̄ of a gap of `length` samples, in periods."""
-    first, second = before.frequency, after.frequency
-    foretold = (length * (first + second) / 2
-                + length**2 * (first * before.slope + second * after.slope) / 12)
+    foretold = foretold_periods(before, after, length)
     spectra = np.fft.rfft([before.period(), after.period()[::-1]])
     alike = np.fft.irfft(spectra[0] * spectra[1].conj())
     at = int(alike.argmax())
     places = at + _vertex(alike.take([at - 1, at, at + 1], mode="wrap"), 1)
     # the one ends a sample before the gap, the other, turned round, begins a place late
-    shift = (places - 1) / len(SHAPE) - first
+    shift = (places - 1) / len(SHAPE) - before.frequency
     return shift + np.round(foretold - shift), foretold
 
 
@@ -178,7 +183,7 @@ def _courses(before: Edge, after: Edge, length: int) -> list[tuple[float, Edge, 
     other = replace(other, frequency=lead.frequency * (1 + lead.slope * length / 2), slope=0.0)
     led = (lead, other) if lead is before else (other, lead)
     return [(joined, before, after, periods),
-            (periodic.max() / 2 * (1 - joined), *led, periods_between(*led, length)[1])]
+            (periodic.max() / 2 * (1 - joined), *led, foretold_periods(*led, length))]
 
 
 def pitch_interpolate(wave: ArrayLike, missing: ArrayLike, sample_rate: int,
