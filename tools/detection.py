@@ -80,6 +80,7 @@ DAMAGE: dict[str, tuple[str, Change]] = {
 }
 SOUND: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "clean speech": lambda x, k: x,
+    "a second of it": lambda x, k: x[RATE:2 * RATE],
     "limited, driven by 6 dB": lambda x, k: damage.limited(x, 6),
     "limited, driven by 15 dB": lambda x, k: damage.limited(x, 15),
     "gated, fades of 5 ms": lambda x, k: damage.gated(x, 5),
@@ -99,7 +100,7 @@ def finds(wave: np.ndarray, folder: Path) -> set[str]:
     done = command.run("mend", source, folder / "out.wav", "--dry-run")
     if done.code:
         sys.exit("\n".join((*done.errors, done.traceback)))
-    text = done.text.replace(str(source), "")
+    text = re.sub(r"\(.*?\)", "", done.text.replace(str(source), ""))  # advice names no damage
     return {name for name, pattern in NAMES.items() if re.search(pattern, text)}
 
 

@@ -13,7 +13,7 @@ from voxmend.audio import resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
 from voxmend.restore.detectors.clipping import find_pile
-from voxmend.restore.detectors.lobes import Lobes
+from voxmend.restore.detectors.lobes import Lobes, top_fullness
 from voxmend.restore.detectors.noise import noise_rms
 from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS
 
@@ -140,6 +140,22 @@ def test_a_sine_has_rounder_lobes_than_its_clipped_self():
     sine = np.sin(2 * np.pi * 101 * np.arange(RATE) / RATE)
     assert np.median(Lobes.of(sine).fullness) == pytest.approx(3 * 3**0.5 / 2 / np.pi, abs=0.01)
     assert np.median(Lobes.of(np.sign(sine + 1e-9)).fullness) == 1
+
+
+def test_what_towers_over_a_level_speaks_against_a_clipper():
+    """By 0.02 for every dB beyond 3, besides the crest factor's 0.003 a dB."""
+    t = np.arange(2 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 400 * t)
+    tone = np.concatenate([np.clip(tone, -0.3, 0.3), 0.2 * tone])
+    bump = np.sin(np.pi * np.arange(160) / 160)  # 10 ms wide: of no lobe that is judged
+    found = {}
+    for height in (0.3, 0.9):
+        wave = tone.copy()
+        wave[:160] = height * bump
+        level, fullness = top_fullness(wave, Lobes.of(wave), RATE)
+        assert level == pytest.approx(0.3, abs=1e-6)
+        found[height] = fullness - 0.03 * np.log10(np.mean(wave**2))
+    assert found[0.3] - found[0.9] == pytest.approx(0.02 * (20 * np.log10(3) - 3), abs=1e-3)
 
 
 @pytest.mark.parametrize("gap", [slice(0, 1600), slice(30000, 50800)])
