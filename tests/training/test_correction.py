@@ -187,19 +187,23 @@ def test_loss_counts_relative_errors(data):
         sigma = torch.full((2, 1, 1), 2.0)
         with torch.no_grad():
             loss = made.loss(Halves(), clean, guess, torch.zeros(2, 2, 4000), lost, sigma, clean,
-                             clean, torch.zeros(2))
+                             clean, torch.zeros(2, dtype=torch.long))
         # rows of 9e-1 and 9e-3 of energy; the second is small beside the guard of 1e-6
         assert loss.item() == pytest.approx(np.log(0.25) + floor, abs=0.01)
 
 
 def test_where_phases_are_lost_loudness_counts(data):
-    """A band that is given back at half its amplitude costs ln 6.02 more, if it was narrowed."""
-    made, clean = recipe(data, plain=0.0), torch.randn(2, 1, 4000)
+    """What is given back at half its amplitude costs μ ln 6.02 more, by the kind."""
+    made, clean = recipe(data, plain=0.0, texture=(1.0, 2.5, 0.5)), torch.randn(2, 1, 4000)
     shown = (clean, 0 * clean, torch.zeros(2, 2, 4000), torch.ones_like(clean),
              torch.full((2, 1, 1), 2.0), clean, clean)
-    clipped, narrow = (made.loss(lambda *_: clean / 2, *shown, torch.full((2,), kind))
-                       for kind in (list(KINDS).index("clip"), NARROW))
-    assert narrow - clipped == pytest.approx(np.log(6.0206), abs=0.01)
+    clipped, gap, mel, composed, narrow = (
+        made.loss(lambda *_: clean / 2, *shown, torch.full((2,), kind))
+        for kind in range(len(KINDS) + 1))
+    assert gap == clipped
+    assert mel - clipped == pytest.approx(np.log(6.0206), abs=0.01)
+    assert composed - clipped == pytest.approx(2.5 * np.log(6.0206), abs=0.01)
+    assert narrow - clipped == pytest.approx(0.5 * np.log(6.0206), abs=0.01)
 
 
 def test_all_but_a_band_is_to_disturb_less(data):

@@ -63,13 +63,14 @@ class CorrectionRecipe(PriorRecipe):
     """How to train a prior that is told first guesses, and is a plain prior when told nothing.
 
     Of the examples that are told, the mean of ln(e/e₀ + ε) + λ ln(s/s₀ + 10ε) + 0.1 ln(r + ε/10),
-    and μ ln d where phases are lost, of a mel-spectrogram or a band, and κ ln p of all but a band:
-    e the squared error in the samples that are not known and e₀ the guess's own, s and s₀ the
-    errors of compressed spectra, r the error in known samples, d the log-spectral distance, p the
-    `disturbance`. By the logarithm all count alike, however much is lost; d and p ask for what a
-    listener hears where e would leave next to nothing, so that a band alone is left to d. Of the
-    others, PriorRecipe's loss, times `weight`; with a teacher, towards what that makes of the noisy
-    signal, which is the same in the mean, and varies less.
+    of μ ln d where phases are lost, and of κ ln p of all but a band: e the squared error in the
+    samples that are not known and e₀ the guess's own, s and s₀ the errors of compressed spectra, r
+    the error in known samples, d the log-spectral distance, p the `disturbance`. By the logarithm
+    all count alike, however much is lost; d and p ask for what a listener hears where e would leave
+    next to nothing, so that a band alone is left to d. Composed damage needs the largest μ: most of
+    its e is not of the lost band. Of the others, PriorRecipe's loss, times `weight`; with a
+    teacher, towards what that makes of the noisy signal, which is the same in the mean, and varies
+    less.
 
     Args:
         guesses: folder with train/ and val/ of `first_guesses.prepare`.
@@ -77,7 +78,8 @@ class CorrectionRecipe(PriorRecipe):
         plain: share of the examples without a guess.
         narrow: share of the others of which only the band is narrowed.
         top: share of the others at sigma_max, where one call is the posterior mean.
-        spectral, floor, texture, perceptual: λ, ε, μ and κ.
+        spectral, floor, perceptual: λ, ε and κ.
+        texture: μ of mel-spectrograms, of composed damage and of bands alone.
         weight: of the plain examples.
         teacher: a plain prior, by name or path.
         muon: rate of Muon (`recipes.muon_and_adamw`).
@@ -91,7 +93,7 @@ class CorrectionRecipe(PriorRecipe):
     top: float = 0.8
     spectral: float = 0.3
     floor: float = 1e-3
-    texture: float = 1.0
+    texture: tuple[float, float, float] = (1.0, 2.5, 1.3)
     perceptual: float = 0.0
     weight: float = 8.0
     teacher: str = ""
@@ -178,8 +180,8 @@ class CorrectionRecipe(PriorRecipe):
         found, clean, guess, lost = found[told], clean[told], guess[told], lost[told]
         harmed = (guess - clean).square().sum((1, 2)) > 1e-4
         each = self._distance(found, clean, guess, lost)
-        band = (kind[told] >= MEL) * log_spectral(found, clean).log()
-        each = each + self.texture * band
+        mu = each.new_tensor([0.0] * MEL + [*self.texture])[kind[told]]
+        each = each + mu * log_spectral(found, clean).log()
         if self.perceptual:
             disturbed = (disturbance(found[:, 0], clean[:, 0]) + 0.05).log()
             each = each + self.perceptual * (kind[told] < NARROW) * disturbed
