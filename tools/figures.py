@@ -6,11 +6,15 @@
     done
     voxmend bench separate --quick --data DIR --noise NOISE --out figures/separate.json
     python tools/figures.py figures "2 cores of an EPYC"
+
+With --rows in the place of the machine, rows alone are written anew, of those tasks whose results
+the folder has, as of `voxmend bench TASK --only ours --steps 1`; the others stay.
 """
 
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from voxmend.benchmarks.restoration import markdown
@@ -30,19 +34,69 @@ README = {  # case: its title, and the rows beside ours
     "mend": ("mend: band, clip, gaps", ("input", "one after another")),
 }
 
+
+Keys = Iterator[tuple[str, ...] | None]  # of lines: by what a row is known, None of other lines
+
+
+def between(path: Path, name: str) -> list[str]:
+    """The lines between the comments `<!-- name -->` and `<!-- end -->`."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end -->", path.read_text(), flags=re.DOTALL)
+    assert found, f"{path}: no {name}"
+    return found[1].split("\n")
+
+
 def replace_between(path: Path, name: str, lines: list[str]) -> None:
-    """Replaces what stands between the comments `<!-- name -->` and `<!-- end -->`."""
-    text, parts = path.read_text(), rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-    assert re.search(parts, text, flags=re.DOTALL), f"{path}: no {name}"
-    text = re.sub(parts, lambda m: m[1] + "\n".join(lines) + m[2], text, flags=re.DOTALL)
-    path.write_text(text)
+    """Replaces the lines between those comments."""
+    old = "\n".join(between(path, name))
+    path.write_text(path.read_text().replace(f"<!-- {name} -->\n{old}\n",
+                                             f"<!-- {name} -->\n" + "\n".join(lines) + "\n"))
+
+
+def keys_of_benchmark(lines: list[str]) -> Keys:
+    """Section, table and method of rows; the section alone of the line that says what ran."""
+    section = case = ""
+    for line in lines:
+        if line.startswith("## "):
+            section, case = line, ""
+        elif line.startswith("**"):
+            case = line
+        row = line.startswith("| ") and (section, case, line.split("|")[1].strip())
+        yield row or ((section,) if re.match(r"\d+ clips of ", line) else None)
+
+
+def keys_of_readme(lines: list[str]) -> Keys:
+    """Task and method of rows."""
+    title = ""
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")]
+        title = cells[1] or title
+        yield (title, cells[2])
+
+
+def renew(path: Path, name: str, made: list[str], keys: Callable[[list[str]], Keys]) -> None:
+    """Replaces those of the lines between comments that were made anew, but for rows' first cells.
+
+    Raises ValueError for a row that the page lacks, and for a table of other columns.
+    """
+    lines = between(path, name)
+    old, new = (dict(zip(keys(part), part, strict=True)) for part in (lines, made))
+    for key, line in new.items():
+        if key and key not in old:
+            raise ValueError(f"{path}: has no row of {', '.join(key)}")
+        if key and key[-1] == "method" and line != old[key]:
+            raise ValueError(f"{path}: the columns of {', '.join(key[:-1])} differ")
+    for number, key in enumerate(keys(lines)):
+        if key in new and key:
+            first, rest = lines[number].split("|")[:2], new[key].split("|")[2:]
+            lines[number] = "|".join(first + rest) if rest else new[key]
+    replace_between(path, name, lines)
 
 
 def summary(cases: dict[str, list[dict]]) -> list[str]:
-    """The README's table: default steps beside the baselines."""
+    """The README's table: default steps beside the baselines, of those cases that there are."""
     rows = []
     for case, (title, others) in README.items():
-        shown = [row for row in cases[case]
+        shown = [row for row in cases.get(case, ())
                  if row["method"] in others or "(default)" in row["method"]]
         for number, row in enumerate(shown):
             method, told = row["method"].replace(" (default)", ""), "" if number else title
@@ -53,14 +107,21 @@ def summary(cases: dict[str, list[dict]]) -> list[str]:
 
 
 def main(folder: Path, machine: str) -> None:
-    """Writes the tables into both files."""
-    results = {task: json.loads((folder / f"{task}.json").read_text()) for task in TASKS}
+    """Writes the tables, or their rows, into both files."""
+    rows_alone = machine == "--rows"
+    files = {task: folder / f"{task}.json" for task in TASKS}
+    results = {task: json.loads(file.read_text()) for task, file in files.items()
+               if file.exists() or not rows_alone}
     sections = [f"\n## {task}\n\n{markdown(result)}" for task, result in results.items()]
-    root = Path(__file__).parent.parent
-    replace_between(root / "docs" / "benchmark.md", "tables",
-                    [f"Machine: {machine}.", *sections])
     cases = {name: rows for result in results.values() for name, rows in result["cases"].items()}
-    replace_between(root / "README.md", "figures", summary(cases))
+    root = Path(__file__).parent.parent
+    benchmark, readme = root / "docs" / "benchmark.md", root / "README.md"
+    if rows_alone:
+        renew(benchmark, "tables", "\n".join(sections).split("\n"), keys_of_benchmark)
+        renew(readme, "figures", summary(cases), keys_of_readme)
+    else:
+        replace_between(benchmark, "tables", [f"Machine: {machine}.", *sections])
+        replace_between(readme, "figures", summary(cases))
 
 
 if __name__ == "__main__":

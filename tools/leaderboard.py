@@ -1,12 +1,13 @@
 """Makes a page of every task and system from results of `voxmend bench ... --out`.
 
-    python tools/leaderboard.py PAGE.md RESULT.json ... [--sounds FOLDER] [--readme FILE]
+    python tools/leaderboard.py PAGE.md RESULT.json ... [--renew] [--sounds FOLDER] [--readme FILE]
 
 A table of each case has the means of its rows with 95 % intervals, ordered by the figure that the
 picture beside it shows. Rows that several runs measured on the same clips, sample by sample, stand
 in one table, and above it which run had which. FOLDER is what `voxmend bench protocol ... --sounds
 FOLDER` has written; the page links to it. In FILE a short table of the real recordings is written
-anew between `<!-- rivals -->` and `<!-- end -->`.
+anew between `<!-- rivals -->` and `<!-- end -->`. With --renew the page keeps the sections of cases
+that the results lack.
 """
 
 import argparse
@@ -133,24 +134,49 @@ def short(section: Section) -> list[str]:
     return table(rows, {name: COLUMNS[name] for name in SHORT}, bold=True)
 
 
+def titled(found: list[Section]) -> dict[str, Section]:
+    """Sections by their titles: the case, and where others have the same its size."""
+    cases = [section.case for section in found]
+    return {section.case if cases.count(section.case) == 1 else f"{section.case}: {section.size}":
+            section for section in found}
+
+
+def written(section: Section, title: str, page: Path, sounds: Path | None) -> list[str]:
+    """All lines of a section."""
+    lines = drawn(section, title, page)
+    lines += listen(sounds, section.case, page) if sounds else []
+    result = section.runs[0][0]
+    if published := result.get("published"):
+        lines += ["", "As published, on the whole set:", "", *table(published), "",
+                  result["source"]]
+    notes = dict.fromkeys(note for run, _ in section.runs for note in run["notes"])
+    return lines + [line for note in notes for line in ("", note)]
+
+
+def there(page: Path) -> dict[str, list[str]]:
+    """The lines of a page's sections, by their titles."""
+    found: dict[str, list[str]] = {}
+    for part in page.read_text().split("\n## ")[1:]:
+        found[part.partition("\n")[0]] = ["", *f"## {part}".rstrip("\n").split("\n")]
+    return found
+
+
 def main(page: Path, files: list[Path], sounds: Path | None = None,
-         readme: Path | None = None) -> None:
-    """Writes the page and its pictures, and the short table."""
-    found = sections([json.loads(file.read_text()) for file in files])
-    cases, lines = [section.case for section in found], [INTRO]
-    for section in found:
-        alone = cases.count(section.case) == 1
-        lines += drawn(section, section.case if alone else f"{section.case}: {section.size}", page)
-        lines += listen(sounds, section.case, page) if sounds else []
-        result = section.runs[0][0]
-        if published := result.get("published"):
-            lines += ["", "As published, on the whole set:", "", *table(published), "",
-                      result["source"]]
-        notes = dict.fromkeys(note for run, _ in section.runs for note in run["notes"])
-        lines += [line for note in notes for line in ("", note)]
-    page.write_text("\n".join(lines) + "\n")
+         readme: Path | None = None, renew: bool = False) -> None:
+    """Writes the page and its pictures, and the short table.
+
+    Raises ValueError for a section that is to be renewed and is not there.
+    """
+    found = titled(sections([json.loads(file.read_text()) for file in files]))
+    parts = there(page) if renew else {}
+    if missing := renew and sorted(found.keys() - parts.keys()):
+        raise ValueError(f"{page}: has no section {', '.join(missing)}")
+    for title, section in found.items():
+        parts[title] = written(section, title, page, sounds)
+    lines = [INTRO, *(line for part in parts.values() for line in part), ""]
+    page.write_text("\n".join(lines))
     if readme:
-        whole = max((section for section in found if section.case == REAL),
+        whole = max((section for section in found.values() if section.case == REAL),
                     key=lambda section: section.runs[0][0]["clips"])
         replace_between(readme, "rivals", short(whole))
 
@@ -159,6 +185,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--renew", action="store_true")
     parser.add_argument("--sounds", type=Path)
     parser.add_argument("--readme", type=Path)
     main(**vars(parser.parse_args()))

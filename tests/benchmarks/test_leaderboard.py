@@ -96,3 +96,18 @@ def test_two_runs_that_disagree_are_not_joined(leaderboard, tmp_path):
     results = [result(cases={"case": [row("ours", si_snr=value)]}) for value in (1.0, 2.0)]
     with pytest.raises(ValueError, match="case: ours of two runs differs in si_snr"):
         leaderboard.main(tmp_path / "page.md", write(tmp_path, *results))
+
+
+def test_what_is_renewed_leaves_the_other_sections(leaderboard, tmp_path):
+    page, before = tmp_path / "page.md", [row("ours", si_snr=1.0)]
+    leaderboard.main(page, write(tmp_path, result(cases={"mend": before, "declip": before})))
+    old = page.read_text()
+    leaderboard.main(page, write(tmp_path, result(cases={"mend": before})), renew=True)
+    assert page.read_text() == old
+    better = result(cases={"mend": [row("ours", si_snr=2.0)]})
+    leaderboard.main(page, write(tmp_path, better), renew=True)
+    mend, declip = old.split("## declip")
+    assert page.read_text() == mend.replace(
+        "**1.00**", "**2.00**").replace("(0.00…2.00)", "(1.00…3.00)") + "## declip" + declip
+    with pytest.raises(ValueError, match="has no section inpaint"):
+        leaderboard.main(page, write(tmp_path, result(cases={"inpaint": before})), renew=True)
