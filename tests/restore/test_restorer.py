@@ -361,7 +361,7 @@ def test_a_task_says_how_many_calls_a_prior_takes(task):
         assert tuple(restorer.entry.get("speeds", [1.0])) == done.speeds
         assert restorer.entry["sampler"] == TASKS[task].for_prior(prior).sampler.__name__
         plain = restorer.entry.get("without_evidence", restorer.entry)
-        assert plain["steps"] == TASKS[task].steps
+        assert plain["steps"] == TASKS[task].untold.steps
 
 
 def test_fields_that_were_replaced_hold_for_a_prior_that_is_told():
@@ -388,6 +388,26 @@ def test_fields_that_were_replaced_hold_for_a_prior_that_is_told():
                         steps=8)  # as many as where nothing is told
     restorer(wave, 16000, told)
     assert calls == [8]
+
+
+@pytest.mark.parametrize("name", ["declip", "extend", "inpaint", "mend"])
+def test_a_field_may_be_given_any_value(name):
+    """Also that which it has where nothing, or where something, is told."""
+    task, prior = TASKS[name], correcting()
+    for course in (task.plain, task.told):
+        for field, value in course.items():
+            given = replace(task, **{field: value})
+            for done in (given.untold, given.for_prior(prior)):
+                assert getattr(done, field) == value
+    restorer = Restorer(replace(task, steps=task.untold.steps), prior, device="cpu")
+    assert restorer.entry["steps"] == task.untold.steps
+    assert Restorer(task, prior, steps=1, device="cpu").entry["steps"] == 1
+
+
+@pytest.mark.parametrize("option", [{"steps": 0}, {"steps": -1}, {"draws": 0}])
+def test_no_steps_and_no_draws_are_refused(option):
+    with pytest.raises(ValueError, match="give at least 1"):
+        Restorer("declip", correcting(), device="cpu", **option)
 
 
 def test_a_gap_is_at_its_place_in_every_segment():

@@ -89,9 +89,9 @@ class Drawing:
 
     @torch.no_grad()
     def _prepare(self, asked: Request) -> _Item:
-        task, first, evidence = self.task, asked.first, self.evidence(asked)
+        task, first, evidence = self.task.untold, asked.first, self.evidence(asked)
         if evidence is not None:
-            task, first = task.for_prior(self.prior), evidence.guess
+            task, first = self.task.for_prior(self.prior), evidence.guess
         operator, guidance = asked.operator, task.guidance
         if first is None:
             first = asked.y if operator is None else operator.start(asked.y)

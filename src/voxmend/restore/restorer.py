@@ -57,6 +57,8 @@ class Restorer:
         precision: of a prior that is loaded here, as in `models.precision.resolve`.
         batch: signals (segments, channels, draws) that pass the prior at once, as in
             `models.batching.resolve`.
+
+    Raises ValueError for an unknown task, and for options that it does not take.
     """
 
     def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
@@ -67,12 +69,13 @@ class Restorer:
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
             task = TASKS[task]
+        for name, number in (("steps", steps), ("draws", draws)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name}={number}: give at least 1")
         if speakers is not None and task.sources is None:
             raise ValueError(f"task {task.name!r} separates no speakers: leave out speakers")
         task = replace(task, sources=speakers) if speakers is not None else task
-        if steps:
-            task = replace(task, steps=steps, told=task.told and {**task.told, "steps": steps})
-        self.task = task
+        self.task = replace(task, steps=steps) if steps is not None else task
         self.device = hub.pick_device(device)
         self.weights = None if isinstance(prior, Denoiser) else hub.find_prior(prior, hub.PRIORS)
         self.hash = self.weights and hub.file_hash(self.weights)
@@ -82,7 +85,7 @@ class Restorer:
         prior = prior.to(self.device)
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
         self.seed, self.draws, self.sample_rate = seed, draws, prior.sample_rate
-        self.drawing = Drawing(task, self.prior, seed, draws,
+        self.drawing = Drawing(self.task, self.prior, seed, draws,
                                resolve(batch, self.device, self._longest))
 
     def _longest(self) -> None:
@@ -169,8 +172,8 @@ class Restorer:
     @property
     def entry(self) -> dict:
         """What a sidecar says of the way in which an output was made."""
-        task = self.task.for_prior(self.prior)
-        plain = {} if task is self.task else {"without_evidence": self.task.course(self.prior)}
+        task, untold = self.task.for_prior(self.prior), self.task.untold
+        plain = {} if task == untold else {"without_evidence": untold.course(self.prior)}
         return {"task": task.name, **task.course(self.prior), **plain, "seed": self.seed,
                 "draws": self.draws, "prior": self.weights and hub.title(self.weights),
                 "weights_sha256": self.hash, "device": str(self.device),

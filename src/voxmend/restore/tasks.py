@@ -145,10 +145,9 @@ class Task:
         native_rate: a recording at another rate than the prior's is mended first, by the operator's
             `start`, at its own rate, since resampling moves clipped samples off their level and
             makes the edges of gaps ring. Its operator is then built at both rates.
-        told: fields that change where the prior corrects first guesses (`GuessDenoiser`) and the
-            operator has evidence; None: such a prior is guided, too. A field that `replace` gave
-            another value does not change.
-        plain: what those fields are before.
+        told: what fields that are None are where the prior corrects first guesses (`GuessDenoiser`)
+            and the operator has evidence; None: such a prior is told nothing, and guided, too.
+        plain: what they are else. So a field that `replace` gives a value has it for every prior.
         names: the fields of `Damage` that it cannot mend, but names, and the verb that can.
         leaves: the fields of `Damage` that it could mend, but was told to leave, and names.
 
@@ -175,7 +174,7 @@ class Task:
     simulates: bool = False
     native_rate: bool = False
     told: dict[str, Any] | None = None
-    plain: dict[str, Any] = field(default_factory=dict, repr=False)
+    plain: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
 
@@ -186,10 +185,19 @@ class Task:
 
     def for_prior(self, prior: Denoiser) -> "Task":
         """The task as this prior does it where damage has evidence that it is told."""
-        told = (self.told or {}) if isinstance(prior.innermost, GuessDenoiser) else {}
-        usual = {name: value for name, value in told.items()
-                 if getattr(self, name) == self.plain[name]}
-        return replace(self, **usual) if usual else self
+        if self.told is None or not isinstance(prior.innermost, GuessDenoiser):
+            return self.untold
+        return self._closed(self.told)
+
+    @property
+    def untold(self) -> "Task":
+        """The task as it is done where a prior is told nothing."""
+        return self._closed(self.plain)
+
+    def _closed(self, course: dict[str, Any]) -> "Task":
+        """The task, its open fields as in `course`."""
+        return replace(self, **{name: value for name, value in course.items()
+                                if getattr(self, name) is None})
 
     def course(self, prior: Denoiser) -> dict[str, Any]:
         """How it draws, as a sidecar says it."""
@@ -214,8 +222,6 @@ class Task:
                        leaves=(*self.leaves, *kinds))
 
     def __post_init__(self) -> None:
-        usual = {name: getattr(self, name) for name in self.told or ()}
-        object.__setattr__(self, "plain", usual | self.plain)
         if self.sources is not None and self.sources < 1:
             raise ValueError(f"task {self.name!r}: give at least 1 source, not {self.sources}")
         if self.sources is not None and self.keeps_band:
@@ -226,6 +232,13 @@ class Task:
                              "recording itself, so neither sources nor simulates")
 
 
+def correcting(task: Task, **told: Any) -> Task:
+    """A task that is done otherwise where a prior is told a first guess."""
+    plain = {name: getattr(task, name) for name in told}
+    left_open: dict[str, Any] = dict.fromkeys(told)
+    return replace(task, told=told, plain=plain, **left_open)
+
+
 # A call where the noise hides all but the guess gives the posterior mean. What others at a lower
 # level add is no nearer to the truth; the guess heard slower as well, in as many calls, is.
 CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps": 1,
@@ -233,21 +246,25 @@ CORRECTED: dict[str, Any] = {"guidance": Imputation(), "sampler": euler, "steps"
                              "speeds": (1.0, 0.88)}
 
 TASKS = {task.name: task for task in (
-    Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
-         sigma_min=0.015, start="guess", native_rate=True, told=CORRECTED, names=("offset",)),
-    Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001,
-         raises_rate=True, native_rate=True, told=CORRECTED, names=("dull",)),
-    Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
-         sigma_min=0.03, start="guess", native_rate=True,
-         told={**CORRECTED, "speeds": (1.0, 0.9, 0.8)}, names=("ends",)),
+    correcting(
+        Task("declip", found_damage, ("clipping",), sampler=euler, steps=8, sigma_max=0.05,
+             sigma_min=0.015, start="guess", native_rate=True, names=("offset",)), **CORRECTED),
+    correcting(
+        Task("extend", found_damage, ("cutoff", "low_cutoff"), sigma_min=0.001,
+             raises_rate=True, native_rate=True, names=("dull",)), **CORRECTED),
+    correcting(
+        Task("inpaint", found_damage, ("gaps",), sampler=euler, steps=8, sigma_max=0.2,
+             sigma_min=0.03, start="guess", native_rate=True, names=("ends",)),
+        **CORRECTED | {"speeds": (1.0, 0.9, 0.8)}),
     Task("denoise", found_damage, ("noise", "coloured", "hum"),
          NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
          native_rate=True),
-    Task("mend", found_damage,
-         ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
-         NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
-         start="guess", native_rate=True, told=CORRECTED,
-         names=("dull", "ends", "reverberation", "masked", "offset")),
+    correcting(
+        Task("mend", found_damage,
+             ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),
+             NoisyObservation(otherwise=Reconstruction(0.5)), sigma_max=0.1, sigma_min=0.005,
+             start="guess", native_rate=True,
+             names=("dull", "ends", "reverberation", "masked", "offset")), **CORRECTED),
     Task("vocode", lambda scene: Mel(scene.length), steps=4, sigma_max=0.02, sigma_min=0.001,
          keeps_band=False, raises_rate=True, simulates=True),
     Task("separate", lambda scene: Mixture(scene.sources), (), MixtureLikelihood(), sigma_max=1.0,
