@@ -192,6 +192,39 @@ def test_degrade(kind, wav, tmp_path, capsys):
     assert np.abs(audio.load(source, 16000) - audio.load(tmp_path / "d.wav", 16000)).max() > 0.01
 
 
+@pytest.mark.parametrize("kind, seconds, level, said", [
+    ("clip", 1.0, 0.0, "silence cannot be clipped"),
+    ("lowpass", 0.2, 1.0, "does not fit in"),
+    ("gaps", 0.2, 1.0, "ends before the first gap, at 0.25 s")])
+def test_degrade_names_the_file_that_it_cannot_damage(kind, seconds, level, said, wav, tmp_path,
+                                                      capsys):
+    (tmp_path / "in").mkdir()
+    wav("in/good.wav", voice(1.0))
+    wav("in/odd.wav", level * voice(seconds, 8000), 8000)
+    code, text = run(capsys, "degrade", kind, tmp_path / "in", tmp_path / "out")
+    assert code == 2 and (tmp_path / "out" / "good.wav").exists()
+    assert not (tmp_path / "out" / "odd.wav").exists()
+    assert f"{tmp_path / 'in' / 'odd.wav'}: " in text.err and said in text.err
+
+
+def test_the_share_of_clipped_samples_is_of_the_level_told(wav, prior, tmp_path, capsys):
+    wave = voice(1.0)
+    source, level = wav("in.wav", wave), float(np.sort(np.abs(wave[0]))[-160])
+    for told, share in ((level / 0.995, 1.0), (1.0, 0.0)):
+        code, text = run(capsys, "declip", source, tmp_path / f"{share}.wav", "--level", told,
+                         *quick(prior))
+        assert code == 0 and ("(1.0% of the samples)" in text.out) == (share > 0)
+        assert ("no sample reaches the clip level" in text.err) == (share == 0)
+
+
+def test_gaps_at_other_places_are_told_of_each_channel(wav, prior, tmp_path, capsys):
+    source = wav("in.wav", voice(1.5, channels=2))
+    for gaps, said in (("L:0.4-0.44,R:1-1.04", 2), ("0.4-0.44", 1)):
+        code, text = run(capsys, "inpaint", source, tmp_path / "out.wav", "--overwrite",
+                         "--gaps", gaps, *quick(prior))
+        assert code == 0 and text.out.count("1 gap, 0.04 s in all") == said
+
+
 def test_what_is_left_though_found_is_said(damaged, prior, tmp_path, capsys):
     for more in (["--dry-run"], quick(prior)):
         code, text = run(capsys, "mend", damaged, tmp_path / "out.wav", *more, "--leave",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.speech import speech
+from voxmend import audio
 from voxmend.benchmarks import restoration
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
@@ -100,6 +101,19 @@ def test_composed_damage_in_blocks_and_channels():
 def test_rates_that_are_not_handled_are_refused(rate):
     with pytest.raises(ValueError, match=f"{rate} Hz"):
         analyse([np.zeros((1, 4000), np.float32)], rate)
+
+
+@pytest.mark.parametrize("block, said", [
+    (np.full((1, 4000), np.nan, np.float32), "NaN or infinity at 0.00 s"),
+    (np.ones((1, 4000), np.int16), "convert it to float")])
+def test_what_is_no_sound_is_refused(block, said):
+    with pytest.raises(audio.AudioError, match=said):
+        analyse([block], 16000)
+
+
+def test_a_gap_ends_after_its_start():
+    with pytest.raises(ValueError, match="from 1 to 0.5 s"):
+        Damage(gaps=((1.0, 0.5),))
 
 
 def test_silence_and_scraps():

@@ -410,6 +410,25 @@ def test_no_steps_and_no_draws_are_refused(option):
         Restorer("declip", correcting(), device="cpu", **option)
 
 
+def test_a_gap_beyond_the_end_is_refused():
+    with pytest.raises(ValueError, match="lies beyond the end at 1.00 s"):
+        Restorer("inpaint", correcting(), device="cpu")(
+            voice(1.0), 16000, Damage(gaps=((7.0, 8.0),)))
+
+
+def test_a_whole_rate_may_be_a_float():
+    restorer, wave = Restorer("mend", correcting(), device="cpu"), voice(0.5)
+    np.testing.assert_array_equal(restorer(wave, 16000.0), restorer(wave, 16000))
+    with pytest.raises(audio.AudioError, match="whole number"):
+        restorer(wave, 16000.5)
+
+
+def test_loading_a_prior_draws_nothing_of_the_global_generator(prior):
+    before = torch.random.get_rng_state()
+    Restorer("mend", str(prior), device="cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_a_gap_is_at_its_place_in_every_segment():
     """Of a task that names one: what is intact stays as it is, in all segments."""
     task = replace(TASKS["inpaint"], operator=lambda scene: Gap.between(

@@ -14,7 +14,7 @@ from voxmend.audio.levels import Levels
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.models import hub
 from voxmend.networks.conv_tasnet import ConvTasNet
-from voxmend.systems import conv_tasnet, diffsep, weights
+from voxmend.systems import conv_tasnet, diffsep, separator, weights
 from voxmend.systems.separator import Separator, by_diffsep, by_network
 
 RATE = 8000
@@ -293,3 +293,8 @@ def test_what_is_soft_is_heard_as_well(change, follows):
     once = torch.from_numpy(np.atleast_2d(wave) / wave.std()).float()[:, None]
     lost = np.atleast_2d(wave.std() * deaf(once, 0, None)[:, 0].numpy() / soft - kept)
     assert np.square(lost[-1, 14 * RATE:]).mean() > 0.2 * np.square(kept).mean()
+
+
+def test_a_method_that_a_task_lacks_is_named():
+    with pytest.raises(ValueError, match="enhance knows no method 'foo', but voxmend"):
+        separator.load("enhance", "foo")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import soxr
 
-from .errors import AudioError, check_finite, check_layout
+from .errors import AudioError, check_finite, check_layout, check_type
 
 BLOCK = 1 << 16  # samples per channel, where the caller has no preference
 
@@ -20,11 +20,11 @@ class ArrayReader:
         wave = np.asarray(wave)
         if wave.ndim != 2:
             raise AudioError(f"array of shape {wave.shape}: give it as [channels, samples]")
-        if not np.issubdtype(wave.dtype, np.floating):
-            raise AudioError(f"array of {wave.dtype}: convert it to float in −1…1")
+        check_type(wave)
         self.path, self.subtype = "array", "FLOAT"
-        self.sample_rate, (self.channels, self.frames) = sample_rate, wave.shape
+        self.channels, self.frames = wave.shape
         check_layout(self.path, sample_rate, self.channels)
+        self.sample_rate = int(sample_rate)  # which may be a whole float
         if self.frames == 0:
             raise AudioError(f"{self.path}: holds no samples: give it at least one")
         self._wave = wave

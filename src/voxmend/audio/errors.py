@@ -23,6 +23,8 @@ class UnreadableError(AudioError):
 
 def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
     """Raises AudioError for a sample rate (Hz) or a number of channels that is not handled."""
+    if sample_rate != int(sample_rate):
+        raise AudioError(f"{name}: {sample_rate} Hz: give a whole number")
     if sample_rate < LOWEST_RATE:
         raise AudioError(f"{name}: {sample_rate} Hz is no speech rate: resample it to 8000 Hz "
                          "or more")
@@ -32,6 +34,12 @@ def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
     if not 1 <= channels <= MOST_CHANNELS:
         raise AudioError(f"{name}: {channels} channels, at most {MOST_CHANNELS} are handled: "
                          "split it into several files")
+
+
+def check_type(wave: np.ndarray) -> None:
+    """Raises AudioError for an array of anything but floats."""
+    if not np.issubdtype(wave.dtype, np.floating):
+        raise AudioError(f"array of {wave.dtype}: convert it to float in −1…1")
 
 
 def check_finite(name: str | Path, block: np.ndarray, start: int, sample_rate: int) -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import audio
 from ..audio import urls
 from ..report.marks import words
 from ..restore.analysis import analyse
-from ..restore.damage import Damage, channel_name
+from ..restore.damage import Clipping, Damage, channel_name
 from ..restore.tasks import Task
 from .folders import as_told, each, recordings
 from .options import Told
@@ -29,6 +31,12 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
     if told.noise and 0 < rms <= told.noise:
         raise audio.AudioError(f"{reader.path}: noise of RMS {told.noise:g} cannot be in a "
                                f"recording of RMS {rms:.2g}, speech included")
+
+
+def _share(reader: audio.Recording, channel: int, clipping: Sequence[Clipping]) -> float:
+    """Of a channel's samples those that reach a clip level that was told."""
+    return sum(np.count_nonzero(part.reach(block[channel]) >= part.floor)
+               for block in reader.blocks() for part in clipping) / max(reader.frames, 1)
 
 
 def _cut(reader: audio.Recording, gaps: Sequence[tuple[float, float]]) -> tuple[
@@ -62,11 +70,15 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
             seconds = reader.frames / reader.sample_rate
             mine["clipping"] = tuple(replace(part, end=seconds, offset=found.offset)
                                      for part in mine["clipping"])
+            mine["clipped"] = _share(reader, channel, mine["clipping"])
         check_told(reader, found.rms, Damage(**mine))
         if "gaps" in mine:
             mine["gaps"] = _cut(reader, mine["gaps"])
         kept = {name: getattr(found, name) for name in reports}
         damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
+    if told.get("clipping") and not any(damage.clipped for damage in damages):
+        print(as_told(f"voxmend: {reader.path}: no sample reaches the clip level that was told"),
+              file=sys.stderr)
     return tuple(damages)
 
 
@@ -82,7 +94,9 @@ def report(name: str | Path, damages: Sequence[Damage], rate: int, copied: bool 
     """
     texts = ["; ".join(line + ", left as told" * (kind in leaves)
                        for kind, line in words(damage)) for damage in damages]
-    if len(set(texts)) == 1:
+    # Gaps of two channels may be as many and as long, and lie elsewhere.
+    if len({(text, damage.gaps, damage.ends) for text, damage in zip(texts, damages,
+                                                                     strict=True)}) == 1:
         lines = texts[:1]
     else:
         lines = [f"{channel_name(c, len(texts))}: {text or 'nothing'}"

@@ -307,11 +307,17 @@ def load_damager(kind: str, options: Damaging) -> "Work":
     from . import files, jobs
     from .outputs import write, writers
 
+    def cut(wave: np.ndarray, rate: int) -> np.ndarray:
+        made, kept = damage.gaps(wave, rate, options.milliseconds, options.every)
+        if kept.all():
+            raise ValueError(f"ends before the first gap, at {options.every / 2000:g} s: give a "
+                             "shorter --every")
+        return made
+
     make = {"clip": lambda wave, rate: damage.clip(
                 wave, damage.clip_level_for_sdr(wave, options.sdr)),
             "lowpass": lambda wave, rate: damage.lowpass(wave, options.cutoff, rate),
-            "gaps": lambda wave, rate: damage.gaps(wave, rate, options.milliseconds,
-                                                   options.every)[0],
+            "gaps": cut,
             "noise": lambda wave, rate: damage.white_noise(wave, options.snr, options.seed),
             "quantise": lambda wave, rate: damage.quantise(wave, options.bits)}
 
@@ -319,7 +325,11 @@ def load_damager(kind: str, options: Damaging) -> "Work":
                    streaming: jobs.Streaming) -> files.Made:
         reader = audio.Reader(inputs[0])
         wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
-        write([make[kind](wave, rate)], writers(reader, outputs), Handling(headroom=None))
+        try:
+            made = make[kind](wave, rate)
+        except ValueError as error:
+            raise audio.AudioError(f"{inputs[0]}: {error}") from None
+        write([made], writers(reader, outputs), Handling(headroom=None))
         return {"task": "degrade", "kind": kind}, reader.frames / rate
 
     return jobs.Work(damage_one)

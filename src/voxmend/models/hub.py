@@ -148,8 +148,11 @@ def begin_with(network: nn.Module, name_or_path: str) -> None:
 
 
 def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
-    """The bare network of a card, in float32, ready for inference; raises PriorError."""
-    with fitting(path):
+    """The bare network of a card, in float32, ready for inference; raises PriorError.
+
+    Its first weights, of which none stay, are drawn without moving anybody's random state.
+    """
+    with fitting(path), torch.random.fork_rng(devices=[]):
         network = build_network(card["network"], card["config"])
         network.load_state_dict(load_file(str(path)))
     vars(network)["precision"] = "fp32"  # for `precision.choose`

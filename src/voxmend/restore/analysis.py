@@ -1,6 +1,6 @@
 """A blind analysis of a recording: every channel by itself, in one pass and constant memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import repeat
@@ -8,7 +8,7 @@ from itertools import repeat
 import numpy as np
 import torch
 
-from ..audio.errors import check_layout
+from ..audio.errors import check_finite, check_layout, check_type
 from .damage import Damage
 from .detectors.bandwidth import Bandwidth
 from .detectors.base import View, views
@@ -70,6 +70,17 @@ def centre(wave: np.ndarray, sample_rate: int) -> float:
     return float(wave[np.abs(wave - offset).argmin()]) if offset else 0.0
 
 
+def checked(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+    """Blocks of an array, if they are what `audio.ArrayReader` takes."""
+    start = 0
+    for block in blocks:
+        check_type(np.asarray(block))
+        if np.ndim(block) == 2:  # else `views` says so
+            check_finite("array", block, start, sample_rate)
+            start += block.shape[1]
+        yield block
+
+
 def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...]:
     """The damage of every channel of a recording; channels are looked at in parallel.
 
@@ -80,13 +91,13 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
 
     Shape: blocks `[C, n]`, float, to C damages; none of no blocks.
 
-    Raises: AudioError for a sample rate that is not handled; ValueError for blocks of another
-    shape, or of another number of channels.
+    Raises: AudioError for a sample rate that is not handled and for samples that are no finite
+    floats; ValueError for blocks of another shape, or of another number of channels.
     """
     check_layout("array", sample_rate, 1)
     hop = Spectra(sample_rate).hop
     channels: list[Channel] = []
-    pieces = views(blocks, round(VIEW_SECONDS * sample_rate) // hop * hop,
+    pieces = views(checked(blocks, sample_rate), round(VIEW_SECONDS * sample_rate) // hop * hop,
                    round(BEFORE_SECONDS * sample_rate), round(AFTER_SECONDS * sample_rate))
 
     def show(channel: Channel, samples: np.ndarray, offset: int, start: int, end: int,

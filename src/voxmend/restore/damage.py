@@ -58,6 +58,8 @@ class Clipping:
 class Damage:
     """What is wrong with one channel; false when nothing.
 
+    Raises ValueError for a gap that ends before it starts.
+
     Attributes:
         clipping: stretches in which samples saturate, in order and without overlap.
         cutoff: Hz above which the spectrum is lost; None if it is not.
@@ -95,6 +97,11 @@ class Damage:
     speech: bool = True
     clipped: float = 0.0
     rms: float = 0.0
+
+    def __post_init__(self) -> None:
+        for start, end in self.gaps:
+            if not 0 <= start <= end:
+                raise ValueError(f"a gap from {start:g} to {end:g} s: give it as it passes")
 
     def __bool__(self) -> bool:
         return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise

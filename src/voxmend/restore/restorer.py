@@ -143,6 +143,10 @@ class Restorer:
             damage = [damage] * reader.channels
         if len(damage) != reader.channels:
             raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
+        seconds = reader.frames / reader.sample_rate
+        for start, _ in (gap for one in damage for gap in one.gaps):
+            if start >= seconds:
+                raise ValueError(f"a gap at {start:g} s lies beyond the end at {seconds:.2f} s")
         return tuple(map(self.relevant, damage))
 
     def _stretches(self, reader: audio.Recording,

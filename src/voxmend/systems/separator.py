@@ -252,7 +252,10 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
 
     Raises ValueError for weights made for something else and options that the method lacks.
     """
-    method = method or next(other for name, other in WEIGHTS if name == task)
+    known = [other for name, other in WEIGHTS if name == task]
+    method = method or known[0]
+    if method not in known:
+        raise ValueError(f"{task} knows no method {method!r}, but {', '.join(known)}")
     place, path = hub.pick_device(device), find_weights(task, method, weights)
     if method not in DIRECT:
         made = _sampled(path, place, task, sampler, steps, seed, precision)

@@ -9,7 +9,7 @@ from ..damage import Damage
 from .base import Detector, View
 
 NEGLIGIBLE_DB = 15.5  # below the recording; rooms rumble so, and it is hardly heard
-SHORTEST = 1.0  # s of a view of which a floor tells something
+SHORTEST = 2.0  # s of a view of which a floor tells something: shorter ones may lack a pause
 
 
 class ColouredNoise(Detector):
