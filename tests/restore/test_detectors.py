@@ -9,10 +9,11 @@ from scipy import signal
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from helpers.speech import speech
-from voxmend.audio import resample
+from voxmend.audio import Reader, Writer, resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
 from voxmend.restore.detectors.clipping import find_pile
+from voxmend.restore.detectors.gaps import onset
 from voxmend.restore.detectors.lobes import Lobes, top_fullness
 from voxmend.restore.detectors.noise import noise_rms
 from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS
@@ -271,3 +272,29 @@ def test_hard_clipping_of_speech_has_no_knee(sdr):
     level = degrade.clip_level_for_sdr(wave, sdr)
     found = only(wave.clip(-level, level))
     assert found.clipping and all(part.tolerance < 0.01 for part in found.clipping)
+
+
+@pytest.mark.parametrize("hiss, expected", [(3e-3, 480), (0.0, 480), (0.1, 0)])
+def test_what_a_codec_leaves_beside_a_gap_is_missing(hiss, expected):
+    """Noise of 10 ms, 41 dB below what begins at once; 10 dB below it is no codec's."""
+    rng = np.random.default_rng(0)
+    side = 0.35 * rng.standard_normal(4800)
+    side[:480] = hiss * rng.standard_normal(480)
+    assert onset(np.abs(side), 48000) == pytest.approx(expected, abs=10)
+    assert onset(np.zeros(4800), 48000) == onset(np.zeros(5), 48000) == 0
+
+
+def test_gaps_that_were_coded_have_their_length(tmp_path):
+    """AAC leaves nothing in a part of a gap, and its own noise in the rest."""
+    rate, wave = 48000, speech()[0]
+    wave = resample(0.7 * wave[None] / np.abs(wave).max(), RATE, rate)
+    loud = np.flatnonzero(uniform_filter1d(wave[0]**2, rate // 20) > 0.2 * np.mean(wave**2))
+    starts = [int(loud[np.abs(loud - at).argmin()]) for at in range(rate // 2, len(wave[0]), rate)]
+    for start in starts:
+        wave[:, start:start + rate * 3 // 100] = 0
+    with Writer(tmp_path / "coded.m4a", rate, 1) as writer:
+        writer.write(wave)
+    coded = Reader(tmp_path / "coded.m4a")
+    [found] = analyse(coded.blocks(), coded.sample_rate)
+    lengths = [last - first for first, last in found.gaps if last - first > 0.015]
+    assert len(lengths) >= 2 and np.median(lengths) == pytest.approx(0.03, abs=0.002)
