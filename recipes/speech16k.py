@@ -10,7 +10,9 @@ guesses; then 13 hours on a CPU core, with begin="speech16k", batch=12, plain=0.
 0.75, spectral=0.5, the weights before as teacher, and rates from a half of these to zero; then 64
 on a CPU core, on what tools/equalise.py makes of speech, by muon=3e-4 and learning_rate=2.5e-4,
 with batch=12, plain=0.17, narrow=0.35 to 0.25, spectral=0.5, at the end perceptual=0.25 and
-steps=800 at 2e-4 and 1.7e-4.
+steps=800 at 2e-4 and 1.7e-4; then 35 on two cores, by muon=4e-4 and learning_rate=3.5e-4, with
+batch=12, plain=0.25, narrow=0.2, spectral=0.5, perceptual=0.25 and steps=6000, the first with the
+present texture.
 """
 
 from voxmend.training.correction import CorrectionRecipe

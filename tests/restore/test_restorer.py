@@ -410,6 +410,24 @@ def test_no_steps_and_no_draws_are_refused(option):
         Restorer("declip", correcting(), device="cpu", **option)
 
 
+@pytest.mark.parametrize("rate", [8000, 12000])
+def test_noise_of_a_lower_rate_is_white_to_a_prior(rate):
+    """What a prior hears is as dense above the recording's band as within, in either segment."""
+    prior, heard = EDMDenoiser(FrameConvNeXt(**CONFIG)).requires_grad_(False), []
+    prior.register_forward_pre_hook(lambda _, given: heard.append(given[0][0, 0].numpy()))
+    noise = 0.05 * np.random.default_rng(0).standard_normal((1, 25 * rate), np.float32)
+    for task in ("denoise", "mend"):
+        heard.clear()
+        restorer = Restorer(replace(TASKS[task], steps=1), prior, device="cpu", batch=1)
+        made = restorer(noise, rate, Damage(noise=0.05, rms=0.05))
+        assert made.shape == noise.shape
+        for wave in heard:
+            hertz, power = welch(wave, 16000, nperseg=512)
+            level = power[(hertz > 200) & (hertz < 0.45 * rate)].mean()
+            assert power[(hertz > 0.55 * rate) & (hertz < 7800)].mean() == pytest.approx(
+                level, rel=0.1)
+
+
 def test_a_gap_beyond_the_end_is_refused():
     with pytest.raises(ValueError, match="lies beyond the end at 1.00 s"):
         Restorer("inpaint", correcting(), device="cpu")(

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from .. import audio
 from ..classical.noise_floor import floor_denoise
+from ..diffusion.chunked import NoiseStream
+from ..diffusion.guidance import NoisyObservation
+from ..dsp.degrade import lowpass
 from ..operators import Operator
 from .damage import Damage
 from .drawing import Drawing, Request
@@ -24,6 +27,8 @@ from .interference import without_interference
 from .offset import offset_of
 from .scales import Scale, by_stretch
 from .tasks import Scene, Task
+
+PASSED = 0.95  # share of a band that resampling leaves as it is
 
 Asking = Generator[Request, Tensor, np.ndarray]  # draws, as of `side_by_side`
 
@@ -99,7 +104,8 @@ class Mender:
         if operator is None and task.operator is not None:
             same = self._return(self._checked(torch.from_numpy(low[None]))[0], guess, low)
             return np.stack([same] * self.drawing.draws)
-        drawn = yield self._request((low - offset) * scale, operator, begin, guessed)
+        heard = self._whitened((low - offset) * scale, operator, begin)
+        drawn = yield self._request(heard, operator, begin, guessed)
         kept = low if task.keeps_band else None
         if kept is not None and damage.noise and rate > prior_rate:
             guess = floor_denoise(guess[0], rate)[None].astype(np.float32)
@@ -134,6 +140,20 @@ class Mender:
             return audio.fit(audio.resample(mended, self.sample_rate, self.out_rate), length)
         change = audio.resample(mended - low, self.sample_rate, self.out_rate)
         return chunk + audio.fit(change, length)
+
+    def _whitened(self, low: np.ndarray, operator: Operator | None, start: int) -> np.ndarray:
+        """A scaled segment whose noise, if it is but noisy, is white up to half the prior's rate.
+
+        Noise of a lower rate ends with its band, where a prior that is told of white noise would
+        take its absence for speech that it hears. Shape: `[1, n]` to the same.
+        """
+        if (operator is None or self.rate >= self.sample_rate
+                or not NoisyObservation().serves(operator)):
+            return low
+        stream = NoiseStream([self.drawing.seed + (self.drawing.draws << 32)], [start])  # no draw's
+        noise = stream(torch.zeros(1, *low.shape))[0].numpy()
+        above = noise - lowpass(noise, PASSED * self.rate / 2, self.sample_rate)
+        return low + np.float32(float(operator.noise_std)) * above
 
     def _request(self, low: np.ndarray, operator: Operator | None, start: int,
                  guessed: bool) -> Request:
