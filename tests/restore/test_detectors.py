@@ -196,6 +196,14 @@ def test_the_floor_of_what_fades_is_no_noise(fading):
     assert found is None if fading else found == pytest.approx(1e-2, rel=0.05)
 
 
+@pytest.mark.parametrize("frames, told", [(12, False), (16, True)])
+def test_a_floor_is_told_from_a_quarter_of_a_second_up(frames, told):
+    """Of 12 frames, a fifth of a second, the floor is that of a syllable."""
+    counts = np.zeros((60, POWERS), int)
+    counts[:, -40 - LOWEST_POWER] = frames
+    assert (noise_rms(counts, np.linspace(200, 2000, 60), None) is not None) == told
+
+
 @pytest.mark.parametrize("blocks", [[np.zeros(16000)], [np.zeros((1, 2, 100))],
                                     [np.zeros((1, 100)), np.zeros((2, 100))]])
 def test_blocks_of_another_shape_are_refused(blocks):
