@@ -174,7 +174,8 @@ def edge_is_hard(side: np.ndarray, step: float, sample_rate: int, within: float 
 def onset(side: np.ndarray, sample_rate: int, within: float = 0.04) -> int:
     """Samples of a side that only hiss or ring, of a codec or a low-pass that came after the cut.
 
-    They end at once, where the RMS of 2 ms is 20 dB over that of all before; else there are none.
+    They last 2 ms or more, and end at once, where the RMS of 2 ms is 20 dB over that of all before;
+    else there are none.
 
     Shape: `[T]`, as `edge_is_cut`.
     """
@@ -187,7 +188,7 @@ def onset(side: np.ndarray, sample_rate: int, within: float = 0.04) -> int:
         return 0
     begin = max(0, int(loud[0]) - 1) * size
     first = begin + int(np.argmax(power[begin:] > 0.02 * frames[loud[0]]))
-    return first if first and power[:first].mean() < 0.01 * frames[loud[0]] else 0
+    return first if first >= size and power[:first].mean() < 0.01 * frames[loud[0]] else 0
 
 
 def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int, within: float = 0.008) -> bool:
