@@ -399,6 +399,8 @@ def test_a_field_may_be_given_any_value(name):
             given = replace(task, **{field: value})
             for done in (given.untold, given.for_prior(prior)):
                 assert getattr(done, field) == value
+    some = replace(task, told={"steps": 3}).for_prior(prior)  # the rest as where nothing is told
+    assert some.steps == 3 and some.sampler is task.untold.sampler
     restorer = Restorer(replace(task, steps=task.untold.steps), prior, device="cpu")
     assert restorer.entry["steps"] == task.untold.steps
     assert Restorer(task, prior, steps=1, device="cpu").entry["steps"] == 1

@@ -187,7 +187,7 @@ class Task:
         """The task as this prior does it where damage has evidence that it is told."""
         if self.told is None or not isinstance(prior.innermost, GuessDenoiser):
             return self.untold
-        return self._closed(self.told)
+        return self._closed(self.plain | self.told)
 
     @property
     def untold(self) -> "Task":
