@@ -61,6 +61,12 @@ DAMAGE: dict[str, tuple[str, Change]] = {
     "8 gaps of 20 ms, offset 0.02": ("gaps", lambda x: holed(20, 8, x) + 0.02),
     "8 gaps of 40 ms, noise at -60 dBFS": ("gaps", lambda x: holed(
         40, 8, x, 1e-3 * noise(len(x)))),
+    "8 gaps of 20 ms, mp3 of 64 kbit/s": ("gaps", lambda x: damage.coded(
+        holed(20, 8, x), "libmp3lame", 64000)),
+    "8 gaps of 20 ms, Opus of 32 kbit/s": ("gaps", lambda x: damage.coded(
+        holed(20, 8, x), "libopus", 32000)),
+    "8 gaps of 40 ms, Opus of 24 kbit/s": ("gaps", lambda x: damage.coded(
+        holed(40, 8, x), "libopus", 24000)),
     "30 losses of 3 ms": ("gaps", partial(holed, 3, 30)),
     "8 repeated packets of 20 ms": ("gaps", lambda x: damage.repeated(x, places(x, 8, 20))),
     "a gap of 1.3 s": ("gaps", lambda x: lost(x, [slice(RATE, RATE + 20800)])),

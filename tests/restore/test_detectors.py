@@ -282,6 +282,20 @@ def test_hard_clipping_of_speech_has_no_knee(sdr):
     assert found.clipping and all(part.tolerance < 0.01 for part in found.clipping)
 
 
+@pytest.mark.parametrize("pauses", [1.0, 0.0])
+def test_clicks_in_a_pause_enclose_no_gap(pauses):
+    """One sample at half scale stands at both ends of 40 ms of room noise, or of nothing."""
+    wave = 2 * speech()[0]
+    quiet = uniform_filter1d(np.abs(wave), 801) < 1e-3
+    wave[quiet] *= pauses
+    inner = np.flatnonzero(uniform_filter1d(quiet.astype(float), 1921) > 0.999)
+    assert len(inner) > RATE // 10
+    for place in inner[::640]:
+        wave[place] = 0.5
+    found = only(wave)
+    assert found.clicks and not found.gaps
+
+
 @pytest.mark.parametrize("hiss, expected", [(3e-3, 480), (0.0, 480), (0.1, 0)])
 def test_what_a_codec_leaves_beside_a_gap_is_missing(hiss, expected):
     """Noise of 10 ms, 41 dB below what begins at once; 10 dB below it is no codec's."""

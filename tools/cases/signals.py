@@ -229,6 +229,11 @@ def gaps() -> Iterator[Row]:
     for db in (-70, -60, -50):
         yield row(f"8 gaps of 40 ms with comfort noise at {db} dBFS", lambda x, db=db: lost(
             x, places(x, 8, 40), 10 ** (db / 20) * noise(len(x), 8)))
+    for codec, name, rate in (("libmp3lame", "mp3", 64000), ("libopus", "Opus", 32000)):
+        for ms in (20, 40):
+            yield row(f"8 gaps of {ms} ms, then {name} of {rate // 1000} kbit/s",
+                      lambda x, ms=ms, codec=codec, rate=rate: damage.coded(
+                          lost(x, places(x, 8, ms)), codec, rate))
     for count in (10, 30, 60):
         yield row(f"{count} losses of 3 ms", lambda x, n=count: lost(x, places(x, n, 3)))
     first, last = slice(0, 1600), slice(4 * RATE - 1600, 4 * RATE)

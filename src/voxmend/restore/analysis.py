@@ -15,6 +15,7 @@ from .detectors.base import View, views
 from .detectors.clicks import Clicks
 from .detectors.clipping import Clipping
 from .detectors.coloured_noise import ColouredNoise
+from .detectors.drops import Drops
 from .detectors.events import Events
 from .detectors.gaps import Gaps
 from .detectors.hum import Hum
@@ -32,7 +33,8 @@ class Channel:
 
     def __init__(self, sample_rate: int):
         spectra = Spectra(sample_rate)
-        self.detectors = (Events(sample_rate), Gaps(sample_rate), Clipping(sample_rate), spectra,
+        self.detectors = (Events(sample_rate), Gaps(sample_rate), Drops(sample_rate),
+                          Clipping(sample_rate), spectra,
                           Bandwidth(spectra), Noise(spectra), Hum(sample_rate),
                           ColouredNoise(sample_rate), Clicks(sample_rate),
                           Reverberation(sample_rate), Speech(sample_rate))

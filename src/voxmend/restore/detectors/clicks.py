@@ -48,3 +48,12 @@ def click_places(wave: np.ndarray, sample_rate: int, rms: float) -> np.ndarray:
     """
     places, errors = certain_clicks(wave, sample_rate)
     return places[columns(errors) >= columns(LEAST * rms)]
+
+
+def is_click(wave: np.ndarray) -> bool:
+    """Whether a few samples hold the power of some milliseconds: the median of it is 20 dB less.
+
+    Shape: `[T]`.
+    """
+    power = np.square(wave)
+    return bool(np.median(power) <= 0.01 * power.mean())

@@ -9,6 +9,7 @@ from ...dsp.rms import rms as root_mean_square
 from ...dsp.runs import runs
 from ..damage import Damage
 from .base import Detector, View
+from .clicks import is_click
 from .quantisation import quantisation_step
 
 SILENCE = 1e-5  # |x| below half a step of 16-bit PCM
@@ -95,6 +96,9 @@ class Gaps(Detector):
         left, right = peak[:first][::-1], peak[last:]
         at_edge = not (len(left) and len(right))
         short = last - first < rate // 200
+        if any(is_silent(side[:rate // 50], silence(rms)) for side in (left, right) if len(side)):
+            view.silent[first:last] |= exact and not short
+            return
         audible = max(0.05 * rms, (SHORT_CUT if short else CUT) * step)
         cut = [edge_is_cut(side, audible, rate) for side in (left, right)]
         sure = all(cut) and not at_edge
@@ -191,12 +195,20 @@ def onset(side: np.ndarray, sample_rate: int, within: float = 0.04) -> int:
     return first if first >= size and power[:first].mean() < 0.01 * frames[loud[0]] else 0
 
 
+def is_silent(side: np.ndarray, silent: float) -> bool:
+    """Whether three quarters of the magnitudes are silent: what is beside them is a click.
+
+    Shape: `[T]`.
+    """
+    return bool(np.mean(side <= silent) > 0.75)
+
+
 def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int, within: float = 0.008) -> bool:
     """Whether a signal begins abruptly after a silence, rather than fading in.
 
     The RMS of its first 20 ms must be audible, a sample of 15 % of that must come within 8 ms, and
-    the 2 ms from there must be within 8 dB of it. The 8 ms allow for the ringing of a low-pass that
-    came after the cut.
+    the 2 ms from there must be within 8 dB of it, and no click. The 8 ms allow for the ringing of a
+    low-pass that came after the cut.
 
     Args:
         side: magnitudes that follow the silence (or, reversed, precede it), the nearest first.
@@ -212,5 +224,5 @@ def edge_is_cut(side: np.ndarray, audible: float, sample_rate: int, within: floa
     active = np.flatnonzero(side[:max(1, round(within * sample_rate))] >= 0.15 * power**0.5)
     if len(active) == 0:
         return False
-    near = np.mean(side[active[0]:][:sample_rate // 500] ** 2)
-    return bool(near > 0.15 * power)
+    near = side[active[0]:][:sample_rate // 500]
+    return bool(np.mean(near**2) > 0.15 * power) and not is_click(near)
