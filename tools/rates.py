@@ -1,14 +1,18 @@
-"""How well recordings at several sample rates are mended: `python tools/rates.py SPEECH [CLIPS]`.
+"""How well recordings at several sample rates are mended.
+
+    python tools/rates.py SPEECH [--clips 4] [--out docs/benchmark.md]
 
 Loudest 4 s of each file of a folder of clean speech, brought from 16 kHz to each rate, and clipped,
 made noisy or holed there. Prints SI-SNR in dB at 16 kHz, damaged and mended.
 """
 
-import sys
+import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from figures import replace_between
 from voxmend import Damage, Restorer, audio
 from voxmend.benchmarks import restoration
 from voxmend.dsp import degrade
@@ -35,11 +39,10 @@ def damaged(task: str, clean: np.ndarray, rate: int) -> tuple[np.ndarray, Damage
     return holed, Damage(gaps=GAPS)
 
 
-def main(folder: Path, clips: int) -> None:
-    """Prints the table."""
-    print("| task | " + " | ".join(f"{rate} Hz" for rate in RATES) + " |")
-    print("|---|" + "---|" * len(RATES))
-    speech = restoration.load_clips(folder, clips)
+def table(speech: list[np.ndarray]) -> Iterator[str]:
+    """The lines of the table."""
+    yield "| task | " + " | ".join(f"{rate} Hz" for rate in RATES) + " |"
+    yield "|---|" + "---|" * len(RATES)
     for task in ("declip", "denoise", "inpaint"):
         restorer, cells = Restorer(task), []
         for rate in RATES:
@@ -52,8 +55,23 @@ def main(folder: Path, clips: int) -> None:
                 scores.append([si_snr(estimate, found[0]) for estimate in found[1:]])
             before, after = np.mean(scores, axis=0)
             cells.append(f"{before:.1f} → {after:.1f}")
-        print(f"| {task} | " + " | ".join(cells) + " |", flush=True)
+        yield f"| {task} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Prints the table, and writes it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--out", type=Path, help="a page with a section <!-- rates -->")
+    args = parser.parse_args()
+    lines = []
+    for line in table(restoration.load_clips(args.speech, args.clips)):
+        print(line, flush=True)
+        lines.append(line)
+    if args.out:
+        replace_between(args.out, "rates", lines)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 8)
+    main()

@@ -14,7 +14,7 @@ from voxmend.audio.levels import Levels
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.models import hub
 from voxmend.networks.conv_tasnet import ConvTasNet
-from voxmend.systems import conv_tasnet, diffsep, separator, weights
+from voxmend.systems import conv_tasnet, diffsep, enhance, separator, weights
 from voxmend.systems.separator import Separator, by_diffsep, by_network
 
 RATE = 8000
@@ -298,3 +298,5 @@ def test_what_is_soft_is_heard_as_well(change, follows):
 def test_a_method_that_a_task_lacks_is_named():
     with pytest.raises(ValueError, match="enhance knows no method 'foo', but voxmend"):
         separator.load("enhance", "foo")
+    with pytest.raises(ValueError, match="no method 'foo', but voxmend.*deepfilternet"):
+        enhance.load("foo")

@@ -29,6 +29,7 @@ def load(method: str, **options: Any) -> Enhancer:
 
     Raises ValueError as `separator.load` does, ImportError where a package is missing.
     """
+    separator.check_method("enhance", method, [*separator.methods("enhance"), NAME])
     if method == NAME:
         return load_deepfilternet(**options)
     return separator.load("enhance", method, **options)

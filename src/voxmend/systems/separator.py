@@ -235,6 +235,19 @@ def by_listener(listener: Listener, polarities: int = 1, speeds: Sequence[float]
     return apart
 
 
+def methods(task: str) -> list[str]:
+    """The methods that a task has in `WEIGHTS`, the default first."""
+    return [method for name, method in WEIGHTS if name == task]
+
+
+def check_method(task: str, method: str | None, known: list[str]) -> str:
+    """The method, by default the first one that is known; raises ValueError for another."""
+    method = method or known[0]
+    if method not in known:
+        raise ValueError(f"{task} knows no method {method!r}, but {', '.join(known)}")
+    return method
+
+
 def load(task: str, method: str | None = None, weights: str | Path | None = None,
          sampler: str | None = None, steps: int | None = None, seed: int = 0,
          device: str = "auto", precision: str = "auto",
@@ -252,10 +265,7 @@ def load(task: str, method: str | None = None, weights: str | Path | None = None
 
     Raises ValueError for weights made for something else and options that the method lacks.
     """
-    known = [other for name, other in WEIGHTS if name == task]
-    method = method or known[0]
-    if method not in known:
-        raise ValueError(f"{task} knows no method {method!r}, but {', '.join(known)}")
+    method = check_method(task, method, methods(task))
     place, path = hub.pick_device(device), find_weights(task, method, weights)
     if method not in DIRECT:
         made = _sampled(path, place, task, sampler, steps, seed, precision)
