@@ -54,11 +54,17 @@ def test_what_fades_or_is_long_is_no_drop():
     ([(1, 1.02), (2, 2.03), (3, 3.045)], [], 0),
     ([(1, 1.02), (20, 20.02), (40, 40.02)], [], 0),
     ([(1, 1.02)], [(2, 2.02), (3, 3.02)], 3),
-    ([(1, 1.02), (2.01, 2.03), (3, 3.02)], [(2, 2.02)], 3),
+    ([(1, 1.02), (2, 2.02)], [(2.005, 2.01), (2.5, 2.51)], 2),
     ([], [(2, 2.02)], 1)])
 def test_drops_count_beside_others_of_their_length(spans, gaps, expected):
     found = found_by(spans, gaps)
     assert len(found) == expected and set(gaps) <= set(found) and list(found) == sorted(found)
+
+
+def test_a_drop_replaces_what_was_found_of_it():
+    """A codec may leave nothing in the middle of a gap, which is found as a shorter one."""
+    spans = [(1, 1.02), (2, 2.02), (3, 3.02)]
+    assert list(found_by(spans, [(0.5, 0.51), (2.005, 2.01)])) == [(0.5, 0.51), *spans]
 
 
 def test_packets_lost_before_opus_are_found():

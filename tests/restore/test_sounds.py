@@ -55,6 +55,12 @@ def brown(length):
     return np.fft.irfft(spectrum / np.maximum(np.fft.rfftfreq(length, 1 / RATE), 20), length)
 
 
+def pink(length):
+    spectrum = np.fft.rfft(np.random.default_rng(1).standard_normal(length))
+    places = np.maximum(np.fft.rfftfreq(length, 1 / RATE), 50)
+    return np.fft.irfft(spectrum / np.sqrt(places), length)
+
+
 def clicks(length):
     rng, wave = np.random.default_rng(0), np.zeros(length)
     wave[rng.integers(1000, length - 1000, 30)] = rng.choice([-1, 1], 30)
@@ -80,6 +86,14 @@ def test_each_is_found_as_what_it_is_and_goes(kind, snr):
     assert found(noisy) == {kind}
     mended = without_interference(noisy[None], RATE, only(noisy))
     assert si_snr(mended[0], wave) > snr + 4
+
+
+def test_coloured_noise_of_a_short_recording_is_loud():
+    """Speech of 1.5 s may lack a pause that tells its softest sounds from noise."""
+    wave = speech()[0]
+    for length, snr, expected in ((1.5, 9, True), (1.5, 17, False), (6, 17, True)):
+        piece = wave[:round(length * RATE)]
+        assert ("coloured" in found(mixed(piece, pink(len(piece)), snr))) == expected
 
 
 def test_one_channel_is_mended_and_the_other_stays():

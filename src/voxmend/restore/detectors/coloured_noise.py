@@ -9,7 +9,8 @@ from ..damage import Damage
 from .base import Detector, View
 
 NEGLIGIBLE_DB = 15.5  # below the recording; rooms rumble so, and it is hardly heard
-SHORTEST = 2.0  # s of a view of which a floor tells something: shorter ones may lack a pause
+SHORTEST = 1.0  # s of a view of which a floor tells something
+SHORT, SHORT_DB = 2.0, 11.0  # s of a channel that may lack a pause: below it a floor is speech
 
 
 class ColouredNoise(Detector):
@@ -29,5 +30,8 @@ class ColouredNoise(Detector):
         power = self.power / max(self.samples, 1)
         white = (found.noise or 0.0) ** 2
         if power - 1.5 * white < max(found.rms**2 * 10 ** (-NEGLIGIBLE_DB / 10), 1e-12):
+            return found
+        if (self.samples < SHORT * self.sample_rate
+                and power < found.rms**2 * 10 ** (-SHORT_DB / 10)):
             return found
         return replace(found, coloured=float(np.sqrt(power)), noise=None)

@@ -1,7 +1,9 @@
 """Gaps that a codec has filled: speech that falls away and is back at once, for a packet's time."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 
@@ -17,7 +19,10 @@ EDGE, DEPTH = 13.0, 15.0
 TINY = 1e-12  # power
 LEAST = 0.03  # power of that speech, over the mean of all
 BLUR = 0.001  # seconds that a codec blurs at either edge
+MORE = 0.004  # seconds by which a drop must be longer than a gap in it, whose edges are exact
 ALIKE, AROUND, OTHERS = 0.003, 10.0, 2  # seconds of difference, seconds apart, and how many
+
+Span = tuple[float, float]
 
 
 class Drops(Detector):
@@ -29,7 +34,7 @@ class Drops(Detector):
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
-        self.drops: list[tuple[float, float]] = []
+        self.drops: list[Span] = []
 
     def update(self, view: View) -> None:
         wave = view.wave.astype(np.float64) - view.centre
@@ -39,28 +44,34 @@ class Drops(Detector):
                                    (last + view.offset) / self.sample_rate + BLUR))
 
     def find(self, found: Damage) -> Damage:
-        """Damage with the drops that are no part of a gap."""
-        new = apart_from(self.drops, sorted(found.gaps + found.ends))
-        begin, end = np.array(sorted([*new, *found.gaps])).reshape(-1, 2).T
+        """Damage with the drops, in the place of gaps that are a part of one."""
+        new = [drop for drop in self.drops
+               if covered(drop, found.gaps) < drop[1] - drop[0] - MORE]
+        spans = sorted([*new, *apart_from(new, found.gaps)])
+        begin, end = np.array(spans).reshape(-1, 2).T
         sure = []
         for first, last in new:
             around = slice(*np.searchsorted(begin, (first - AROUND, first + AROUND)))
             lengths = end[around] - begin[around]
             if np.sum(np.abs(lengths - (last - first)) < ALIKE) > OTHERS:
                 sure.append((first, last))
-        return replace(found, gaps=tuple(sorted((*found.gaps, *sure))))
+        return replace(found, gaps=tuple(sorted([*sure, *apart_from(sure, found.gaps)])))
 
 
-def apart_from(spans: list[tuple[float, float]],
-               others: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those of some spans that overlap none of others, which are in order and apart."""
-    starts = [start for start, _ in others]
-    kept = []
-    for first, last in spans:
-        before = bisect_left(starts, last)
-        if not before or others[before - 1][1] <= first:
-            kept.append((first, last))
-    return kept
+def overlapping(span: Span, others: Sequence[Span]) -> Sequence[Span]:
+    """Those of spans in order, and apart, that overlap one."""
+    return others[bisect_right(others, span[0], key=itemgetter(1)):
+                  bisect_left(others, span[1], key=itemgetter(0))]
+
+
+def covered(span: Span, others: Sequence[Span]) -> float:
+    """How much of a span others have, which are in order and apart."""
+    return sum(min(span[1], end) - max(span[0], start) for start, end in overlapping(span, others))
+
+
+def apart_from(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """Those of `others` that overlap none of some spans, which are in order and apart."""
+    return [other for other in others if not overlapping(other, spans)]
 
 
 def drops(wave: np.ndarray, sample_rate: int) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ PACKETS = (0.01, 0.02, 0.03, 0.04, 0.06)  # seconds
 CUT, AT_ONCE = 4, 2  # RMS of 20 ms, and of 1 ms, at both edges
 SHORT_CUT = 8  # of 20 ms beside less than 5 ms, which a vowel leaves between two pulses
 ONE_EDGE = 16  # at one edge alone: a plosive jumps by 8
+RESIDUE = 0.4, 2  # share of the edges, and how many, beside which there is some of what is coded
 
 
 def silence(rms: float) -> float:
@@ -34,12 +35,14 @@ class Gaps(Detector):
     A gap holds a constant, of any value near zero, or noise far below what it interrupts; a third
     kind is a packet that equals the one before it. One of 0.3 s or more shows by a single edge in a
     word, or by the room's noise, which ends and begins at once. A constant is none where speech as
-    soft as beside it would have been rounded to it.
+    soft as beside it would have been rounded to it. What a codec left beside constants belongs to
+    the gap.
     """
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.gaps: list[tuple[float, float, bool]] = []
+        self.residue: dict[float, tuple[float, float]] = {}  # seconds before and after, by start
         self.seconds = 0.0
 
     def update(self, view: View) -> None:
@@ -119,10 +122,9 @@ class Gaps(Detector):
             view.silent[first:last] = True
         hard = exact and not short and not at_edge and any(
             edge_is_cut(side, ONE_EDGE * step, rate) for side in (left, right))
-        if sure:
-            first, last = first - onset(left, rate), last + onset(right, rate)
-        if sure or hard:
-            self._add(view, first, last, bool(sure))
+        if (sure or hard) and self._add(view, first, last, bool(sure)) and sure:
+            start, _, _ = self.gaps[-1]
+            self.residue[start] = residue(left, rate) / rate, residue(right, rate) / rate
 
     def _repeated(self, wave: np.ndarray, audible: float) -> Iterator[tuple[int, int]]:
         """Packets that equal the one before, among others that do not."""
@@ -136,17 +138,25 @@ class Gaps(Detector):
                 if last - first < 4 * size and np.std(wave[first:last]) > audible:
                     yield first, last
 
-    def _add(self, view: View, first: int, last: int, sure: bool) -> None:
+    def _add(self, view: View, first: int, last: int, sure: bool) -> bool:
+        """Whether a gap is new, and the view's own."""
         begin = int(first + view.offset)
         if view.start <= begin < view.end and last - first <= LONGEST * self.sample_rate:
             gap = begin / self.sample_rate, int(last + view.offset) / self.sample_rate
             if all(gap[1] <= a or gap[0] >= b for a, b, _ in self.gaps[-50:]):
                 self.gaps.append((*gap, sure))
+                return True
+        return False
 
     def find(self, found: Damage) -> Damage:
         """The gaps in order; less certain ones count only beside a certain one."""
         certain = any(sure for _, _, sure in self.gaps)
-        gaps = [(a, b) for a, b, _ in sorted(self.gaps)] if certain else []
+        beside = np.array(list(self.residue.values())) > 0
+        coded = beside.sum() >= RESIDUE[1] and beside.mean() >= RESIDUE[0]
+        gaps = []
+        for start, end, _ in sorted(self.gaps) if certain else ():
+            before, after = self.residue.get(start, (0.0, 0.0)) if coded else (0.0, 0.0)
+            gaps.append((start - before, end + after))
         inner = tuple(gap for gap in gaps if gap[0] > 0 and gap[1] < self.seconds)
         return replace(found, gaps=inner, ends=tuple(gap for gap in gaps if gap not in inner))
 
@@ -175,7 +185,7 @@ def edge_is_hard(side: np.ndarray, step: float, sample_rate: int, within: float 
     return power > (4 * step) ** 2 and np.mean(side[:sample_rate // 1000] ** 2) > 0.16 * power
 
 
-def onset(side: np.ndarray, sample_rate: int, within: float = 0.04) -> int:
+def residue(side: np.ndarray, sample_rate: int, within: float = 0.025) -> int:
     """Samples of a side that only hiss or ring, of a codec or a low-pass that came after the cut.
 
     They last 2 ms or more, and end at once, where the RMS of 2 ms is 20 dB over that of all before;
