@@ -7,19 +7,20 @@
     voxmend bench separate --quick --data DIR --noise NOISE --out figures/separate.json
     python tools/figures.py figures "2 cores of an EPYC"
 
-With --rows in the place of the machine, rows alone are written anew, of those tasks whose results
-the folder has, as of `voxmend bench TASK --only ours --steps 1`; the others stay.
+Without the machine rows alone are written anew, of those tasks whose results the folder has, as of
+`voxmend bench TASK --only ours --steps 1`; the others stay.
 """
 
+import argparse
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from voxmend.benchmarks.restoration import markdown
 from voxmend.metrics import COLUMNS, table
 
+ROOT = Path(__file__).parent.parent
 TASKS = ("declip", "extend", "inpaint", "denoise", "vocode", "separate", "mend")
 README = {  # case: its title, and the rows beside ours
     "declip": ("declip, 3 dB", ("input", "AR", "A-SPADE", "S-SPADE")),
@@ -33,7 +34,6 @@ README = {  # case: its title, and the rows beside ours
                               "diffsep, both polarities, 2 calls")),
     "mend": ("mend: band, clip, gaps", ("input", "one after another")),
 }
-
 
 Keys = Iterator[tuple[str, ...] | None]  # of lines: by what a row is known, None of other lines
 
@@ -73,23 +73,30 @@ def keys_of_readme(lines: list[str]) -> Keys:
         yield (title, cells[2])
 
 
-def renew(path: Path, name: str, made: list[str], keys: Callable[[list[str]], Keys]) -> None:
-    """Replaces those of the lines between comments that were made anew, but for rows' first cells.
+def renewed(path: Path, name: str, made: list[str],
+            keys: Callable[[list[str]], Keys]) -> list[str]:
+    """The lines between comments, with those that were made anew but for rows' first cells.
 
-    Raises ValueError for a row that the page lacks, and for a table of other columns.
+    Rows of ours in other than the default steps stay away where the page lacks them.
+
+    Raises ValueError for another row that the page lacks, for a table of other columns, and for
+    another number of clips.
     """
     lines = between(path, name)
     old, new = (dict(zip(keys(part), part, strict=True)) for part in (lines, made))
     for key, line in new.items():
-        if key and key not in old:
+        if key and key not in old and not re.fullmatch(r"ours, \d+ steps?", key[-1]):
             raise ValueError(f"{path}: has no row of {', '.join(key)}")
         if key and key[-1] == "method" and line != old[key]:
             raise ValueError(f"{path}: the columns of {', '.join(key[:-1])} differ")
+        if key and len(key) == 1 and line.split()[0] != old[key].split()[0]:
+            raise ValueError(f"{path}: {key[0]} is of {old[key].split()[0]} clips, not of "
+                             f"{line.split()[0]}")
     for number, key in enumerate(keys(lines)):
         if key in new and key:
             first, rest = lines[number].split("|")[:2], new[key].split("|")[2:]
             lines[number] = "|".join(first + rest) if rest else new[key]
-    replace_between(path, name, lines)
+    return lines
 
 
 def summary(cases: dict[str, list[dict]]) -> list[str]:
@@ -106,23 +113,28 @@ def summary(cases: dict[str, list[dict]]) -> list[str]:
     return [lines[0].replace("| method", "| task | method"), lines[1] + "---|", *lines[2:]]
 
 
-def main(folder: Path, machine: str) -> None:
-    """Writes the tables, or their rows, into both files."""
-    rows_alone = machine == "--rows"
+def main(folder: Path, machine: str | None = None) -> None:
+    """Writes the tables, or their rows, into both files.
+
+    Raises ValueError where results are missing, and as `renewed` does.
+    """
     files = {task: folder / f"{task}.json" for task in TASKS}
-    results = {task: json.loads(file.read_text()) for task, file in files.items()
-               if file.exists() or not rows_alone}
+    results = {task: json.loads(file.read_text()) for task, file in files.items() if file.exists()}
+    if not results or (machine and len(results) < len(TASKS)):
+        raise ValueError(f"{folder}: lacks results of {', '.join(files.keys() - results.keys())}")
     sections = [f"\n## {task}\n\n{markdown(result)}" for task, result in results.items()]
     cases = {name: rows for result in results.values() for name, rows in result["cases"].items()}
-    root = Path(__file__).parent.parent
-    benchmark, readme = root / "docs" / "benchmark.md", root / "README.md"
-    if rows_alone:
-        renew(benchmark, "tables", "\n".join(sections).split("\n"), keys_of_benchmark)
-        renew(readme, "figures", summary(cases), keys_of_readme)
-    else:
-        replace_between(benchmark, "tables", [f"Machine: {machine}.", *sections])
-        replace_between(readme, "figures", summary(cases))
+    tables, rows = [f"Machine: {machine}.", *sections], summary(cases)
+    benchmark, readme = ROOT / "docs" / "benchmark.md", ROOT / "README.md"
+    if machine is None:
+        tables = renewed(benchmark, "tables", "\n".join(sections).split("\n"), keys_of_benchmark)
+        rows = renewed(readme, "figures", rows, keys_of_readme)
+    replace_between(benchmark, "tables", tables)
+    replace_between(readme, "figures", rows)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("machine", nargs="?")
+    main(**vars(parser.parse_args()))

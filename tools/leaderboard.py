@@ -13,8 +13,9 @@ that the results lack.
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from figures import replace_between
@@ -100,7 +101,7 @@ def origin(result: dict) -> str:
             f"{result['precision']}: {result['machine']}")
 
 
-def drawn(section: Section, title: str, page: Path) -> list[str]:
+def table_of(section: Section, title: str, page: Path) -> list[str]:
     """Lines of a section: what ran where, its picture and its table."""
     picture = page.with_name(f"{page.stem}-{slug(title)}.png")
     ranking(section.ranked, section.metric, picture)
@@ -134,16 +135,40 @@ def short(section: Section) -> list[str]:
     return table(rows, {name: COLUMNS[name] for name in SHORT}, bold=True)
 
 
-def titled(found: list[Section]) -> dict[str, Section]:
-    """Sections by their titles: the case, and where others have the same its size."""
-    cases = [section.case for section in found]
-    return {section.case if cases.count(section.case) == 1 else f"{section.case}: {section.size}":
-            section for section in found}
+def titled(found: list[Section], known: Container[str] = ()) -> dict[str, Section]:
+    """Sections by their titles: the case, and where others have the same its size.
+
+    Args:
+        known: titles of a page, of which the section's is one.
+
+    Raises ValueError for two of one title.
+    """
+    cases, titles = [section.case for section in found], dict[str, Section]()
+    for section in found:
+        sized = f"{section.case}: {section.size}"
+        title = sized if cases.count(section.case) > 1 or sized in known else section.case
+        if title in titles:
+            raise ValueError(f"{title}: results of other clips; leave one of them out")
+        titles[title] = section
+    return titles
 
 
-def written(section: Section, title: str, page: Path, sounds: Path | None) -> list[str]:
+def check_renewed(page: Path, title: str, section: Section, old: list[str] | None) -> None:
+    """Raises ValueError for a section that a page has not, or has of other clips or more rows."""
+    if old is None:
+        raise ValueError(f"{page}: has no section {title}")
+    if not old[3].startswith(section.size):
+        raise ValueError(f"{page}: {title} is not of {section.size}")
+    first = old.index(next(line for line in old if line.startswith("| method")))
+    rows = {line.split("|")[1].strip() for line in takewhile(bool, old[first + 2:])}
+    if lost := rows - section.rows.keys():
+        raise ValueError(f"{page}: {title} would lose {', '.join(sorted(lost))}; give their "
+                         "results, too")
+
+
+def lines_of(section: Section, title: str, page: Path, sounds: Path | None) -> list[str]:
     """All lines of a section."""
-    lines = drawn(section, title, page)
+    lines = table_of(section, title, page)
     lines += listen(sounds, section.case, page) if sounds else []
     result = section.runs[0][0]
     if published := result.get("published"):
@@ -153,7 +178,7 @@ def written(section: Section, title: str, page: Path, sounds: Path | None) -> li
     return lines + [line for note in notes for line in ("", note)]
 
 
-def there(page: Path) -> dict[str, list[str]]:
+def sections_of(page: Path) -> dict[str, list[str]]:
     """The lines of a page's sections, by their titles."""
     found: dict[str, list[str]] = {}
     for part in page.read_text().split("\n## ")[1:]:
@@ -165,20 +190,24 @@ def main(page: Path, files: list[Path], sounds: Path | None = None,
          readme: Path | None = None, renew: bool = False) -> None:
     """Writes the page and its pictures, and the short table.
 
-    Raises ValueError for a section that is to be renewed and is not there.
+    Raises ValueError for a section that is to be renewed and is not there, or would lose rows, and
+    for a short table of which there is no section.
     """
-    found = titled(sections([json.loads(file.read_text()) for file in files]))
-    parts = there(page) if renew else {}
-    if missing := renew and sorted(found.keys() - parts.keys()):
-        raise ValueError(f"{page}: has no section {', '.join(missing)}")
+    parts = sections_of(page) if renew else {}
+    found = titled(sections([json.loads(file.read_text()) for file in files]), parts)
+    real = [section for section in found.values() if section.case == REAL]
+    if readme and not real:
+        raise ValueError(f"{readme}: the short table is of {REAL}, of which there is no result")
+    if renew:
+        for title, section in found.items():
+            check_renewed(page, title, section, parts.get(title))
     for title, section in found.items():
-        parts[title] = written(section, title, page, sounds)
+        parts[title] = lines_of(section, title, page, sounds)
     lines = [INTRO, *(line for part in parts.values() for line in part), ""]
     page.write_text("\n".join(lines))
     if readme:
-        whole = max((section for section in found.values() if section.case == REAL),
-                    key=lambda section: section.runs[0][0]["clips"])
-        replace_between(readme, "rivals", short(whole))
+        replace_between(readme, "rivals",
+                        short(max(real, key=lambda section: section.runs[0][0]["clips"])))
 
 
 if __name__ == "__main__":

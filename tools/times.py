@@ -1,8 +1,8 @@
-"""Seconds of work per second of speech: `python tools/times.py SPEECH [SECONDS] [TASK ...]`.
+"""Seconds of work per second of speech: `python tools/times.py SPEECH [SECONDS] [CASE ...]`.
 
-A recording of 60 s, of a folder's files one after the other, is damaged as in `voxmend bench` and
-mended by every task in its default steps, the damage told but for `mend`, which is told what is
-found; the shorter of two runs, after a short one. Nothing else should run beside it.
+A recording of 60 s, or so many, of a folder's files one after the other, is damaged as by the cases
+of `voxmend bench` (declip, extend-4k, ...) and mended by their task in its default steps, the
+damage told; the shorter of two runs, after a short one. Nothing else should run beside it.
 """
 
 import sys

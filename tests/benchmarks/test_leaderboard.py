@@ -111,3 +111,26 @@ def test_what_is_renewed_leaves_the_other_sections(leaderboard, tmp_path):
         "**1.00**", "**2.00**").replace("(0.00…2.00)", "(1.00…3.00)") + "## declip" + declip
     with pytest.raises(ValueError, match="has no section inpaint"):
         leaderboard.main(page, write(tmp_path, result(cases={"inpaint": before})), renew=True)
+
+
+def test_a_section_that_would_lose_rows_or_clips_is_not_renewed(leaderboard, tmp_path):
+    page, rows = tmp_path / "page.md", [row("ours", si_snr=1.0), row("theirs", si_snr=2.0)]
+    sizes = [result(cases={"mend": rows}), result(cases={"mend": [
+        row(name, "e1", si_snr=3.0) for name in ("ours", "theirs")]}, clips=3)]
+    leaderboard.main(page, write(tmp_path, *sizes))
+    old = page.read_text()
+    leaderboard.main(page, write(tmp_path, sizes[1]), renew=True)
+    assert page.read_text() == old
+    for cases, clips, said in (({"mend": rows[:1]}, 2, "mend: 2 clips of 4 s would lose theirs"),
+                               ({"mend": rows}, 4, "has no section mend")):
+        with pytest.raises(ValueError, match=said):
+            leaderboard.main(page, write(tmp_path, result(cases=cases, clips=clips)), renew=True)
+    with pytest.raises(ValueError, match="the short table is of"):
+        leaderboard.main(page, write(tmp_path, sizes[0]), readme=tmp_path / "r.md", renew=True)
+    assert page.read_text() == old
+
+
+def test_two_sections_of_one_title_are_refused(leaderboard, tmp_path):
+    results = [result(cases={"mend": [row("ours", name, si_snr=1.0)]}) for name in ("e0", "e1")]
+    with pytest.raises(ValueError, match="results of other clips"):
+        leaderboard.main(tmp_path / "page.md", write(tmp_path, *results))

@@ -217,6 +217,25 @@ def test_the_share_of_clipped_samples_is_of_the_level_told(wav, prior, tmp_path,
         assert ("no sample reaches the clip level" in text.err) == (share == 0)
 
 
+def test_the_channel_that_reaches_no_level_is_named(wav, prior, tmp_path, capsys):
+    wave = voice(1.0, channels=2)
+    wave[1] = wave[1].clip(-0.05, 0.05)
+    source = wav("in.wav", wave)
+    for level, said in (("L:1", "no sample of L reaches"), ("1", "no sample of L and R reaches")):
+        code, text = run(capsys, "declip", source, tmp_path / "out.wav", "--level", level,
+                         "--overwrite", *quick(prior))
+        assert code == 0 and said in text.err
+
+
+@pytest.mark.parametrize("kind, option, value, said", [
+    ("clip", "--sdr", -1, "no clip level gives -1 dB SDR"), ("quantise", "--bits", 1, "at least 2"),
+    ("gaps", "--every", 20, "do not fit"), ("noise", "--snr", 900, "from -200 to 200")])
+def test_degrade_blames_no_file_for_an_option(kind, option, value, said, wav, tmp_path, capsys):
+    source = wav()
+    code, text = run(capsys, "degrade", kind, source, tmp_path / "d.wav", option, value)
+    assert code == 2 and said in text.err and str(source) not in text.err
+
+
 def test_gaps_at_other_places_are_told_of_each_channel(wav, prior, tmp_path, capsys):
     source = wav("in.wav", voice(1.5, channels=2))
     for gaps, said in (("L:0.4-0.44,R:1-1.04", 2), ("0.4-0.44", 1)):

@@ -97,7 +97,7 @@ def test_composed_damage_in_blocks_and_channels():
     assert analyse(np.array_split(damaged, 37, axis=1), 16000) == whole
 
 
-@pytest.mark.parametrize("rate", [999, 3999, 384_001])
+@pytest.mark.parametrize("rate", [999, 3999, 384_001, np.nan, np.inf])
 def test_rates_that_are_not_handled_are_refused(rate):
     with pytest.raises(ValueError, match=f"{rate} Hz"):
         analyse([np.zeros((1, 4000), np.float32)], rate)
@@ -109,6 +109,14 @@ def test_rates_that_are_not_handled_are_refused(rate):
 def test_what_is_no_sound_is_refused(block, said):
     with pytest.raises(audio.AudioError, match=said):
         analyse([block], 16000)
+
+
+def test_a_whole_rate_may_be_a_float_and_a_block_a_list():
+    wave = speech()
+    wave[:, 16000:16800] = 0
+    [found] = analyse([wave], 16000)
+    assert found.gaps and analyse([wave], 16000.0) == analyse([wave.astype(float).tolist()], 16000
+                                                              ) == (found,)
 
 
 def test_a_gap_ends_after_its_start():

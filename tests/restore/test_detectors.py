@@ -12,11 +12,13 @@ from helpers.speech import speech
 from voxmend.audio import Reader, Writer, resample
 from voxmend.dsp import degrade
 from voxmend.restore.analysis import analyse
+from voxmend.restore.damage import Damage
+from voxmend.restore.detectors.base import View
 from voxmend.restore.detectors.clipping import find_pile
 from voxmend.restore.detectors.gaps import residue
 from voxmend.restore.detectors.lobes import Lobes, top_fullness
-from voxmend.restore.detectors.noise import noise_rms
-from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS
+from voxmend.restore.detectors.noise import Noise, noise_rms
+from voxmend.restore.detectors.spectra import LOWEST_POWER, POWERS, Spectra
 
 RATE = 16000
 
@@ -159,6 +161,16 @@ def test_what_towers_over_a_level_speaks_against_a_clipper():
     assert found[0.3] - found[0.9] == pytest.approx(0.02 * (20 * np.log10(3) - 3), abs=1e-3)
 
 
+def test_a_click_hides_no_clipper():
+    tone = np.tanh(3 * np.sin(2 * np.pi * 400 * np.arange(2 * RATE) / RATE))
+    tone[RATE:] *= 0.2
+    clicked = tone.copy()
+    clicked[[100, 101]] = 3, -2
+    full = [top_fullness(wave, Lobes.of(wave), RATE)[1] - 0.03 * np.log10(np.mean(wave**2))
+            for wave in (tone, clicked)]
+    assert full[0] == pytest.approx(full[1], abs=1e-3)
+
+
 @pytest.mark.parametrize("gap", [slice(0, 1600), slice(30000, 50800)])
 def test_zeros_from_a_word_into_a_pause(gap):
     """Of one edge that is loud and one in room noise, or none."""
@@ -196,12 +208,23 @@ def test_the_floor_of_what_fades_is_no_noise(fading):
     assert found is None if fading else found == pytest.approx(1e-2, rel=0.05)
 
 
-@pytest.mark.parametrize("frames, told", [(12, False), (16, True)])
-def test_a_floor_is_told_from_a_quarter_of_a_second_up(frames, told):
-    """Of 12 frames, a fifth of a second, the floor is that of a syllable."""
-    counts = np.zeros((60, POWERS), int)
-    counts[:, -40 - LOWEST_POWER] = frames
-    assert (noise_rms(counts, np.linspace(200, 2000, 60), None) is not None) == told
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+@pytest.mark.parametrize("seconds, told", [(0.2, False), (0.4, True)])
+def test_a_floor_is_told_from_a_quarter_of_a_second_up(rate, seconds, told):
+    """Of a fifth of a second the floor is that of a syllable."""
+    wave = 0.01 * np.random.default_rng(0).standard_normal(round(seconds * rate))
+    spectra = Spectra(rate)
+    spectra.update(View(wave, 0, 0, len(wave), True))
+    assert bool(Noise(spectra).find(Damage(rms=0.01)).noise) == told
+
+
+@pytest.mark.parametrize("intact", [0.1, 0.2, 0.3])
+def test_a_floor_of_few_frames_that_are_not_clipped_is_that_of_all(intact):
+    wave = 0.01 * np.random.default_rng(0).standard_normal(4 * RATE)
+    view, spectra = View(wave, 0, 0, len(wave), True), Spectra(RATE)
+    view.clipped[round(intact * RATE):] = True
+    spectra.update(view)
+    assert Noise(spectra).find(Damage(rms=0.01)).noise == pytest.approx(0.01, rel=0.35)
 
 
 @pytest.mark.parametrize("blocks", [[np.zeros(16000)], [np.zeros((1, 2, 100))],

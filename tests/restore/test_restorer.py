@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.signal import welch
+from scipy.signal import butter, correlate, sosfilt, welch
 
 from helpers.gaussian import WhitePrior
 from helpers.speech import CONFIG, voice
@@ -423,6 +423,11 @@ def test_noise_of_a_lower_rate_is_white_to_a_prior(rate):
         restorer = Restorer(replace(TASKS[task], steps=1), prior, device="cpu", batch=1)
         made = restorer(noise, rate, Damage(noise=0.05, rms=0.05))
         assert made.shape == noise.shape
+        half = len(heard) // 2  # pieces of each segment
+        high = butter(8, 0.6 * rate, "high", fs=16000, output="sos")
+        last, first = (sosfilt(high, wave) for wave in heard[half - 1:half + 1])
+        alike = np.abs(correlate(last, first))  # the segments overlap, and hear the same there
+        assert alike.max() > 20 * np.sqrt(np.mean(alike**2))
         for wave in heard:
             hertz, power = welch(wave, 16000, nperseg=512)
             level = power[(hertz > 200) & (hertz < 0.45 * rate)].mean()
@@ -431,9 +436,12 @@ def test_noise_of_a_lower_rate_is_white_to_a_prior(rate):
 
 
 def test_a_gap_beyond_the_end_is_refused():
+    """Where gaps are filled."""
+    late = Damage(gaps=((7.0, 8.0),), noise=0.01)
+    assert Restorer("denoise", correcting(), device="cpu")(voice(1.0), 16000, late).any()
     with pytest.raises(ValueError, match="lies beyond the end at 1.00 s"):
         Restorer("inpaint", correcting(), device="cpu")(
-            voice(1.0), 16000, Damage(gaps=((7.0, 8.0),)))
+            voice(1.0), 16000, late)
 
 
 def test_a_whole_rate_may_be_a_float():

@@ -9,7 +9,7 @@ import torch
 from helpers.gaussian import WhitePrior
 from helpers.speech import voice
 from voxmend import TASKS, Damage, Restorer, Task
-from voxmend.diffusion.denoiser import Denoiser
+from voxmend.diffusion.denoiser import Denoiser, EDMDenoiser
 from voxmend.diffusion.guidance import (
     Imputation,
     MixtureLikelihood,
@@ -20,6 +20,7 @@ from voxmend.diffusion.guidance import (
 from voxmend.operators import Clip, Gap, Lowpass, Mixture, Operator, Quantise, WhiteNoise
 from voxmend.restore.damage import Clipping
 from voxmend.restore.drawing import Drawing
+from voxmend.restore.tasks import correcting
 
 DAMAGE = {"declip": Damage((Clipping(0.1),)), "extend": Damage(cutoff=3000.0),
           "inpaint": Damage(gaps=((0.2, 0.25),)), "denoise": Damage(noise=0.02),
@@ -202,6 +203,14 @@ def test_noise_of_an_own_class_has_the_exact_posterior(operator):
     task = Task("own", lambda scene: operator, guidance=NoisyObservation(Imputation()), steps=1)
     made = Restorer(task, WhitePrior(0.1), device="cpu")(noise, 16000, Damage(rms=0.1))
     assert np.abs(made - noise / 2).max() < 0.02
+
+
+def test_a_told_value_that_would_not_count_is_refused():
+    with pytest.raises(ValueError, match="steps would not count"):
+        replace(TASKS["denoise"], told={"steps": 3})
+    own = correcting(TASKS["denoise"], steps=3)
+    assert own.told == {"steps": 3} and own.untold.steps == TASKS["denoise"].steps
+    assert "steps" in TASKS["declip"].course(EDMDenoiser(torch.nn.Identity()))
 
 
 def test_errors_are_plain():

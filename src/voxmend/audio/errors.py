@@ -1,5 +1,6 @@
 """What is wrong with a recording, in one line: which file, what, and what to do about it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ class UnreadableError(AudioError):
 
 def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
     """Raises AudioError for a sample rate (Hz) or a number of channels that is not handled."""
-    if sample_rate != int(sample_rate):
+    if not math.isfinite(sample_rate) or sample_rate != int(sample_rate):
         raise AudioError(f"{name}: {sample_rate} Hz: give a whole number")
     if sample_rate < LOWEST_RATE:
         raise AudioError(f"{name}: {sample_rate} Hz is no speech rate: resample it to 8000 Hz "

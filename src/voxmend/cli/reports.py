@@ -1,10 +1,9 @@
 """What a recording's damage is: found, told, checked and printed."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,10 +32,15 @@ def check_told(reader: audio.Recording, rms: float, told: Damage) -> None:
                                f"recording of RMS {rms:.2g}, speech included")
 
 
-def _share(reader: audio.Recording, channel: int, clipping: Sequence[Clipping]) -> float:
-    """Of a channel's samples those that reach a clip level that was told."""
-    return sum(np.count_nonzero(part.reach(block[channel]) >= part.floor)
-               for block in reader.blocks() for part in clipping) / max(reader.frames, 1)
+def _shares(reader: audio.Recording, clipping: Mapping[int, Sequence[Clipping]]
+            ) -> dict[int, float]:
+    """Of channels' samples those that reach the clip levels that were told, in one pass."""
+    counts = dict.fromkeys(clipping, 0)
+    for block in reader.blocks() if clipping else ():
+        for channel, parts in clipping.items():
+            counts[channel] += sum(int(np.count_nonzero(part.reach(block[channel]) >= part.floor))
+                                   for part in parts)
+    return {channel: count / max(reader.frames, 1) for channel, count in counts.items()}
 
 
 def _cut(reader: audio.Recording, gaps: Sequence[tuple[float, float]]) -> tuple[
@@ -60,25 +64,32 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
     if numbers and max(numbers) >= reader.channels:
         raise audio.AudioError(f"{reader.path}: has no channel {max(numbers) + 1}, only "
                                f"{reader.channels}")
-    damages = []
-    for channel, found in enumerate(analyse(reader.blocks(), reader.sample_rate)):
-        known = {name: values.get(channel, values.get(None)) for name, values in told.items()}
-        mine: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+    told_of = [{name: value for name, values in told.items()
+                if (value := values.get(channel, values.get(None))) is not None}
+               for channel in range(reader.channels)]
+    found_of = analyse(reader.blocks(), reader.sample_rate)
+    seconds = reader.frames / reader.sample_rate
+    for mine, found in zip(told_of, found_of, strict=True):
         if "noise" in mine:
             mine["coloured"] = None
         if "clipping" in mine:
-            seconds = reader.frames / reader.sample_rate
             mine["clipping"] = tuple(replace(part, end=seconds, offset=found.offset)
                                      for part in mine["clipping"])
-            mine["clipped"] = _share(reader, channel, mine["clipping"])
+    shares = _shares(reader, {channel: mine["clipping"] for channel, mine in enumerate(told_of)
+                              if "clipping" in mine})
+    if idle := [channel_name(channel, reader.channels)
+                for channel, share in shares.items() if not share]:
+        where = f" of {' and '.join(idle)}" if reader.channels > 1 else ""
+        print(as_told(f"voxmend: {reader.path}: no sample{where} reaches the clip level that was "
+                      "told"), file=sys.stderr)
+    damages = []
+    for channel, (mine, found) in enumerate(zip(told_of, found_of, strict=True)):
         check_told(reader, found.rms, Damage(**mine))
         if "gaps" in mine:
             mine["gaps"] = _cut(reader, mine["gaps"])
         kept = {name: getattr(found, name) for name in reports}
-        damages.append(replace(Damage(clipped=found.clipped, rms=found.rms), **{**kept, **mine}))
-    if told.get("clipping") and not any(damage.clipped for damage in damages):
-        print(as_told(f"voxmend: {reader.path}: no sample reaches the clip level that was told"),
-              file=sys.stderr)
+        mine["clipped"] = shares.get(channel, found.clipped)
+        damages.append(replace(Damage(rms=found.rms), **{**kept, **mine}))
     return tuple(damages)
 
 

@@ -1,6 +1,6 @@
 """The verbs that restore a recording, draw one, and damage one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,11 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .jobs import Work
+
+    Damager = Callable[[np.ndarray, int], np.ndarray]
 
 
 def load_mender(task: str, common: Mending, method: str, told: Told,
@@ -293,9 +297,35 @@ def degrade(kind: Positional[Literal["clip", "lowpass", "gaps", "noise", "quanti
     from . import folders, jobs, running, sidecars
 
     common.check(kind)
+    check_damager(damager(kind, common))
     settings, load = sidecars.settings(common, kind=kind), partial(load_damager, kind, common)
     verb = jobs.Verb("degrade", settings, load, common.overwrite, common.workers, common.ray)
     return running.run(verb, folders.make_plan(paths))
+
+
+def damager(kind: str, options: Damaging) -> "Damager":
+    """What makes of a recording `[C, T]` at a rate in Hz a damaged one.
+
+    It raises ValueError for what that recording, or any, cannot have.
+    """
+    from ..dsp import degrade as damage
+
+    return {"clip": lambda wave, rate: damage.clip(
+                wave, damage.clip_level_for_sdr(wave, options.sdr)),
+            "lowpass": lambda wave, rate: damage.lowpass(wave, options.cutoff, rate),
+            "gaps": lambda wave, rate: damage.gaps(wave, rate, options.milliseconds,
+                                                   options.every)[0],
+            "noise": lambda wave, rate: damage.white_noise(wave, options.snr, options.seed),
+            "quantise": lambda wave, rate: damage.quantise(wave, options.bits)}[kind]
+
+
+def check_damager(make: "Damager") -> None:
+    """Raises ValueError for options that suit no recording."""
+    import numpy as np
+
+    from ..audio.errors import HIGHEST_RATE
+
+    make(np.sin(np.arange(HIGHEST_RATE, dtype=np.float32))[None], HIGHEST_RATE)
 
 
 def load_damager(kind: str, options: Damaging) -> "Work":
@@ -303,30 +333,21 @@ def load_damager(kind: str, options: Damaging) -> "Work":
     import numpy as np
 
     from .. import audio
-    from ..dsp import degrade as damage
     from . import files, jobs
     from .outputs import write, writers
 
-    def cut(wave: np.ndarray, rate: int) -> np.ndarray:
-        made, kept = damage.gaps(wave, rate, options.milliseconds, options.every)
-        if kept.all():
-            raise ValueError(f"ends before the first gap, at {options.every / 2000:g} s: give a "
-                             "shorter --every")
-        return made
-
-    make = {"clip": lambda wave, rate: damage.clip(
-                wave, damage.clip_level_for_sdr(wave, options.sdr)),
-            "lowpass": lambda wave, rate: damage.lowpass(wave, options.cutoff, rate),
-            "gaps": cut,
-            "noise": lambda wave, rate: damage.white_noise(wave, options.snr, options.seed),
-            "quantise": lambda wave, rate: damage.quantise(wave, options.bits)}
+    make = damager(kind, options)
 
     def damage_one(inputs: Sequence[Path], outputs: Sequence[Path],
                    streaming: jobs.Streaming) -> files.Made:
         reader = audio.Reader(inputs[0])
         wave, rate = np.concatenate(list(reader.blocks()), axis=1), reader.sample_rate
+        first = options.every / 2000
+        if kind == "gaps" and wave.shape[1] <= first * rate:
+            raise audio.AudioError(f"{inputs[0]}: ends before the first gap, at {first:g} s: give "
+                                   "a shorter --every")
         try:
-            made = make[kind](wave, rate)
+            made = make(wave, rate)
         except ValueError as error:
             raise audio.AudioError(f"{inputs[0]}: {error}") from None
         write([made], writers(reader, outputs), Handling(headroom=None))

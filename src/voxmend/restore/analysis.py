@@ -75,9 +75,9 @@ def centre(wave: np.ndarray, sample_rate: int) -> float:
 def checked(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
     """Blocks of an array, if they are what `audio.ArrayReader` takes."""
     start = 0
-    for block in blocks:
-        check_type(np.asarray(block))
-        if np.ndim(block) == 2:  # else `views` says so
+    for block in map(np.asarray, blocks):
+        check_type(block)
+        if block.ndim == 2:  # else `views` says so
             check_finite("array", block, start, sample_rate)
             start += block.shape[1]
         yield block
@@ -97,6 +97,7 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
     floats; ValueError for blocks of another shape, or of another number of channels.
     """
     check_layout("array", sample_rate, 1)
+    sample_rate = int(sample_rate)
     hop = Spectra(sample_rate).hop
     channels: list[Channel] = []
     pieces = views(checked(blocks, sample_rate), round(VIEW_SECONDS * sample_rate) // hop * hop,

@@ -58,7 +58,7 @@ class Clipping:
 class Damage:
     """What is wrong with one channel; false when nothing.
 
-    Raises ValueError for a gap that ends before it starts.
+    Raises ValueError for a gap that ends before it starts, or starts before the recording.
 
     Attributes:
         clipping: stretches in which samples saturate, in order and without overlap.

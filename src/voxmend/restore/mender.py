@@ -142,7 +142,7 @@ class Mender:
         return chunk + audio.fit(change, length)
 
     def _whitened(self, low: np.ndarray, operator: Operator | None, start: int) -> np.ndarray:
-        """A scaled segment whose noise, if it is but noisy, is white up to half the prior's rate.
+        """A scaled segment; where white noise is all its damage, with noise above its band, too.
 
         Noise of a lower rate ends with its band, where a prior that is told of white noise would
         take its absence for speech that it hears. Shape: `[1, n]` to the same.

@@ -143,11 +143,11 @@ class Restorer:
             damage = [damage] * reader.channels
         if len(damage) != reader.channels:
             raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
-        seconds = reader.frames / reader.sample_rate
-        for start, _ in (gap for one in damage for gap in one.gaps):
+        mine, seconds = tuple(map(self.relevant, damage)), reader.frames / reader.sample_rate
+        for start, _ in (gap for one in mine for gap in one.gaps):
             if start >= seconds:
                 raise ValueError(f"a gap at {start:g} s lies beyond the end at {seconds:.2f} s")
-        return tuple(map(self.relevant, damage))
+        return mine
 
     def _stretches(self, reader: audio.Recording,
                    damages: Sequence[Damage]) -> list[tuple[Damage, tuple[Scale, ...]]]:

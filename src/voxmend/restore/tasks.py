@@ -147,12 +147,15 @@ class Task:
             makes the edges of gaps ring. Its operator is then built at both rates.
         told: what fields that are None are where the prior corrects first guesses (`GuessDenoiser`)
             and the operator has evidence; None: such a prior is told nothing, and guided, too.
-        plain: what they are else. So a field that `replace` gives a value has it for every prior.
+            `correcting` makes such tasks.
+        plain: what those fields are for all other priors. A field that `replace` gives a value has
+            it for every prior.
         names: the fields of `Damage` that it cannot mend, but names, and the verb that can.
         leaves: the fields of `Damage` that it could mend, but was told to leave, and names.
 
     Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
-    neither they nor a simulated observation a first guess at the recording's rate.
+    neither they nor a simulated observation a first guess at the recording's rate. For fields in
+    `told` that have a value and are not in `plain`, so that they would not count.
     """
 
     name: str
@@ -200,11 +203,12 @@ class Task:
                                 if getattr(self, name) is None})
 
     def course(self, prior: Denoiser) -> dict[str, Any]:
-        """How it draws, as a sidecar says it."""
-        return {"start": self.start, "steps": len(self.levels(self, prior)) - 1,
-                "sampler": getattr(self.sampler, "__name__", repr(self.sampler)),
-                "guidance": repr(self.guidance),
-                **({"speeds": list(self.speeds)} if len(self.speeds) > 1 else {})}
+        """How it draws by this prior, as a sidecar says it."""
+        task = self.for_prior(prior)
+        return {"start": task.start, "steps": len(task.levels(task, prior)) - 1,
+                "sampler": getattr(task.sampler, "__name__", repr(task.sampler)),
+                "guidance": repr(task.guidance),
+                **({"speeds": list(task.speeds)} if len(task.speeds) > 1 else {})}
 
     def leaving(self, kinds: Sequence[str]) -> "Task":
         """The task that leaves some of what it finds as it is, and only names it.
@@ -227,13 +231,23 @@ class Task:
         if self.sources is not None and self.keeps_band:
             raise ValueError(f"task {self.name!r}: sources have no band of the recording's to "
                              "keep; set keeps_band=False")
+        idle = [name for name in self.told or {}
+                if name not in self.plain and getattr(self, name) is not None]
+        if idle:
+            raise ValueError(f"task {self.name!r}: {', '.join(idle)} would not count where a prior "
+                             "corrects; make such a task by correcting(task, ...)")
         if self.native_rate and (self.sources is not None or self.simulates):
             raise ValueError(f"task {self.name!r}: native_rate needs a first guess of the "
                              "recording itself, so neither sources nor simulates")
 
 
 def correcting(task: Task, **told: Any) -> Task:
-    """A task that is done otherwise where a prior is told a first guess."""
+    """A task that is done otherwise where a prior corrects first guesses.
+
+    >>> task = correcting(Task("mine", found_damage, ("clipping",), steps=8), steps=1)
+    >>> task.told["steps"], task.untold.steps
+    (1, 8)
+    """
     plain = {name: getattr(task, name) for name in told}
     left_open: dict[str, Any] = dict.fromkeys(told)
     return replace(task, told=told, plain=plain, **left_open)

@@ -63,7 +63,7 @@ class CorrectionRecipe(PriorRecipe):
     """How to train a prior that is told first guesses, and is a plain prior when told nothing.
 
     Of the examples that are told, the mean of ln(e/e₀ + ε) + λ ln(s/s₀ + 10ε) + 0.1 ln(r + ε/10),
-    of μ ln d where phases are lost, and of κ ln p of all but a band: e the squared error in the
+    plus μ ln d where phases are lost, plus κ ln p of all but a band: e the squared error in the
     samples that are not known and e₀ the guess's own, s and s₀ the errors of compressed spectra, r
     the error in known samples, d the log-spectral distance, p the `disturbance`. By the logarithm
     all count alike, however much is lost; d and p ask for what a listener hears where e would leave

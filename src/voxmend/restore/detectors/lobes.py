@@ -51,8 +51,8 @@ def top_fullness(wave: np.ndarray, lobes: Lobes, sample_rate: int) -> tuple[floa
     Lobes weigh by their widths. The difference is that of the mean fullness at 0.9…1.1 and at
     0.55…0.8 of the level, less 0.003 for every dB by which the level that 0.1 % exceed lies more
     than 10.5 dB over the RMS: of speech whose peaks tower nothing can have been cut off much. And
-    less 0.02 for every dB by which the highest sample passes the level by more than 3 dB, which is
-    twice what a codec or a low-pass makes of what was cut off.
+    less 0.02 for every dB by which the highest lobe, clicks apart, passes the level by more than
+    3 dB, which is twice what a codec or a low-pass makes of what was cut off.
 
     Shape: wave `[n]`, and its lobes. (0, −∞) where there are too few.
     """
@@ -72,6 +72,7 @@ def top_fullness(wave: np.ndarray, lobes: Lobes, sample_rate: int) -> tuple[floa
             return 0.0, -np.inf
         means.append(np.average(fullness[inside], weights=widths[inside]))
     crest = 10 * np.log10(highest**2 / np.mean(np.square(wave, dtype=np.float64)))
-    tower = max(0.0, 20 * np.log10(np.abs(wave).max() / level) - TOWER_DB)
+    lasting = lobes.heights[lobes.widths >= NARROWEST * sample_rate]
+    tower = max(0.0, 20 * np.log10(lasting.max() / level) - TOWER_DB)
     return float(level), float(means[0] - means[1] - PER_DB * (crest - USUAL_CREST_DB)
                                - PER_TOWER_DB * tower)

@@ -10,7 +10,6 @@ from .spectra import LOWEST_POWER, Spectra, quantile
 
 NEGLIGIBLE_DB = 25  # below the speech
 SPREAD_DB = 8.0  # from the 5 % to the 20 % quantile, of what is no noise
-FEWEST = 16  # frames, of a quarter of a second: the floor of a syllable is its own
 FAINTEST = 1e-6  # RMS: 120 dB under full scale, and near to the lowest power that is counted
 
 
@@ -22,6 +21,8 @@ class Noise(Detector):
 
     def find(self, found: Damage) -> Damage:
         counts, frequencies = self.spectra.counts, self.spectra.frequencies
+        if counts[0].sum() < self.spectra.fewest:
+            return found
         rms = noise_rms(counts, frequencies, found.cutoff)
         if rms is None or rms < FAINTEST:
             return found
@@ -41,7 +42,7 @@ def noise_rms(counts: np.ndarray, frequencies: np.ndarray, cutoff: float | None)
     """
     band = (frequencies > 150) & (frequencies < 0.95 * (cutoff or frequencies[-1]))
     counts = counts[band]
-    if counts.sum(-1).max(initial=0) < FEWEST:
+    if not counts.any():
         return None
     power = 10 ** ((np.arange(counts.shape[1]) + LOWEST_POWER + 0.5) / 10)
     number, energy = counts.cumsum(-1), (counts * power).cumsum(-1)

@@ -6,6 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .base import Detector, View
 
 LOWEST_POWER, POWERS = -130, 240  # dB of the first column of `Spectra.counts`, and how many
+LEAST = 0.25  # s of frames that tell something: the floor of a syllable is its own
 HIGHEST = 8250.0  # Hz of the last bin: all that a prior of 16 kHz hears
 
 
@@ -16,6 +17,7 @@ class Spectra(Detector):
     (`View.events`), are left out.
 
     Attributes:
+        fewest: frames that tell something.
         frequencies: of the bins, in Hz, `[F]`.
         every, unclipped: frames by bin and power (1 dB from −130 dB; white noise of variance 1 has
             0 dB), of all frames and of those without a clipped sample, `[F, P]`.
@@ -24,6 +26,7 @@ class Spectra(Detector):
     def __init__(self, sample_rate: int):
         size = 2 ** round(np.log2(0.032 * sample_rate))
         self.hop = size // 2
+        self.fewest = round(LEAST * sample_rate / self.hop)
         window = np.hanning(size + 1)[:-1]
         self.window = (window / np.sqrt(np.sum(window**2))).astype(np.float32)
         frequencies = np.fft.rfftfreq(size, 1 / sample_rate)
@@ -54,8 +57,8 @@ class Spectra(Detector):
 
     @property
     def counts(self) -> np.ndarray:
-        """Of the frames without a clipped sample or, if those are under 8, of all. `[F, P]`."""
-        return self.unclipped if self.unclipped[0].sum() >= 8 else self.every
+        """Of the frames without a clipped sample or, if those are too few, of all. `[F, P]`."""
+        return self.unclipped if self.unclipped[0].sum() >= self.fewest else self.every
 
 
 def quantile(counts: np.ndarray, q: float) -> np.ndarray:
