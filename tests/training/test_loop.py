@@ -268,3 +268,21 @@ def test_a_prior_is_trained_further(kind, prior, corpus, tmp_path):
     loop.train(recipe, corpus, tmp_path / "run", steps=2, resume=True)
     with pytest.raises(hub.PriorError, match="gone: no such prior"):
         loop.train(recipe, corpus, tmp_path / "other")
+
+
+@pytest.mark.parametrize("muon", [False, True])
+def test_some_weights_alone_are_trained(tmp_path, corpus, prior, muon):
+    """The others stay, to the bit, as those that a run begins with are in fp16."""
+    recipe = recipes.PriorRecipe("some", "FrameConvNeXt", CONFIG, 6, batch=2, seconds=0.25,
+                                 warmup=1, begin=str(prior), only=("blocks.1.", "leave"))
+    if muon:
+        recipe.optimizers = lambda model: recipes.muon_and_adamw(model, 1e-2, 1e-2, 0.1)
+    run = loop.train(recipe, corpus, tmp_path / "out")
+    before, after = load_file(prior), load_file(run.product)
+    changed = {name for name in before
+               if not torch.equal(before[name].half(), after[name].half())}
+    assert {"leave.weight", "blocks.1.expand.weight"} <= changed
+    assert all(name.startswith(("blocks.1.", "leave")) for name in changed)
+    recipe.only = ("block.1",)
+    with pytest.raises(ValueError, match="some: no weights begin with block.1"):
+        recipe.build()

@@ -18,7 +18,7 @@ from .disturbance import check_rate, disturbance
 from .first_guesses import CUTOFF, KINDS, NAMES, Clips, FirstGuesses
 from .listening import SPEEDS, spectral_error
 from .pool import Draws, Pool
-from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
+from .recipes import Model, PriorRecipe, Source, muon_and_adamw
 
 # Kinds from MEL on have lost phases; of NARROW, which is made at once, only a band is lost.
 MEL, COMPOSED, NARROW = list(KINDS).index("mel"), list(KINDS).index("composed"), len(KINDS)
@@ -109,7 +109,7 @@ class CorrectionRecipe(PriorRecipe):
             check_rate(self.name, self.sample_rate)
 
     def build(self) -> GuessDenoiser:
-        return GuessDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
+        return GuessDenoiser(self.fresh_network(), self.sample_rate, self.sigma_min, self.sigma_max,
                              self.sigma_data)
 
     def describe(self) -> dict:

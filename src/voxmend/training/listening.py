@@ -13,7 +13,7 @@ from . import damages, noises
 from .corpus import Corpus
 from .disturbance import check_rate, disturbance
 from .pool import Draws, Pool
-from .recipes import Model, PriorRecipe, Source, fresh_network, muon_and_adamw
+from .recipes import Model, PriorRecipe, Source, muon_and_adamw
 
 SPEEDS = (0.88, 0.94, 1.0, 1.07, 1.15)
 Pools = dict[str, Pool]
@@ -84,7 +84,7 @@ class ListeningRecipe(PriorRecipe):
             check_rate(self.name, self.sample_rate)
 
     def build(self) -> ToldDenoiser:
-        return ToldDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
+        return ToldDenoiser(self.fresh_network(), self.sample_rate, self.sigma_min, self.sigma_max,
                             self.sigma_data)
 
     def describe(self) -> dict:

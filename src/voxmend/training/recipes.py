@@ -122,6 +122,8 @@ class PriorRecipe:
     Args:
         balance, speed_range: how `train` has crops drawn, as in `Corpus.vary`.
         begin: weights that a run begins with, as in `hub.begin_with`.
+        only: what the names of weights begin with that are trained, as "blocks.9."; the others stay
+            as they are. By default all are.
     """
 
     name: str
@@ -145,6 +147,7 @@ class PriorRecipe:
     sigma_data: float = 0.1
     seed: int = 0
     begin: str = ""
+    only: tuple[str, ...] = ()
     card: dict = field(default_factory=dict)
 
     product: ClassVar[str] = "prior"
@@ -155,8 +158,20 @@ class PriorRecipe:
     validation: ClassVar[str] = "gain_db"
     sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
 
+    def fresh_network(self) -> nn.Module:
+        """The network, of which `only` some weights are trained; raises ValueError for none."""
+        network = fresh_network(self)
+        if self.only:
+            trained = [p for name, p in network.named_parameters() if name.startswith(self.only)]
+            if not trained:
+                raise ValueError(f"{self.name}: no weights begin with {' or '.join(self.only)}")
+            network.requires_grad_(False)
+            for parameter in trained:
+                parameter.requires_grad_(True)
+        return network
+
     def build(self) -> Denoiser:
-        return EDMDenoiser(fresh_network(self), self.sample_rate, self.sigma_min, self.sigma_max,
+        return EDMDenoiser(self.fresh_network(), self.sample_rate, self.sigma_min, self.sigma_max,
                            self.sigma_data)
 
     def describe(self) -> dict:
@@ -236,7 +251,7 @@ class EpsilonRecipe(PriorRecipe):
                                                  "start": 1e-4, "end": 0.02})
 
     def build(self) -> EpsilonDenoiser:
-        return EpsilonDenoiser(fresh_network(self), build_betas(self.betas), self.sample_rate,
+        return EpsilonDenoiser(self.fresh_network(), build_betas(self.betas), self.sample_rate,
                                self.sigma_data)
 
     def describe(self) -> dict:
