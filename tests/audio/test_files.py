@@ -171,11 +171,11 @@ def test_folder(tmp_path):
 
 @pytest.mark.parametrize("name, content, word", [
     ("empty.wav", b"", "empty (0 bytes)"),
-    ("text.wav", b"not audio at all " * 100, "ffmpeg"),
-    ("text.mp3", b"not audio at all " * 100, "ffmpeg"),
-    ("headerless.raw", bytes(1000), "ffmpeg"),
+    ("text.wav", b"not audio at all " * 100, "export it as wav"),
+    ("text.mp3", b"not audio at all " * 100, "export it as wav"),
+    ("headerless.raw", bytes(1000), "export it as wav"),
     ("phone.m4a", b"\0\0\0\x20ftypM4A " + bytes(1000), "missing, without which --salvage"),
-    ("phone.AAC", bytes(1000), "ffmpeg"),
+    ("phone.AAC", bytes(1000), "export it as wav"),
 ])
 def test_not_audio(tmp_path, name, content, word):
     path = tmp_path / name
@@ -412,3 +412,14 @@ def test_a_span_is_a_part_of_the_whole(tmp_path, suffix):
         np.testing.assert_array_equal(reader.span(start, stop), whole[:, start:stop])
     with pytest.raises(AudioError, match="150000 of 150001 samples"):
         reader.span(149_000, 150_001)
+
+
+@pytest.mark.parametrize("suffix, subtype, steps", [
+    (".wav", "PCM_16", 2**15), (".wav", "PCM_24", 2**23), (".aiff", "PCM_16", 2**15),
+    (".flac", "PCM_16", 2**15), (".flac", "PCM_24", 2**23)])
+def test_samples_are_rounded_to_the_nearest_step(tmp_path, suffix, subtype, steps):
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 5000)).astype(np.float32)
+    with Writer(tmp_path / f"a{suffix}", 16000, 1, subtype) as writer:
+        writer.write(wave)
+    read, _ = soundfile.read(tmp_path / f"a{suffix}", dtype="float64")
+    assert np.abs((read - wave[0]) * steps).max() <= 0.5

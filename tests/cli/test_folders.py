@@ -65,10 +65,10 @@ def test_options_may_stand_between_paths(files, capsys):
 
 
 REFUSED = {
-    "a file for three": (["one/a.wav", "two/c.wav", "two/a.wav"], "a.wav: a file; name a folder"),
-    "a new file for two": (["one/a.wav", "two/c.wav", "x.wav"], "x.wav: a file; name a folder"),
+    "a file for three": (["one/a.wav", "two/c.wav", "two/a.wav"], "a.wav: the name of one file"),
+    "a new file for two": (["one/a.wav", "two/c.wav", "x.wav"], "x.wav: the name of one file"),
     "the second for one": (["one/a.wav", "two/c.wav"], "c.wav: exists already"),
-    "stdout for two": (["one/a.wav", "two/c.wav", "-"], "-: a file; name a folder"),
+    "stdout for two": (["one/a.wav", "two/c.wav", "-"], "-: the name of one file; name a folder"),
     "same names": (["one/a.wav", "two/a.wav", "out"], "two/a.wav: goes to"),
     "itself": (["one/a.wav", "two/c.wav", "two"], "c.wav: is read itself; name a folder elsewhere"),
     "a folder in itself": (["one", "one/deep"], "lies in"),
@@ -174,7 +174,7 @@ def test_stdin_into_a_folder(files, capsys, monkeypatch):
 def test_stdout_takes_one_recording(verb, options, files, prior, capsys):
     code, text = run(capsys, verb, files / "one" / "a.wav", "-", *options, *(
         ["--prior", prior] if verb == "declip" else []))
-    assert code == 2 and "-: a " in text.err and text.err.count("\n") == 1
+    assert code == 2 and "voxmend: -: " in text.err and text.err.count("\n") == 1
 
 
 def test_a_pipe_is_written_through(files, capsys):
@@ -223,7 +223,7 @@ def test_several_are_taken_apart_into_folders(files, prior, capsys):
 
 def test_voices_go_into_no_file(files, capsys):
     code, text = run(capsys, "separate", files / "one" / "b.flac", files / "voices.flac")
-    assert code == 2 and "voices.flac: a file; name a folder" in text.err
+    assert code == 2 and "voices.flac: the name of one file; name a folder" in text.err
     assert text.err.count("\n") == 1 and not (files / "voices.flac").exists()
 
 

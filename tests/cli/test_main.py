@@ -1,5 +1,6 @@
 """The command as a person uses it: every verb, bad input, nothing half-written."""
 
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from helpers.speech import voice
 from voxmend import audio, undiff
 from voxmend.audio import formats
 from voxmend.cli import main as cli
+from voxmend.cli import sidecars
 from voxmend.dsp import degrade
 from voxmend.restore.damage import Clipping, Damage
 from voxmend.restore.restorer import Restorer
@@ -236,6 +238,55 @@ def test_degrade_blames_no_file_for_an_option(kind, option, value, said, wav, tm
     assert code == 2 and said in text.err and str(source) not in text.err
 
 
+def test_a_level_that_no_sample_reaches_leaves_the_recording(wav, prior, tmp_path, capsys):
+    source, out = wav(), tmp_path / "out.wav"
+    code, text = run(capsys, "declip", source, out, "--level", 1, *quick(prior))
+    assert code == 0 and "no sample reaches" in text.err
+    assert "passed on unchanged" in text.out and "clipped at" not in text.out
+    assert out.read_bytes() == source.read_bytes()
+
+
+def test_the_recording_itself_is_no_output_by_chance(wav, prior, tmp_path, capsys):
+    source, link = wav(), tmp_path / "link.wav"
+    link.symlink_to(source)
+    before = source.read_bytes()
+    for out in (source, link):
+        code, text = run(capsys, "mend", source, out, *quick(prior))
+        assert code == 2 and "is the recording itself" in text.err
+    assert source.read_bytes() == before
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(wav, prior, tmp_path, capsys,
+                                                                     monkeypatch):
+    pytest.importorskip("matplotlib")
+
+    def refuse(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("voxmend.audio.paths.TemporaryFile", refuse)
+    code, text = run(capsys, "mend", wav(), tmp_path / "out.wav", "--plot", tmp_path / "p.png",
+                     *quick(prior))
+    assert code == 2 and "p.png: cannot be written (Permission denied)" in text.err
+    assert text.out == "" and {path.suffix for path in tmp_path.iterdir()} == {".wav"}
+
+
+def test_a_recording_of_several_that_may_not_be_read_is_named(wav, prior, tmp_path, capsys,
+                                                              monkeypatch):
+    (tmp_path / "in").mkdir()
+    wav("in/a.wav")
+    secret, digest = wav("in/b.wav"), sidecars.describe_all
+
+    def describe(paths):
+        if secret in paths:
+            raise PermissionError(errno.EACCES, "Permission denied", str(secret))
+        return digest(paths)
+
+    monkeypatch.setattr(sidecars, "describe_all", describe)
+    code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "out", *quick(prior))
+    assert code == 2 and text.err == f"voxmend: {secret}: permission denied\n"
+    assert (tmp_path / "out" / "a.wav").exists()
+
+
 def test_gaps_at_other_places_are_told_of_each_channel(wav, prior, tmp_path, capsys):
     source = wav("in.wav", voice(1.5, channels=2))
     for gaps, said in (("L:0.4-0.44,R:1-1.04", 2), ("0.4-0.44", 1)):
@@ -381,7 +432,7 @@ def test_a_folder_is_not_mended_into_itself(wav, prior, tmp_path, capsys):
     code, text = run(capsys, "mend", tmp_path / "in", tmp_path / "in" / "out", *quick(prior))
     assert code == 2 and "name a folder elsewhere" in text.err
     code, text = run(capsys, "mend", tmp_path / "in", wav("file.wav"), *quick(prior))
-    assert code == 2 and "file.wav: a file; name a folder" in text.err
+    assert code == 2 and "file.wav: the name of one file; name a folder" in text.err
 
 
 @pytest.mark.parametrize("verb, options, word", [

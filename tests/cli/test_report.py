@@ -94,7 +94,7 @@ def test_a_second_run_makes_what_has_changed(folder, wav, capsys):
     command = ["report", folder / "in", folder / "out.html"]
     run(capsys, *command)
     before = {name: (folder / name).stat().st_mtime_ns for name in left(folder)}
-    assert "3 of 3 files are finished already" in run(capsys, *command)[1].out
+    assert "3 of 3 pages are finished already" in run(capsys, *command)[1].out
     assert {name: (folder / name).stat().st_mtime_ns for name in left(folder)} == before
     (folder / "in" / "a.wav").unlink()
     wav("in/a.wav", degrade.clip(voice(1.0), 0.15))
@@ -197,6 +197,16 @@ def test_a_page_has_the_name_of_one(out, word, wav, tmp_path, capsys):
     code, text = run(capsys, "report", wav(), tmp_path / out)
     assert code == 2 and word in text.err and text.err.count("\n") == 1
     assert left(tmp_path) == {"in.wav"}
+
+
+def test_a_table_names_what_it_lacks(folder, prior, capsys):
+    for command in (("report", folder / "in", folder / "a.html"),
+                    ("mend", folder / "in", folder / "out", "--report", folder / "b.html",
+                     "--prior", prior, *QUICK)):
+        assert run(capsys, *command)[0] == 2
+    for name in ("a", "b"):
+        assert "1 more, of which nothing could be made: bad.wav." in (
+            folder / f"{name}.html").read_text()
 
 
 def test_bad_recordings_leave_no_page(tmp_path, capsys):

@@ -155,7 +155,14 @@ def test_told_channels_must_fit():
 def test_the_command_is_told_damage_of_channels():
     one = parse_channels("level", "L:0.3,2:0.6", float)
     assert one == {0: 0.3, 1: 0.6}
-    assert parse_channels("gaps", "L:0.5-0.55,1-1.1", parse_gaps) == {
-        0: ((0.5, 0.55),), None: ((1.0, 1.1),)}
+    assert parse_channels("gaps", "L:0.5-0.55,R:1-1.1,L:2-2.1", parse_gaps) == {
+        0: ((0.5, 0.55), (2.0, 2.1)), 1: ((1.0, 1.1),)}
+    assert parse_channels("gaps", "0.5-0.55,1-1.1", parse_gaps) == {
+        None: ((0.5, 0.55), (1.0, 1.1))}
+    for text in ("L:0.5-0.55,1-1.1", "1-1.1,L:0.5-0.55"):  # in L, in R or in both?
+        with pytest.raises(ValueError, match="1-1.1 has no channel, and others have one"):
+            parse_channels("gaps", text, parse_gaps)
+    with pytest.raises(ValueError, match="no channel.* times in seconds"):
+        parse_channels("gaps", "0:01-0:02", parse_gaps)
     with pytest.raises(ValueError, match="no channel"):
         parse_channels("level", "X:0.3", float)

@@ -65,8 +65,8 @@ def reason(error: Exception) -> str:
 
 def unreadable(path: Path, why: str) -> UnreadableError:
     """For a file that no decoder takes."""
-    return UnreadableError(f"{path}: damaged, or not audio this program reads ({why}): convert it "
-                           f"first, ffmpeg -i '{path.name}' '{path.stem}-converted.wav'")
+    return UnreadableError(f"{path}: damaged, or not audio this program reads ({why}): fetch it "
+                           "again, or export it as wav or flac")
 
 
 def broken_off(path: Path, there: str) -> AudioError:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from .errors import AudioError, encoding
 
@@ -16,6 +17,8 @@ def check_free(target: Path, overwrite: bool) -> None:
         raise AudioError(f"{target}: no such folder as {target.parent}; make it first")
     if target.exists() and not overwrite:
         raise AudioError(f"{target}: exists already; add --overwrite or use another name")
+    with encoding(target), TemporaryFile(dir=target.parent):
+        pass  # where a file can be made one can be put
 
 
 @contextmanager

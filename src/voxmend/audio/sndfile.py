@@ -19,6 +19,7 @@ from .quiet import silenced
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
 SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
 NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
+STEPS = {"PCM_S8": 2**7, "PCM_U8": 2**7, "PCM_16": 2**15, "PCM_24": 2**23}  # up to full scale
 NO_PEAK_CHUNK = 0x1050  # SFC_SET_ADD_PEAK_CHUNK of libsndfile, to be followed by 0
 STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
 
@@ -181,6 +182,7 @@ class SoundFileSink:
             options["compression_level"] = compression(subtype, sample_rate, channels, bit_rate)
             if container == "MP3":
                 options["bitrate_mode"] = "CONSTANT"
+        self._steps = STEPS.get(subtype)
         self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
                                **options)
         if subtype in ("FLOAT", "DOUBLE"):  # the same samples are to be the same bytes
@@ -188,6 +190,8 @@ class SoundFileSink:
 
     def write(self, block: np.ndarray) -> None:
         """Shape: `[C, n]`."""
+        if self._steps:  # libsndfile rounds down, by half a step in the mean
+            block = np.rint(block * np.float32(self._steps)) / np.float32(self._steps)
         for start in range(0, block.shape[1], PIECE):
             self._stream.write(block[:, start:start + PIECE].T)
 

@@ -222,6 +222,13 @@ def _owner(folder: Path) -> str:
     return "another process"
 
 
+def claimed_as(path: Path) -> Path:
+    """Where an output in work will be; of any other file its name."""
+    if path.parent.name.startswith(PREFIX):
+        return path.parent.parent / path.name
+    return Path(path.name)
+
+
 def _follow(path: Path) -> Path:
     """Where an output really is: behind a link, which stays."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -7,6 +7,7 @@ In a folder OUT a file keeps its name, and what lies in a folder IN its place th
 mel-spectrogram, .npy, a .wav is made.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -162,8 +163,8 @@ def _check_folder(target: Path, text: str, sources: Sequence[Path]) -> None:
     """Raises AudioError if several recordings or voices cannot go there."""
     is_name = target.suffix.lower() in SUFFIXES and not text.endswith("/")
     if target == PIPE or (is_name and not target.is_dir()):
-        raise audio.AudioError(f"{target}: a file; name a folder, which several recordings or "
-                               "voices need")
+        raise audio.AudioError(f"{target}: the name of one file; name a folder, which several "
+                               "recordings or voices need")
     if not urls.is_remote(target):
         there = next(path for path in (target, *target.absolute().parents) if path.exists())
         if not there.is_dir():
@@ -260,5 +261,15 @@ def each(items: Iterable[tuple], work: Callable, several: bool) -> int:
             if not several:
                 raise
             failed += 1
-            print(as_told("voxmend: " + " ".join(str(error).split())), file=sys.stderr)
+            print(line_of(error), file=sys.stderr)
     return 2 if failed else 0
+
+
+def line_of(error: Exception) -> str:
+    """What is said of a failure, in one line."""
+    message = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        message = f"{error.filename}: {error.strerror.lower()}"
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message = "no space left for stdout, or where temporary files go: make some"
+    return as_told("voxmend: " + " ".join(message.split()))

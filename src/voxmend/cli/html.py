@@ -120,11 +120,15 @@ def show(verb: jobs.Verb, places: dict[tuple[Path, ...], Path], target: Path, of
     plan = Plan([Job(inputs, (folder / place.with_name(folders.fit_name(place.name, ".html")),))
                  for inputs, place in places.items()], several)
     status = running.run(verb, plan)
-    pages = tuple(job.outputs[0] for job in plan.jobs if _is_made(verb, job))
-    if not pages:
+    made = [job for job in plan.jobs if _is_made(verb, job)]
+    if not made:
         return status
+    pages, shown = tuple(job.outputs[0] for job in made), {p for job in made for p in job.inputs}
+    missing = [job.inputs[0].name for job in of.jobs or plan.jobs
+               if shown.isdisjoint(everything(job))]
     title = of.folder.resolve().name or target.stem
-    listing = jobs.Verb("report", {"table": title}, partial(load_table, title, folder),
+    options = {"table": title} | ({"missing": missing} if missing else {})
+    listing = jobs.Verb("report", options, partial(load_table, title, folder, missing),
                         verb.overwrite)
     return max(status, running.run(listing, Plan([Job(pages, (target,))], several)))
 
@@ -187,11 +191,12 @@ def _texts(damages: "Sequence[Damage]") -> list[str]:
     return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
 
 
-def load_table(title: str, folder: Path) -> jobs.Work:
+def load_table(title: str, folder: Path, missing: Sequence[str]) -> jobs.Work:
     """What makes a table of pages.
 
     Args:
         folder: of the pages, which lies beside the table.
+        missing: what recordings are called of which there is none.
     """
     from ..report import Row, table
 
@@ -202,7 +207,7 @@ def load_table(title: str, folder: Path) -> jobs.Work:
             told, name = sidecars.read(place) or {}, urls.relative(place, folder)
             rows.append(Row(name.with_suffix("").as_posix(), (folder.name / name).as_posix(),
                             told["sound_seconds"], told["severity"], told["found"], told["left"]))
-        outputs[0].write_text(table(title, rows), encoding="utf-8")
+        outputs[0].write_text(table(title, rows, missing), encoding="utf-8")
         return {"task": "report", "recordings": len(rows)}, sum(row.seconds for row in rows)
 
     return jobs.Work(make)

@@ -1,6 +1,5 @@
 """The command `voxmend`: its verbs, errors and exit codes."""
 
-import errno
 import os
 import signal
 import sys
@@ -71,12 +70,7 @@ def main(args: list[str] | None = None) -> int:
         print(SAID, file=sys.stderr)
         return INTERRUPTED
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
-        from .folders import as_told
+        from .folders import line_of
 
-        message = str(error) or type(error).__name__
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            message = f"{error.filename}: {error.strerror.lower()}"
-        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            message = "no space left for stdout, or where temporary files go: make some"
-        print(as_told("voxmend: " + " ".join(message.split())), file=sys.stderr)
+        print(line_of(error), file=sys.stderr)
         return 2

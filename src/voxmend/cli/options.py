@@ -299,16 +299,21 @@ Told = dict[str, ByChannel]  # fields of Damage
 def parse_channels(name: str, text: str, parse: Callable[[str], Any]) -> ByChannel:
     """The values of an option [CHANNEL:]VALUE,..., where CHANNEL is L, R or a number from 1.
 
-    Values of no channel belong to all of which none is given.
+    Raises ValueError where some values have a channel, and others, which could be meant for the
+    same or for all, have none.
     """
     texts: dict[int | None, list[str]] = {}
     for part in text.split(","):
         channel, colon, value = part.rpartition(":")
         number = {"L": "1", "R": "2"}.get(channel.strip().upper(), channel.strip())
         if colon and not (number.isdecimal() and int(number) > 0):
+            seconds = ", and times in seconds" if name == "gaps" else ""
             raise ValueError(f"--{name} {part}: {channel!r} is no channel; give L, R or a number "
-                             "from 1")
+                             f"from 1{seconds}")
         texts.setdefault(int(number) - 1 if colon else None, []).append(value)
+    if None in texts and len(texts) > 1:
+        raise ValueError(f"--{name} {text}: {texts[None][0]} has no channel, and others have one; "
+                         "give each its own, as in L:..., or none")
     return {channel: parse(",".join(values)) for channel, values in texts.items()}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
+from .claims import claimed_as
 from .options import PLAIN, Handling
 
 
@@ -57,4 +58,4 @@ def warn(writer: audio.Writer, how: Handling) -> None:
     if writer.lost:
         told.append(f"{', '.join(writer.lost)} not kept: {writer.path.suffix} cannot hold them")
     for text in told:
-        print(f"voxmend: {writer.path.name}: {text}", file=sys.stderr)
+        print(f"voxmend: {claimed_as(writer.path)}: {text}", file=sys.stderr)

@@ -85,6 +85,8 @@ def find(reader: audio.Recording, reports: tuple[str, ...],
     damages = []
     for channel, (mine, found) in enumerate(zip(told_of, found_of, strict=True)):
         check_told(reader, found.rms, Damage(**mine))
+        if not shares.get(channel, 1):
+            mine["clipping"] = ()
         if "gaps" in mine:
             mine["gaps"] = _cut(reader, mine["gaps"])
         kept = {name: getattr(found, name) for name in reports}

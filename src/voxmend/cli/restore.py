@@ -98,7 +98,7 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
 
     Args:
         paths: A recording, or several or folders of them, and where the result goes: a folder, if
-            not a single recording is read. - is stdin, or stdout.
+            not a single recording is read. - is stdin, or stdout, which is a wav.
         dry_run: Only say what is wrong; nothing is written, and OUT may be left out.
         leave: Of what is found, leave these kinds as they are: clipping, cutoff, low_cutoff, gaps,
             noise, coloured, hum, clicks.
@@ -114,7 +114,7 @@ def mend(paths: Paths, common: Options, dry_run: bool = False,
 
 def _check_kinds(text: str) -> tuple[str, ...]:
     """The kinds of --leave KIND,..., each once; raises ValueError for what `mend` never mends."""
-    kinds = dict.fromkeys(filter(None, text.split(",")))
+    kinds = dict.fromkeys(filter(None, map(str.strip, text.split(","))))
     if not kinds:
         return ()
     from ..restore.tasks import TASKS
@@ -172,8 +172,8 @@ def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
 
     Args:
         paths: What is read and where it goes, as in voxmend mend.
-        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; of single channels as in L:1.2-1.25;
-            auto takes what breaks off abruptly.
+        gaps: START-END,... in seconds, as in 1.2-1.25,3-3.04; of single channels each with its
+            own, as in L:1.2-1.25,L:3-3.04; auto takes what breaks off abruptly.
     """
     told: Told = {} if gaps == "auto" else {"gaps": parse_channels("gaps", gaps, parse_gaps)}
     return _mend("inpaint", paths, common, told)

@@ -46,7 +46,8 @@ def run(verb: Verb, plan: Plan) -> int:
         _tidy(folders)
         todo = [job for job in plan.jobs if not is_finished(verb, plan, job)]
         if len(todo) < len(plan.jobs):
-            print(f"{len(plan.jobs) - len(todo)} of {len(plan.jobs)} files are finished already")
+            kind = "pages" if verb.name == "report" else "files"
+            print(f"{len(plan.jobs) - len(todo)} of {len(plan.jobs)} {kind} are finished already")
         if not todo:
             return 0
         shared = verb.ray or verb.workers not in (None, 1)

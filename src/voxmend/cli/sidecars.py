@@ -97,6 +97,9 @@ def why_made(job: Job, verb: str, options: dict[str, Any], overwrite: bool,
     if overwrite:
         return ""
     for path in there:
+        if path.resolve() in {source.resolve() for source in job.inputs}:
+            raise audio.AudioError(f"{path}: is the recording itself, which --overwrite would "
+                                   "replace; use another name")
         if is_unfinished(job.outputs[0]):
             return "it was not finished"
         if not resumes or not is_as_written(path, known.get(path.name)):

@@ -67,10 +67,14 @@ def mel(hertz: float) -> float:
     return 2595 * math.log10(1 + hertz / 700)
 
 
-def table(title: str, rows: Sequence[Row]) -> str:
-    """A whole HTML document with a table of recordings, the worst first, each with its link."""
+def table(title: str, rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
+    """A whole HTML document with a table of recordings, the worst first, each with its link.
+
+    Args:
+        missing: what recordings are called of which nothing could be made.
+    """
     ordered = sorted(rows, key=lambda row: (-row.severity, -len(row.found), row.name))
     return templates().get_template("table.html").render(
-        title=title, style=asset("viewer.css"), rows=ordered, quote=quote,
+        title=title, style=asset("viewer.css"), rows=ordered, missing=missing, quote=quote,
         most=max((row.severity for row in rows), default=0.0) or 1.0,
         restored=any(row.left is not None for row in rows))
