@@ -99,7 +99,7 @@ def test_a_second_run_makes_what_has_changed(folder, wav, capsys):
     (folder / "in" / "a.wav").unlink()
     wav("in/a.wav", degrade.clip(voice(1.0), 0.15))
     code, text = run(capsys, *command)
-    assert code == 0 and "2 of 3 files" in text.out
+    assert code == 0 and "2 of 3 pages" in text.out
     order = [text for _, text in read(folder / "out.html").all("a")]
     assert order == ["sub/b & <b>.wav", "a.wav", "c.wav"]
 
