@@ -246,6 +246,17 @@ def test_a_level_that_no_sample_reaches_leaves_the_recording(wav, prior, tmp_pat
     assert out.read_bytes() == source.read_bytes()
 
 
+def test_what_is_salvaged_is_told(wav, prior, tmp_path, capsys):
+    whole, cut = wav(), tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[:-8000])
+    for source, said in ((whole, ""), (cut, "breaks off after")):
+        code, text = run(capsys, "mend", source, tmp_path / f"out-{source.name}", "--salvage",
+                         *quick(prior))
+        seconds = soundfile.info(tmp_path / f"out-{source.name}").duration
+        assert code == 0 and said in text.err
+        assert (f"{seconds:.2f} s are salvaged" in text.err) == bool(said)
+
+
 def test_the_recording_itself_is_no_output_by_chance(wav, prior, tmp_path, capsys):
     source, link = wav(), tmp_path / "link.wav"
     link.symlink_to(source)

@@ -26,6 +26,7 @@ from ..systems.enhance import Enhancer, limited
 from ..systems.separator import HEARD_DB, SHORTEST_SECONDS
 from .folders import as_told
 from .jobs import Streaming, alone
+from .opening import opened
 from .options import PLAIN, Handling, Told
 from .outputs import write, writers
 from .reports import find, left, report
@@ -37,7 +38,7 @@ def mend_file(source: Path, targets: Sequence[Path], restorer: Restorer, told: T
               streaming: Streaming = alone, plot_file: Path | None = None,
               how: Handling = PLAIN) -> Made:
     """Mends one file; writes the output and, when there are draws, its uncertainty."""
-    reader = audio.Reader(source, how.salvage)
+    reader = opened(source, how.salvage)
     outs = writers(reader, targets, restorer.output_rate(reader), restorer.outputs(reader))
     damages = find(reader, restorer.task.reports, told)
     found = (any(map(restorer.relevant, damages)) or not restorer.task.finds
@@ -112,7 +113,7 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
 def separate_file(source: Path, targets: Sequence[Path], separator: Restorer | Conversation,
                   streaming: Streaming = alone, how: Handling = PLAIN) -> Made:
     """Writes the voices of a recording, each with its rate and channels."""
-    reader, speakers = audio.Reader(source, how.salvage), len(targets)
+    reader, speakers = opened(source, how.salvage), len(targets)
     if reader.channels * speakers > audio.MOST_CHANNELS:
         raise audio.AudioError(f"{source}: {reader.channels} channels are too many; mix it down")
     outs = writers(reader, targets)
@@ -141,7 +142,7 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Enhancer,
 
     The rest is what was `removed`; they add up to the recording.
     """
-    reader, entry = audio.Reader(source, how.salvage), separator.entry
+    reader, entry = opened(source, how.salvage), separator.entry
     outs = writers(reader, targets)
     if reader.frames < SHORTEST_SECONDS * reader.sample_rate:
         print(f"voxmend: {source}: too short to tell speech from noise, left as it is",
@@ -179,7 +180,7 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: Refiner,
                 streaming: Streaming = alone, how: Handling = PLAIN) -> Made:
     """Writes what becomes of an enhanced recording, at the rate and of the length of the noisy."""
-    reader, other = (audio.Reader(path, how.salvage) for path in (noisy, enhanced))
+    reader, other = (opened(path, how.salvage) for path in (noisy, enhanced))
     outs = writers(reader, targets)
     pair = Pair(reader, other)
     if pair.delay:

@@ -14,6 +14,7 @@ from ..restore.analysis import analyse
 from ..restore.damage import Clipping, Damage, channel_name
 from ..restore.tasks import Task
 from .folders import as_told, each, recordings
+from .opening import opened
 from .options import Told
 
 
@@ -130,7 +131,7 @@ def examine(source: Path, task: Task, salvage: bool = False) -> int:
     """Reports the damage of a recording, or of all in a folder; returns an exit code as `each`."""
     def work(file: Path) -> None:
         with urls.reached(file), urls.fetched([file]) as (copy,):
-            reader = audio.Reader(copy, salvage)
+            reader = opened(copy, salvage)
             report(file, find(reader, task.reports, {}), reader.sample_rate, leaves=task.leaves)
 
     with urls.reached(source):
