@@ -7,13 +7,14 @@ picture beside it shows. Rows that several runs measured on the same clips, samp
 in one table, and above it which run had which. FOLDER is what `voxmend bench protocol ... --sounds
 FOLDER` has written; the page links to it. In FILE a short table of the real recordings is written
 anew between `<!-- rivals -->` and `<!-- end -->`. With --renew the page keeps the sections of cases
-that the results lack.
+that the results lack, and in the others rows.
 """
 
 import argparse
 import json
 import os
-from collections.abc import Container, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -43,11 +44,19 @@ that heard the same clips, sample by sample. The time of "refined" is the refine
 
 @dataclass
 class Section:
-    """What runs measured on the same clips: rows by their method, and the runs with theirs."""
+    """What runs measured on the same clips: rows by their method, and where they ran.
+
+    Attributes:
+        size: how many clips there are, and of which length.
+        origins: which weights ran where, and the methods of that run.
+        tail: lines that follow the table.
+    """
 
     case: str
+    size: str
     rows: dict[str, dict] = field(default_factory=dict)
-    runs: list[tuple[dict, list[str]]] = field(default_factory=list)
+    origins: dict[str, dict[str, None]] = field(default_factory=dict)
+    tail: list[str] = field(default_factory=list)
 
     def add(self, result: dict, rows: list[dict]) -> None:
         """Takes in a run's rows; raises ValueError where one has other figures than before."""
@@ -60,7 +69,24 @@ class Section:
                                  f"{', '.join(sorted(other))}; leave one of them out")
             self.rows[row["method"]] = {
                 **row, **before, "intervals": {**row["intervals"], **before.get("intervals", {})}}
-        self.runs.append((result, [row["method"] for row in rows]))
+        self.origins.setdefault(origin(result), {}).update(
+            dict.fromkeys(bare(row["method"]) for row in rows))
+        published = result.get("published")
+        told = ["", "As published, on the whole set:", "", *table(published), "",
+                result["source"]] if published else []
+        self.tail = self.tail or told
+        self.tail += [line for note in result["notes"] if note not in self.tail
+                      for line in ("", note)]
+
+    def keep(self, old: "Section") -> None:
+        """Takes over what else a page has: other rows, where they ran, and what follows them."""
+        others = {name: row for name, row in old.rows.items() if name not in self.rows}
+        for place, methods in old.origins.items():
+            left = dict.fromkeys(name for name in methods if name in map(bare, others))
+            if left:
+                self.origins.setdefault(place, {}).update(left)
+        self.rows |= others
+        self.tail = old.tail
 
     @property
     def metric(self) -> str:
@@ -75,12 +101,11 @@ class Section:
         others = [row for row in self.rows.values() if row.get(self.metric) is None]
         return sorted(known, key=lambda row: -row[self.metric]) + others
 
-    @property
-    def size(self) -> str:
-        """How many clips there are, and of which length."""
-        result = self.runs[0][0]
-        lengths = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
-        return f"{result['clips']} {lengths}"
+
+def size_of(result: dict) -> str:
+    """How many clips a run heard, and of which length."""
+    lengths = f"clips of {result['seconds']} s" if result["seconds"] else "whole recordings"
+    return f"{result['clips']} {lengths}"
 
 
 def sections(results: list[dict]) -> list[Section]:
@@ -89,7 +114,7 @@ def sections(results: list[dict]) -> list[Section]:
     for result in results:
         for case, rows in result["cases"].items():
             key = case, *sorted({row["examples"] for row in rows})
-            found.setdefault(key, Section(case)).add(result, rows)
+            found.setdefault(key, Section(case, size_of(result))).add(result, rows)
     return list(found.values())
 
 
@@ -101,16 +126,53 @@ def origin(result: dict) -> str:
             f"{result['precision']}: {result['machine']}")
 
 
+def row_of(line: str, keys: list[str]) -> dict:
+    """A row of a page's table."""
+    method, *cells = (cell.strip() for cell in line.strip().strip("|").split("|"))
+    row: dict = {"method": method, "intervals": {}}
+    for key, cell in zip(keys, cells, strict=True):
+        figure = re.fullmatch(r"\**(-?[\d.]+)\**(?: \((\S+)…(\S+)\))?", cell)
+        row[key] = float(figure[1]) if figure else None
+        if figure and figure[2]:
+            row["intervals"][key] = [float(figure[2]), float(figure[3])]
+    return row
+
+
+def section_of(title: str, lines: list[str]) -> Section:
+    """A section of a page, as `lines_of` writes it."""
+    names = {name: key for key, (name, _) in COLUMNS.items()}
+    top = next(k for k, line in enumerate(lines) if line.startswith("| method"))
+    rows = [*takewhile(bool, lines[top + 2:])]
+    keys = [names[cell.strip()] for cell in lines[top].strip("|").split("|")[1:]]
+    size, _, place = lines[3].partition(", ")
+    made = Section(title.partition(": ")[0], size, tail=lines[top + 2 + len(rows):])
+    made.rows = {row["method"]: row for row in (row_of(line, keys) for line in rows)}
+    if place.startswith("voxmend"):
+        made.origins = {place: dict.fromkeys(map(bare, made.rows))}
+    for line in lines[4:top]:
+        if line.startswith("- "):
+            place, methods = line[2:].rsplit(": ", 1)
+            made.origins[place] = dict.fromkeys(listed(methods, map(bare, made.rows)))
+    return made
+
+
+def listed(text: str, names: Iterable[str]) -> list[str]:
+    """Those of some names that a text lists, in its order, though names hold commas."""
+    left, places = f", {text}, ", {}
+    for name in sorted(names, key=len, reverse=True):
+        if (place := left.find(f", {name}, ")) >= 0:
+            places[name] = place
+            left = left.replace(f", {name}, ", f", {' ' * len(name)}, ")
+    return sorted(places, key=lambda name: places[name])
+
+
 def table_of(section: Section, title: str, page: Path) -> list[str]:
     """Lines of a section: what ran where, its picture and its table."""
     picture = page.with_name(f"{page.stem}-{slug(title)}.png")
     ranking(section.ranked, section.metric, picture)
-    runs: dict[str, dict[str, None]] = {}
-    for result, methods in section.runs:
-        runs.setdefault(origin(result), {}).update(dict.fromkeys(map(bare, methods)))
-    told = ([f"{section.size}, {next(iter(runs))}"] if len(runs) == 1 else
-            [f"{section.size}, in {len(section.runs)} runs:", "",
-             *(f"- {place}: {', '.join(methods)}" for place, methods in runs.items())])
+    told = ([f"{section.size}, {next(iter(section.origins))}"] if len(section.origins) == 1 else
+            [f"{section.size}, in {len(section.origins)} runs:", "",
+             *(f"- {place}: {', '.join(methods)}" for place, methods in section.origins.items())])
     return ["", f"## {title}", "", *told, "",
             f"![{COLUMNS[section.metric][0]} of every system]({picture.name})", "",
             *table(section.ranked, {name: COLUMNS[name] for name in SHOWN}, spread=True, bold=True)]
@@ -153,29 +215,20 @@ def titled(found: list[Section], known: Container[str] = ()) -> dict[str, Sectio
     return titles
 
 
-def check_renewed(page: Path, title: str, section: Section, old: list[str] | None) -> None:
-    """Raises ValueError for a section that a page has not, or has of other clips or more rows."""
+def renew_from(page: Path, title: str, section: Section, old: list[str] | None) -> None:
+    """Lets a section keep what else a page has; raises ValueError for none, and of other clips."""
     if old is None:
         raise ValueError(f"{page}: has no section {title}")
-    if not old[3].startswith(section.size):
-        raise ValueError(f"{page}: {title} is not of {section.size}")
-    first = old.index(next(line for line in old if line.startswith("| method")))
-    rows = {line.split("|")[1].strip() for line in takewhile(bool, old[first + 2:])}
-    if lost := rows - section.rows.keys():
-        raise ValueError(f"{page}: {title} would lose {', '.join(sorted(lost))}; give their "
-                         "results, too")
+    before = section_of(title, old)
+    if before.size != section.size:
+        raise ValueError(f"{page}: {title} is of {before.size}, not of {section.size}")
+    section.keep(before)
 
 
 def lines_of(section: Section, title: str, page: Path, sounds: Path | None) -> list[str]:
     """All lines of a section."""
-    lines = table_of(section, title, page)
-    lines += listen(sounds, section.case, page) if sounds else []
-    result = section.runs[0][0]
-    if published := result.get("published"):
-        lines += ["", "As published, on the whole set:", "", *table(published), "",
-                  result["source"]]
-    notes = dict.fromkeys(note for run, _ in section.runs for note in run["notes"])
-    return lines + [line for note in notes for line in ("", note)]
+    links = listen(sounds, section.case, page) if sounds else ()
+    return [*table_of(section, title, page), *links, *section.tail]
 
 
 def sections_of(page: Path) -> dict[str, list[str]]:
@@ -190,7 +243,7 @@ def main(page: Path, files: list[Path], sounds: Path | None = None,
          readme: Path | None = None, renew: bool = False) -> None:
     """Writes the page and its pictures, and the short table.
 
-    Raises ValueError for a section that is to be renewed and is not there, or would lose rows, and
+    Raises ValueError for a section that is to be renewed and is not there, or of other clips, and
     for a short table of which there is no section.
     """
     parts = sections_of(page) if renew else {}
@@ -200,14 +253,14 @@ def main(page: Path, files: list[Path], sounds: Path | None = None,
         raise ValueError(f"{readme}: the short table is of {REAL}, of which there is no result")
     if renew:
         for title, section in found.items():
-            check_renewed(page, title, section, parts.get(title))
+            renew_from(page, title, section, parts.get(title))
     for title, section in found.items():
         parts[title] = lines_of(section, title, page, sounds)
     lines = [INTRO, *(line for part in parts.values() for line in part), ""]
     page.write_text("\n".join(lines))
     if readme:
         replace_between(readme, "rivals",
-                        short(max(real, key=lambda section: section.runs[0][0]["clips"])))
+                        short(max(real, key=lambda section: int(section.size.split()[0]))))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def main(speech: Path, noise: Path) -> None:
     prior = Restorer("denoise")
     told, light = (partial(enhance.enhance, sample_rate=RATE, method=method)
                    for method in ("voxmend", "diffsep"))
-    white = [CASES["denoise"].make(clip, seed) for seed, clip in enumerate(load_clips(speech, None))]
+    clips = load_clips(speech, None)
+    white = [CASES["denoise"].make(clip, seed) for seed, clip in enumerate(clips)]
     real = [e for some in mixed_with_noise(speech, noise, None).values() for e in some]
     print("| noise | network | SI-SNR dB | the other | SI-SNR dB | best mean, dB | of it the other "
           "| covariance |\n|---|---|---|---|---|---|---|---|")

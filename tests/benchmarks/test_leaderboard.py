@@ -32,7 +32,8 @@ def result(**changes):
 
 def row(name, examples="e0", **figures):
     return {"method": name, "examples": examples, **figures,
-            "intervals": {key: [value - 1, value + 1] for key, value in figures.items()}}
+            "intervals": {key: [value - 1, value + 1] for key, value in figures.items()
+                          if value is not None}}
 
 
 def write(path, *results):
@@ -113,21 +114,42 @@ def test_what_is_renewed_leaves_the_other_sections(leaderboard, tmp_path):
         leaderboard.main(page, write(tmp_path, result(cases={"inpaint": before})), renew=True)
 
 
-def test_a_section_that_would_lose_rows_or_clips_is_not_renewed(leaderboard, tmp_path):
-    page, rows = tmp_path / "page.md", [row("ours", si_snr=1.0), row("theirs", si_snr=2.0)]
-    sizes = [result(cases={"mend": rows}), result(cases={"mend": [
-        row(name, "e1", si_snr=3.0) for name in ("ours", "theirs")]}, clips=3)]
+def test_what_is_renewed_keeps_the_other_rows(leaderboard, tmp_path):
+    """With where they ran, their digits and what follows the table."""
+    page, rows = tmp_path / "page.md", [row("theirs (pack 2.0, MIT)", si_snr=2.0, lsd=None),
+                                        row("noisy", si_snr=-1.0, lsd=1.5)]
+    runs = [result(cases={"mend": rows}, models={"theirs": "c1"}, notes=["Of old."]),
+            result(cases={"mend": [row("ours", si_snr=1.0, lsd=0.5)]}, prior="q")]
+    leaderboard.main(page, write(tmp_path, *runs))
+    old = page.read_text()
+    leaderboard.main(page, write(tmp_path, runs[1]), renew=True)
+    lines = page.read_text().splitlines()
+    assert sorted(lines) == sorted(old.splitlines())  # runs change places
+    new = result(cases={"mend": [row("ours", si_snr=3.0, lsd=0.5)]}, prior="r")
+    leaderboard.main(page, write(tmp_path, new), renew=True)
+    text = page.read_text()
+    assert text.index("| ours | **3.00** (2.00…4.00)") < text.index("| theirs (pack 2.0, MIT) | 2")
+    assert "| noisy | -1.00 (-2.00…0.00) | 1.500 (0.500…2.500) |" in text
+    assert "prior r (c0)" in text and "prior q" not in text and "Of old." in text
+    assert "theirs (c1), seed 0, cpu, fp32: a machine: theirs, noisy" in text
+
+
+def test_a_section_of_other_clips_is_not_renewed(leaderboard, tmp_path):
+    page, rows = tmp_path / "page.md", [row("ours", si_snr=1.0)]
+    sizes = [result(cases={"mend": rows}),
+             result(cases={"mend": [row("ours", "e1", si_snr=3.0)]}, clips=3)]
     leaderboard.main(page, write(tmp_path, *sizes))
     old = page.read_text()
-    leaderboard.main(page, write(tmp_path, sizes[1]), renew=True)
+    leaderboard.main(page, write(tmp_path, sizes[1]), renew=True)  # by its size
     assert page.read_text() == old
-    for cases, clips, said in (({"mend": rows[:1]}, 2, "mend: 2 clips of 4 s would lose theirs"),
-                               ({"mend": rows}, 4, "has no section mend")):
-        with pytest.raises(ValueError, match=said):
-            leaderboard.main(page, write(tmp_path, result(cases=cases, clips=clips)), renew=True)
+    with pytest.raises(ValueError, match="has no section mend"):
+        leaderboard.main(page, write(tmp_path, result(cases={"mend": rows}, clips=4)), renew=True)
     with pytest.raises(ValueError, match="the short table is of"):
         leaderboard.main(page, write(tmp_path, sizes[0]), readme=tmp_path / "r.md", renew=True)
     assert page.read_text() == old
+    leaderboard.main(page, write(tmp_path, sizes[0]))
+    with pytest.raises(ValueError, match="mend is of 2 clips of 4 s, not of 3 clips"):
+        leaderboard.main(page, write(tmp_path, sizes[1]), renew=True)
 
 
 def test_two_sections_of_one_title_are_refused(leaderboard, tmp_path):
