@@ -22,6 +22,7 @@ from ..dsp.stft import STFT
 from . import Presets, register
 from .embedding import FourierFeatures
 
+FAINTEST = 1e-8  # power that is added, so that the compression of nothing is finite
 LOG_FLOOR = 1e-4  # power of a bin under which its logarithm is flat, for x of unit variance
 
 
@@ -172,13 +173,15 @@ class FrameConvNeXt(nn.Module):
         spectrum = self.stft.forward(x).transpose(1, 2)  # [B, frames, inputs, bins]
         parts = torch.view_as_real(spectrum) * self.gains
         power = parts.square().sum(-1, keepdim=True)
-        compressed = parts * (power + 1e-8) ** ((self.compression - 1) / 2)
+        exponent = (self.compression - 1) / 2
+        # (power + FAINTEST)^exponent; a sum with so little would be left out of an ONNX file
+        compressed = parts * (power / FAINTEST + 1) ** exponent * FAINTEST**exponent
         told = [parts, compressed]
         if self.log_magnitude:
             told.append((power + LOG_FLOOR).log() / 4)  # of about unit variance
         told = [part.flatten(2) for part in told]
         if self.marks:
-            told.append(self._by_frame(x.new_zeros(len(x), self.marks, x.shape[-1])
+            told.append(self._by_frame(x.new_zeros(x.shape[0], self.marks, x.shape[-1])
                                        if marks is None else marks))
         h = self.enter(torch.cat(told, dim=-1))
         embedding = None if noise is None else self.embed(self.features(noise))

@@ -42,7 +42,7 @@ class FrameSeparator(nn.Module):
 
     def parts(self, mixture: Tensor) -> Tensor:
         """The voices, and the rest."""
-        level = mixture.square().mean(-1, keepdim=True).sqrt() + 1e-8
+        level = mixture.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
         scaled = mixture / level
         parts = self.body(scaled, None).float()
         missing = (scaled - parts.sum(1, keepdim=True)) / parts.shape[1]

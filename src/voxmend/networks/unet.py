@@ -214,7 +214,8 @@ class DDPMUNet(nn.Module):
         embedding, skips = self.embed(sinusoids(step, self.channels)), []
         if self.compression != 1:
             power = x.square().sum(1, keepdim=True)
-            x = x * (power + 1e-8) ** ((self.compression - 1) / 2)
+            exponent = (self.compression - 1) / 2
+            x = x * (power / 1e-8 + 1) ** exponent * 1e-8**exponent  # as in `convnext`
         for stage in self.down:
             x = stage(x, embedding)
             skips.append(x)
