@@ -3,10 +3,10 @@
 The bundled weights heard 560 hours in 16 minutes of a third of an H200, then 9 hours on a CPU core
 with begin="enhancer16k", batch=6, steps=1800, speeds=(0.92, 1.0, 1.09), perceptual=1, muon=2e-4,
 learning_rate=1.7e-4, warmup=50, decay=1, ema=0.998, of what tools/equalise.py makes of speech and
-noise; tools/mean_of_weights.py took 0.7 of those and 0.3 of the ones before. Then 50 hours on two CPU
-cores, of the last blocks alone: begin="enhancer16k", only=("blocks.7.", "blocks.8.", "blocks.9.",
-"norm.", "leave."), batch=12, steps=5000, top=0.9, untold=0.03, speeds=(0.92, 1.0, 1.09),
-perceptual=0.6, muon=5e-4, learning_rate=4e-4, warmup=100, ema=0.998.
+noise; tools/mean_of_weights.py took 0.7 of those and 0.3 of the ones before. Then 50 hours on two
+CPU cores, of the last blocks alone: begin="enhancer16k", only=("blocks.7.", "blocks.8.",
+"blocks.9.", "norm.", "leave."), batch=12, steps=5000, top=0.9, untold=0.03,
+speeds=(0.92, 1.0, 1.09), perceptual=0.6, muon=5e-4, learning_rate=4e-4, warmup=100, ema=0.998.
 """
 
 from voxmend.training.listening import ListeningRecipe
