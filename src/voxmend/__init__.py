@@ -34,6 +34,10 @@ _MODULES = {"cluster": "cluster", "guidance": "diffusion.guidance", "operators":
 __all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604, whose keys are names
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f".{_MODULES[name]}", __name__)

@@ -257,6 +257,18 @@ def test_what_is_salvaged_is_told(wav, prior, tmp_path, capsys):
         assert (f"{seconds:.2f} s are salvaged" in text.err) == bool(said)
 
 
+def test_a_loud_mel_spectrogram_is_not_limited(prior, tmp_path, capsys):
+    mel = np.random.default_rng(0).uniform(0, 1, (80, 60)).astype(np.float32)
+    for factor, subtype in ((1e-3, "PCM_16"), (30, "FLOAT")):
+        np.save(tmp_path / "mel.npy", factor * mel)
+        code, text = run(capsys, "vocode", tmp_path / "mel.npy", tmp_path / "out.wav",
+                         "--overwrite", *quick(prior))
+        assert code == 0 and text.err == "", text.err
+        info = soundfile.info(tmp_path / "out.wav")
+        assert info.subtype == subtype
+    assert np.abs(soundfile.read(tmp_path / "out.wav")[0]).max() > 1
+
+
 def test_the_recording_itself_is_no_output_by_chance(wav, prior, tmp_path, capsys):
     source, link = wav(), tmp_path / "link.wav"
     link.symlink_to(source)

@@ -435,6 +435,13 @@ def test_noise_of_a_lower_rate_is_white_to_a_prior(rate):
                 level, rel=0.1)
 
 
+def test_a_prior_that_gives_no_numbers_is_named():
+    prior = WhitePrior(0.1)
+    prior.forward = lambda x, sigma, *_: x * float("nan")
+    with pytest.raises(ValueError, match="'denoise': the prior gives NaN"):
+        Restorer("denoise", prior, device="cpu")(voice(1.0), 16000, Damage(noise=0.01))
+
+
 def test_a_gap_beyond_the_end_is_refused():
     """Where gaps are filled."""
     late = Damage(gaps=((7.0, 8.0),), noise=0.01)

@@ -286,3 +286,27 @@ def test_some_weights_alone_are_trained(tmp_path, corpus, prior, muon):
     recipe.only = ("block.1",)
     with pytest.raises(ValueError, match="some: no weights begin with block.1"):
         recipe.build()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(tmp_path, corpus, number, monkeypatch):
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 12))
+    loop.train(recipe, corpus, tmp_path / "whole")
+    handler, rate = signal.getsignal(number), recipes.PriorRecipe.rate
+
+    def asked(self, step):
+        if step == 6:
+            signal.raise_signal(number)
+        return rate(self, step)
+
+    monkeypatch.setattr(recipes.PriorRecipe, "rate", asked)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe, corpus, tmp_path / "stopped")
+    assert signal.getsignal(number) == handler
+    assert not (tmp_path / "stopped" / "prior.safetensors").exists()
+    monkeypatch.undo()
+    run = loop.Run(recipe, tmp_path / "stopped", torch.device("cpu"))
+    run.resume()
+    assert run.step == 7
+    loop.train(recipe, corpus, tmp_path / "stopped", resume=True)
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")

@@ -49,7 +49,8 @@ def separate(paths: PathsOfFolders, common: Drawing, speakers: Count = None,
     """Source separation: take the voices of a mixture apart.
 
     Each channel of a recording is separated by itself, and a voice's channels are put together
-    again. Each output has the input's rate; above the band of prior or weights it holds nothing.
+    again. Each output has the input's rate; the band above the weights' is shared out as the
+    network shares the one below, and by the prior nothing is left there.
     By default noise goes to neither voice. Trained networks know two voices: of a third who speaks
     at the same time most is heard in the file of one of the two.
 

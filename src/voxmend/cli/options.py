@@ -133,7 +133,7 @@ class Running(Calling):
     """Options of every verb that may sample."""
 
     steps: Count = None
-    """Sampling steps; by default the task's own number."""
+    """Sampling steps, of methods that sample; by default the task's own number."""
 
     def check(self) -> None:
         """Raises ValueError, too, for no steps."""

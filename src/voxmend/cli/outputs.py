@@ -20,6 +20,18 @@ def writers(reader: audio.Recording, targets: Sequence[Path], rate: int | None =
                          like=reader) for target in targets]
 
 
+def writer_of(target: Path, rate: int, wave: np.ndarray, how: Handling) -> audio.Writer:
+    """What writes a wave that is made of no recording: in float, where it passes full scale.
+
+    Shape: `[C, T]`.
+    """
+    writer = audio.Writer(target, rate, len(wave))
+    passes = np.abs(wave).max(initial=0) > 10 ** ((how.headroom or 0) / 20)
+    if passes and "FLOAT" in writer.format.subtypes:
+        return audio.Writer(target, rate, len(wave), "FLOAT")
+    return writer
+
+
 def write(blocks: Iterable[np.ndarray], outs: list[audio.Writer],
           how: Handling = PLAIN) -> np.ndarray:
     """Writes blocks `[P·C, n]` of P signals, the first to the first file and so on.

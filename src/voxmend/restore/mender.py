@@ -173,4 +173,7 @@ class Mender:
         if draws.shape[1] != (self.task.sources or 1):
             raise ValueError(f"task {self.task.name!r}: its operator's signals have "
                              f"{draws.shape[1]} channels, but sources={self.task.sources}")
+        if not draws.isfinite().all():
+            raise ValueError(f"task {self.task.name!r}: the prior gives NaN or infinity; its "
+                             "weights are damaged, or its guidance diverges")
         return draws.cpu().numpy()

@@ -9,6 +9,8 @@ processes changes, but for the order of sums.
 import copy
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -269,6 +271,8 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
         cache: where decoded audio goes, which runs may share; by default `cache/` in `folder`.
         clock: seconds, by default those on the wall.
 
+    A run that is asked to stop (Ctrl-C, SIGTERM) leaves a checkpoint of its last step.
+
     Raises: AudioError without data; FileExistsError when a run is there and resume is off, or
     another process is at it;
     ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
@@ -301,13 +305,37 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
     return run
 
 
+@contextmanager
+def _heeded() -> Iterator[list[int]]:
+    """Signals that asked to stop, SIGINT or SIGTERM: a step in work is finished first.
+
+    A second one does not wait for it. Signals reach the main thread alone.
+    """
+    asked = list[int]()
+
+    def ask(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: float,
           validate_every: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Trains; the last validation of the first rank."""
+    """Trains; the last validation of the first rank. Raises KeyboardInterrupt if asked to stop."""
     recipe, first = run.recipe, run.ranks.first
     start = saved = logged = now = clock()
     before, over = run.seconds_trained, minutes <= 0
-    with (Log(run.log, run.ranks) as log,
+    with (_heeded() as asked, Log(run.log, run.ranks) as log,
           Ahead(lambda step: run.batch(source, step), recipe.steps) as batches,
           tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step",
                disable=not first) as bar):
@@ -324,7 +352,7 @@ def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: f
             bar.update()
             now = clock()
             run.seconds_trained = before + now - start
-            over, save, write = run.ranks.told((now - start >= 60 * minutes,
+            over, save, write = run.ranks.told((bool(asked) or now - start >= 60 * minutes,
                                                 now - saved > save_every,
                                                 now - logged > LOG_SECONDS))
             if run.step % validate_every == 0:
@@ -339,4 +367,6 @@ def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: f
                 saved = now
         log.flush()
         run.save()
+        if run.ranks.told(bool(asked)):
+            raise KeyboardInterrupt
         return validate()
