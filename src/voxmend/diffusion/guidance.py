@@ -231,7 +231,9 @@ class Proximal:
 class PiGDM:
     """Pseudo-inverse guidance through the network: D̃ = D + σ²JᵀAᵀ(A r² Aᵀ + σ_y²)⁻¹(y − AD).
 
-    J = ∂D/∂x. Exact for white Gaussian priors. Source: Song et al. 2023, "ΠGDM", eq. 7.
+    J = ∂D/∂x. Exact for white Gaussian priors. Speech varies far more along some directions than r²
+    says: there it overshoots from σ of about twice σ_d on, and a sampler diverges. Keep `sigma_max`
+    at σ_d or below, or use `Proximal`. Source: Song et al. 2023, "ΠGDM", eq. 7.
     """
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
