@@ -106,7 +106,8 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
     wave = restorer.from_mel(mel.astype(np.float32))
-    write([wave], [writer_of(path, restorer.sample_rate, wave, how) for path in targets], how)
+    write([wave], [writer_of(path, restorer.sample_rate, signal, how)
+                   for path, signal in zip(targets, wave, strict=True)], how)
     return restorer.entry, wave.shape[1] / restorer.sample_rate
 
 
@@ -195,5 +196,5 @@ def generate_file(target: Path, seconds: float, restorer: Restorer,
                   how: Handling = PLAIN) -> Made:
     """Writes what the prior says alone, from the seed that belongs to a name: `0001.wav`, ...."""
     wave = restorer.generate(seconds, int(target.stem) - 1)
-    write([wave], [writer_of(target, restorer.sample_rate, wave, how)], how)
+    write([wave], [writer_of(target, restorer.sample_rate, wave[0], how)], how)
     return restorer.entry, seconds

@@ -21,14 +21,14 @@ def writers(reader: audio.Recording, targets: Sequence[Path], rate: int | None =
 
 
 def writer_of(target: Path, rate: int, wave: np.ndarray, how: Handling) -> audio.Writer:
-    """What writes a wave that is made of no recording: in float, where it passes full scale.
+    """What writes a signal that is made of no recording: in float, where it passes full scale.
 
-    Shape: `[C, T]`.
+    Shape: `[T]`.
     """
-    writer = audio.Writer(target, rate, len(wave))
+    writer = audio.Writer(target, rate, 1)
     passes = np.abs(wave).max(initial=0) > 10 ** ((how.headroom or 0) / 20)
     if passes and "FLOAT" in writer.format.subtypes:
-        return audio.Writer(target, rate, len(wave), "FLOAT")
+        return audio.Writer(target, rate, 1, "FLOAT")
     return writer
 
 
