@@ -225,7 +225,7 @@ def _inside(folder: Path) -> list[Path]:
         part.startswith(".") for part in urls.relative(path, folder).parts)]
 
 
-def _real(path: Path) -> str:
+def real_name(path: Path) -> str:
     """A name that two paths share only if they are one file."""
     return str(path) if urls.is_remote(path) else os.path.realpath(path)
 
@@ -233,10 +233,10 @@ def _real(path: Path) -> str:
 def _check_outputs(plan: Plan) -> None:
     """Raises AudioError where one output would replace another, or an input of a folder."""
     taken: dict[str, Path] = {}
-    read = {_real(path) for job in plan.jobs for path in job.inputs}
+    read = {real_name(path) for job in plan.jobs for path in job.inputs}
     for job in plan.jobs:
         for path in job.outputs:
-            place = _real(path)
+            place = real_name(path)
             if plan.several and place in read:
                 raise audio.AudioError(f"{path}: is read itself; name a folder elsewhere")
             if place in taken:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__, audio
 from ..audio import urls
-from .folders import Job, fit_name
+from .folders import Job, fit_name, real_name
 
 SUFFIX = ".voxmend.json"
 ELSEWHERE = {"overwrite", "plot", "report", "device", "workers", "ray",
@@ -97,7 +97,7 @@ def why_made(job: Job, verb: str, options: dict[str, Any], overwrite: bool,
     if overwrite:
         return ""
     for path in there:
-        if path.resolve() in {source.resolve() for source in job.inputs}:
+        if real_name(path) in map(real_name, job.inputs):
             raise audio.AudioError(f"{path}: is the recording itself, which --overwrite would "
                                    "replace; use another name")
         if is_unfinished(job.outputs[0]):
