@@ -260,6 +260,20 @@ def test_noise_that_is_coloured_afterwards_has_no_exact_guidance():
     assert (O.Gap(PRESENT) @ O.WhiteNoise(0.4) @ O.WhiteNoise(0.3)).linear
 
 
+@pytest.mark.parametrize("guidance", ["proximal", "pigdm"])
+@pytest.mark.parametrize("name", sorted(o for g, o in EXACT if g == "pigdm"))
+def test_linear_guidance_explains_more_of_y_under_a_coloured_prior(guidance, name):
+    """At every noise level, though the prior varies 100 times as much as r² says along one axis."""
+    prior, operator = GaussianPrior.correlated(LENGTH, 0.999), OPERATORS[name]
+    _, y = observe(name, 3)
+    rng = torch.Generator().manual_seed(9)
+    x = torch.randn(3, channels(name), LENGTH, generator=rng, dtype=torch.float64)
+    for sigma in (0.1, 1.0, 3.0, 10.0):
+        alone = (operator(prior(sigma * x, sigma)) - y).flatten(1).norm(dim=1)
+        guided = G.GUIDANCES[guidance]()(prior, operator, y)(sigma * x, torch.tensor(sigma))
+        assert ((operator(guided) - y).flatten(1).norm(dim=1) < alone).all()
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_noisy_observation_is_exact_under_a_correlated_prior(sampler):
     prior = GaussianPrior.correlated(LENGTH)

@@ -167,26 +167,28 @@ class ToldMixture:
         return denoise
 
 
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product of every batch item, ready to broadcast."""
+    return (a * b).flatten(1).sum(1).view(-1, *(1,) * (a.ndim - 1))
+
+
 def conjugate_gradients(apply: Callable[[Tensor], Tensor], b: Tensor, iterations: int = 50,
                         tolerance: float = 1e-6) -> Tensor:
     """Solves apply(u) = b for a symmetric positive definite map, every batch item by itself.
 
     Shape: b `[B, …]` to the same. Source: Hestenes & Stiefel 1952.
     """
-    def dot(a: Tensor, c: Tensor) -> Tensor:
-        return (a * c).flatten(1).sum(1).view(-1, *(1,) * (b.ndim - 1))
-
     u, r = torch.zeros_like(b), b
-    p, energy = r, dot(r, r)
+    p, energy = r, _dot(r, r)
     goal = tolerance**2 * energy
     for _ in range(iterations):
         if bool((energy <= goal).all()):
             break
         moved = apply(p)
         running = energy > goal  # a solved item stands still, whatever its neighbours do
-        step = torch.where(running, energy / dot(p, moved).clamp(min=1e-30), 0.0)
+        step = torch.where(running, energy / _dot(p, moved).clamp(min=1e-30), 0.0)
         u, r = u + step * p, r - step * moved
-        previous, energy = energy, dot(r, r)
+        previous, energy = energy, _dot(r, r)
         p = torch.where(running, r + energy / previous.clamp(min=1e-30) * p, p)
     return u
 
@@ -229,11 +231,11 @@ class Proximal:
 
 @dataclass(frozen=True)
 class PiGDM:
-    """Pseudo-inverse guidance through the network: D̃ = D + σ²JᵀAᵀ(A r² Aᵀ + σ_y²)⁻¹(y − AD).
+    """Pseudo-inverse guidance through the network: D̃ = D + ασ²JᵀAᵀ(A r² Aᵀ + σ_y²)⁻¹(y − AD).
 
-    J = ∂D/∂x. Exact for white Gaussian priors. Speech varies far more along some directions than r²
-    says: there it overshoots from σ of about twice σ_d on, and a sampler diverges. Keep `sigma_max`
-    at σ_d or below, or use `Proximal`. Source: Song et al. 2023, "ΠGDM", eq. 7.
+    J = ∂D/∂x; exact for white Gaussian priors, where α = 1. Speech varies far more along some
+    directions than r² says, and there the step overshoots: α ≤ 1 is as much of it, for every item,
+    as brings AD̃ nearest to y. Source: Song et al. 2023, "ΠGDM", eq. 7.
     """
 
     def __call__(self, denoiser: Denoiser, operator: Operator, y: Tensor) -> Denoise:
@@ -245,7 +247,10 @@ class PiGDM:
                 return (pull * x0).sum()
 
             x0, gradient = _with_gradient(denoiser, x, sigma, loss)
-            return x0 + broadcast(sigma, x).square() * gradient
+            step = broadcast(sigma, x).square() * gradient
+            moved = operator.forward(step)
+            share = _dot(y - operator.forward(x0), moved) / _dot(moved, moved).clamp(min=1e-30)
+            return x0 + share.clamp(0, 1) * step
 
         return denoise
 
