@@ -13,7 +13,6 @@ from scipy.signal import resample_poly
 import voxmend
 from voxmend import audio
 from voxmend.metrics.si_snr import si_snr
-from voxmend.systems import separator
 
 DEMO = Path(voxmend.__file__).parent / "demo" / "clean.flac"
 
@@ -24,7 +23,7 @@ def main(path: str = str(DEMO)) -> None:
     high = audio.load(path, rate)[0]
     low = resample_poly(high[::-1].copy(), 5, 4)[:len(high)].astype(np.float32)
     mixture = high + low
-    voices = separator.load("separate")(mixture, rate)  # [2, T]
+    voices = voxmend.separate(mixture, rate)  # [2, T]
     sources = (high, low)
     best = max(permutations(voices),
                key=lambda order: sum(map(si_snr, order, sources)))

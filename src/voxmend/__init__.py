@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .restore.tasks import TASKS as TASKS
     from .restore.tasks import Task as Task
     from .systems import undiff as undiff
+    from .systems.conversation import separate as separate
+    from .systems.enhance import dereverb as dereverb
     from .systems.enhance import enhance as enhance
 
 __version__ = version("voxmend")
@@ -27,7 +29,8 @@ __version__ = version("voxmend")
 _HOMES = {"Restorer": "restore.restorer", "Task": "restore.tasks", "TASKS": "restore.tasks",
           "Damage": "restore.damage", "analyse": "restore.analysis",
           "Denoiser": "diffusion.denoiser", "load_prior": "models.hub",
-          "push_to_hub": "models.publish", "enhance": "systems.enhance"}
+          "push_to_hub": "models.publish", "enhance": "systems.enhance",
+          "dereverb": "systems.enhance", "separate": "systems.conversation"}
 _MODULES = {"cluster": "cluster", "guidance": "diffusion.guidance", "operators": "operators",
             "restore": "restore", "samplers": "diffusion.samplers",
             "schedules": "diffusion.schedules", "undiff": "systems.undiff"}

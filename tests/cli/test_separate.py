@@ -10,6 +10,7 @@ import soundfile
 import torch
 from scipy.signal import lfilter
 
+import voxmend
 from helpers.commands import bad_inputs, run
 from helpers.pools import Here, samples, use_here
 from helpers.speech import speech, voice
@@ -130,6 +131,28 @@ def test_a_prior_that_listens_is_called_once(verb, bundled, wav, tmp_path, capsy
     assert json.loads((tmp_path / "out.wav.voxmend.json").read_text())["precision"] == "bf16"
     error = audio.load(out, 16000) - expected
     assert 0 < np.sum(error**2) < 1e-3 * np.sum(expected**2)
+
+
+@pytest.mark.parametrize("verb, options", [
+    ("dereverb", {}), ("enhance", {}), ("separate", {}),
+    ("separate", {"method": "conv-tasnet"}), ("separate", {"voice": "me.wav"})])
+def test_functions_give_what_the_verbs_write(verb, options, bundled, wav, tmp_path, capsys):
+    """Of both channels, at another rate than the network's."""
+    wave, rate = voice(0.5, 22050, 2).astype(np.float32), 22050
+    source, me = wav("in.wav", wave, rate), wav("me.wav", voice(4.0, rate, seed=3), rate)
+    told = [str(part).replace("me.wav", str(me)) for key, value in options.items()
+            for part in (f"--{'enrol' if key == 'voice' else key}", value)]
+    out = tmp_path / ("voices" if verb == "separate" else "out.wav")
+    code, text = run(capsys, verb, source, out, "--device", "cpu", *told)
+    assert code == 0, text.err
+    written = [soundfile.read(path, dtype="float32", always_2d=True)[0].T
+               for path in (sorted(out.glob("*.wav")) if out.is_dir() else [out])]
+    if "voice" in options:
+        options = {"voice": audio.load(me, rate)}
+    found = getattr(voxmend, verb)(audio.load(source, rate), rate, device="cpu", **options)
+    found = found if verb == "separate" else found[None]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.stack(written), atol=2e-4)
 
 
 def test_segan_is_the_network_itself(bundled, wav, tmp_path, capsys):

@@ -125,21 +125,17 @@ def load_divider(common: Common, speakers: int, method: str, weights: str | None
 def _converse(separator: "Separator", enrol: Path | None, device: str) -> "Conversation":
     """A separator whose people keep their places, the one of a recording first."""
     from .. import audio
-    from ..speakers.encoders import load_encoder
-    from ..systems.conversation import Conversation
+    from ..systems.conversation import converse
     from ..systems.takes import RATE
 
-    encoder = load_encoder("ecapa", device)
-    told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
     if not enrol:
-        return Conversation(separator, encoder.embed, told=told)
-    ears, wave = load_encoder(device=device), audio.mixdown(audio.load(enrol, RATE))
-    told |= {"enrol": enrol.name, "enrol_encoder": ears.name, "enrol_encoder_sha256": ears.hash}
+        return converse(separator, device=device)
+    voice = audio.mixdown(audio.load(enrol, RATE))
     try:
-        reference = ears.embed(wave)
+        found = converse(separator, voice, device)
     except ValueError as error:
         raise ValueError(f"--enrol {enrol}: {error}") from None
-    return Conversation(separator, encoder.embed, reference, ears.embed, told)
+    return replace(found, told=found.told | {"enrol": enrol.name})
 
 
 def enhance(paths: Paths, common: Plain,

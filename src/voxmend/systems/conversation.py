@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,10 @@ from .. import audio
 from ..audio.batches import Segment
 from ..audio.blocks import after, mean_of
 from ..audio.segments import Aligner, Spread, in_turn, process, segments
+from ..speakers.encoders import load_encoder
 from .places import Places
 from .postfilter import POWER, postfilter
-from .separator import OVERLAP_SECONDS, Separator
+from .separator import OVERLAP_SECONDS, Separator, load
 from .takes import LEAK_DB, RATE, SHORTEST, Ears, Embed, Heard, Takes
 
 
@@ -182,3 +184,43 @@ class Conversation:
 
         streams = {one.first: people(one, way) for one, way in zip(takes, ways, strict=True)}
         return process(mean_of(streams, lengths[1]), filtered, *lengths, multiple=rate)
+
+
+def converse(separator: Separator, voice: np.ndarray | None = None,
+             device: str = "auto") -> Conversation:
+    """A separator whose people the bundled encoder tells apart.
+
+    Args:
+        voice: somebody's at 16 kHz, best of 4 s or more; who is most alike has the first place.
+
+    Shape: voice `[T]`. Raises ValueError for a voice that tells nobody, as `Encoder.embed` does.
+    """
+    encoder = load_encoder("ecapa", device)
+    told = {"encoder": encoder.name, "encoder_sha256": encoder.hash}
+    if voice is None:
+        return Conversation(separator, encoder.embed, told=told)
+    ears = load_encoder(device=device)
+    told |= {"enrol_encoder": ears.name, "enrol_encoder_sha256": ears.hash}
+    return Conversation(separator, encoder.embed, ears.embed(voice), ears.embed, told)
+
+
+def separate(wave: np.ndarray, sample_rate: int, method: str | None = None,
+             voice: np.ndarray | None = None, **options: Any) -> np.ndarray:
+    """Takes the voices of a whole recording in memory apart, as `voxmend separate` does.
+
+    Args:
+        method: "frame-separator", "diffsep" or "conv-tasnet".
+        voice: a recording of somebody at the same rate: only the voice that is most alike is given.
+        options: as in `separator.load`.
+
+    Shape: wave `[T]` or `[C, T]` to `[K, T]` or `[K, C, T]`, float32; voice `[T]` or `[C, T]`.
+
+    Raises ValueError for a wrong option and a voice that tells nobody, AudioError for a wave that
+    is none.
+    """
+    if voice is not None:
+        known = np.atleast_2d(np.asarray(voice, np.float32))
+        voice = audio.mixdown(audio.resample(known, sample_rate, RATE))
+    separator = load("separate", method, **options)
+    voices = converse(separator, voice, options.get("device", "auto"))(wave, sample_rate)
+    return voices if voice is None else voices[:1]

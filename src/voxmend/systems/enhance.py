@@ -1,4 +1,4 @@
-"""Enhancers by name or of one's own, refined and bounded: `enhance(wave, rate)`.
+"""Enhancers by name or of one's own, refined and bounded: `enhance` and `dereverb`.
 
     recording ─ enhancer ─ [refiner] ─ x̂ = λx + (1 − λ)ŝ, λ = 10^(−L/20) ─ speech
 
@@ -113,3 +113,16 @@ def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend
         speech = np.concatenate(list(refiner.stream(pair)), axis=1)
     (both,) = limited([np.concatenate([speech, noisy - speech])], limit)
     return both[:len(noisy)].reshape(wave.shape)
+
+
+def dereverb(wave: np.ndarray, sample_rate: int, **options: Any) -> np.ndarray:
+    """The direct path of a whole recording in memory, without the room's echo and noise.
+
+    Args:
+        options: as in `separator.load`.
+
+    Shape: `[T]` or `[C, T]` to the same, float32.
+
+    Raises ValueError for a wrong option, AudioError for a wave that is none.
+    """
+    return separator.load("dereverb", **options)(wave, sample_rate)[0]
