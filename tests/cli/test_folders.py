@@ -132,11 +132,12 @@ def feed(monkeypatch, path):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
 
 
-def test_stdin_and_stdout(files, capfdbinary, monkeypatch):
+@pytest.mark.parametrize("ends", [("-", "-"), ("/dev/stdin", "/dev/stdout")])
+def test_stdin_and_stdout(ends, files, capfdbinary, monkeypatch):
     from voxmend.cli import main
 
     feed(monkeypatch, files / "two" / "c.wav")
-    assert main.main(["degrade", "quantise", "-", "-"]) == 0
+    assert main.main(["degrade", "quantise", *ends]) == 0
     text = capfdbinary.readouterr()
     wave, rate = soundfile.read(io.BytesIO(text.out))
     assert (len(wave), rate) == (3200, 16000) and b"0.2 s in" in text.err

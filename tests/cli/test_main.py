@@ -143,6 +143,7 @@ def test_training_resumes_and_its_prior_mends(damaged, tmp_path, capsys):
     code, text = run(capsys, *command, "--resume")
     assert code == 2 and "tiny.py: NameError: name 'boo' is not defined" in text.err
     recipe.write_text(recipe.read_text().removeprefix("boo\n"))
+    assert "--minutes nan: give 0 or more" in run(capsys, *command, "--minutes", "nan")[1].err
     assert run(capsys, *command, "--resume", "--steps", 4)[0] == 0
     log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log if "loss" in line] == [1, 2, 3, 4]
@@ -230,7 +231,8 @@ def test_the_channel_that_reaches_no_level_is_named(wav, prior, tmp_path, capsys
 
 
 @pytest.mark.parametrize("kind, option, value, said", [
-    ("clip", "--sdr", -1, "no clip level gives -1 dB SDR"), ("quantise", "--bits", 1, "at least 2"),
+    ("clip", "--sdr", -1, "no clip level gives -1 dB SDR"),
+    ("quantise", "--bits", 1, "give 2 to 32"), ("quantise", "--bits", 40, "give 2 to 32"),
     ("gaps", "--every", 20, "do not fit"), ("noise", "--snr", 900, "from -200 to 200")])
 def test_degrade_blames_no_file_for_an_option(kind, option, value, said, wav, tmp_path, capsys):
     source = wav()

@@ -38,6 +38,12 @@ def test_a_mistake_is_told_in_a_line(command, said, capsys, monkeypatch):
     assert text.err.count("\n") == 1
 
 
+def test_a_file_that_looks_like_an_option_is_one(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-a.wav").touch()
+    assert "(of the file say ./-a.wav)" in run(capsys, "declip", "-a.wav", "b.wav")[1].err
+
+
 @pytest.mark.parametrize("args", [
     ("declip", "", "o.wav"), ("declip", "a.wav", ""), ("mend", "a.wav", "o.wav", "--plot", ""),
     ("mend", "a.wav", "o.wav", "--plot="), ("speakers", "extract", "", "-o", "o.npz"),

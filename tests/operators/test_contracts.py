@@ -206,6 +206,15 @@ def test_projection_explains_the_observation(name, tolerance):
     assert (operator.project(x, y) - x).norm() <= tolerance * x.norm()
 
 
+@pytest.mark.parametrize("bits", [3, 8, 16])
+def test_what_is_moved_into_cells_is_rounded_to_the_same(bits):
+    """In float32, too, in whose steps the edges of small cells lie."""
+    rng, quantise = torch.Generator().manual_seed(4), O.Quantise(2.0 ** (1 - bits))
+    x = 1.6 * torch.rand(2, 1, 20_000, generator=rng) - 0.8
+    guess = x + 2 * quantise.step * torch.randn(x.shape, generator=rng)
+    assert torch.equal(quantise(quantise.project(guess, quantise(x))), quantise(x))
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("guidance, name", sorted(p for p in PAIRS if p not in SENSELESS))
 def test_every_sensible_combination(guidance, name, sampler):

@@ -109,7 +109,6 @@ class SoundFileSource:
 
         Shape: float32 `[C, n]`. Raises AudioError for damage, unless it is to salvage what it can.
         """
-        done = begin
         for number in range(len(self._parts)):
             with self._open(number) as stream:
                 if (stream.samplerate, stream.channels) != (self.sample_rate, self.channels):
@@ -119,12 +118,15 @@ class SoundFileSource:
                 try:
                     if begin:
                         stream.seek(begin)
-                    for block in self._read(stream, min(size, SALVAGED) if self.salvage else size):
-                        done += block.shape[1]
-                        yield block
+                    yield from self._read(stream, min(size, SALVAGED) if self.salvage else size)
                 except (soundfile.SoundFileError, OSError) as error:
                     if not self.salvage:
-                        raise damaged(self.path, done / self.sample_rate, error) from error
+                        raise damaged(self.path, self._sound_seconds(), error) from error
+
+    def _sound_seconds(self) -> float:
+        """How much of a damaged file can be read."""
+        blocks = SoundFileSource(self.path, salvage=True).blocks(SALVAGED)
+        return sum(block.shape[1] for block in blocks) / self.sample_rate
 
     def _read(self, stream: _Stream, size: int) -> Iterator[np.ndarray]:
         while True:

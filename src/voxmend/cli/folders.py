@@ -23,6 +23,7 @@ from .. import audio
 from ..audio import SUFFIXES, urls
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
+DEVICES = ("/dev/stdin", "/dev/stdout")  # which are the same
 KEPT = "voxmend-stdin-"  # what a folder for stdin is called, before a random part
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -90,7 +91,8 @@ def is_stream(path: Path) -> bool:
 
 def read_names(texts: Sequence[str]) -> list[Path]:
     """Paths and URLs as they were typed; `./-` is a file called so, `-` is not."""
-    return [urls.locate(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
+    return [PIPE if text in DEVICES
+            else urls.locate(text) if text == "-" or Path(text) != PIPE else Path.cwd() / "-"
             for text in texts]
 
 

@@ -5,6 +5,7 @@ import re
 from contextlib import redirect_stderr
 from difflib import get_close_matches
 from functools import partial, wraps
+from pathlib import Path
 
 import tyro
 
@@ -54,7 +55,10 @@ def one_line(box: str) -> str:
         return f"give {', '.join(row.rpartition(', ')[2] for row in named[:-1])}"
     if said.startswith("Unrecognized"):
         meant = f" (did you mean {' or '.join(named)}?)" if named else ""
-        return f"unknown: {said.partition(': ')[2]}{meant}"
+        unknown = said.partition(": ")[2]
+        if (first := unknown.split(", ")[0]).startswith("-") and Path(first).exists():
+            meant = f" (of the file say ./{first})"
+        return f"unknown: {unknown}{meant}"
     return said.rstrip(".")
 
 

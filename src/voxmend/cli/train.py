@@ -72,6 +72,8 @@ def train(recipe: Annotated[Path, Positional, arg(metavar="RECIPE")], data: Fold
     check_least(1, steps=steps, threads=threads, accumulate=accumulate)
     if threads:
         torch.set_num_threads(threads)
+    if not minutes >= 0:
+        raise ValueError(f"--minutes {minutes:g}: give 0 or more")
     loaded = recipes.load_recipe(recipe)
     folder = out or Path("runs") / loaded.name
     run = loop.train(loaded, data, folder, minutes, steps, resume, str(hub.pick_device(device)),

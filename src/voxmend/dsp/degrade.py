@@ -124,14 +124,14 @@ def quantise(wave: np.ndarray, bits: int) -> np.ndarray:
     """Uniform quantisation to integer PCM, y = round(x·2^{b−1})/2^{b−1} within −1…1 − 2^{1−b}.
 
     Args:
-        bits: b of the code; raises ValueError unless at least 2.
+        bits: b of the code; raises ValueError unless 2 to 32.
 
     Shape: `[..., T]` to the same.
 
     >>> quantise(np.array([0.3, 1.0, -1.0]), 3)
     array([ 0.25,  0.75, -1.  ])
     """
-    if bits < 2:
-        raise ValueError(f"quantisation needs at least 2 bits, not {bits}")
+    if not 2 <= bits <= 32:
+        raise ValueError(f"quantisation to {bits} bits: give 2 to 32")
     wave, steps = np.asarray(wave), 2 ** (bits - 1)
     return (np.round(wave * steps).clip(-steps, steps - 1) / steps).astype(wave.dtype)

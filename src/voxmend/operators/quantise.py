@@ -27,8 +27,10 @@ class Quantise(Operator):
         return torch.round(x / self.step) * self.step
 
     def project(self, x0: Tensor, y: Tensor) -> Tensor:
-        """x0 moved into the cell [y − Δ/2, y + Δ/2]."""
-        return torch.maximum(torch.minimum(x0, y + self.step / 2), y - self.step / 2)
+        """x0 moved into the cell (y − Δ/2, y + Δ/2), off whose edges rounding would leave it."""
+        rounding = 4 * torch.finfo(y.dtype).eps * (y.abs() + self.step)
+        half = (self.step / 2 - rounding).clamp(min=0)
+        return torch.maximum(torch.minimum(x0, y + half), y - half)
 
     def residual(self, x0: Tensor, y: Tensor) -> Tensor:
         """How far x0 lies outside y's cell; unlike y − A(x0) it has a gradient."""
