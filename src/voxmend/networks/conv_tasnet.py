@@ -49,7 +49,7 @@ class CumulativeNorm(ChannelNorm):
         count = x.shape[2] * torch.arange(1, x.shape[1] + 1, device=x.device).unsqueeze(1)
         mean = x.sum(2, keepdim=True).cumsum(1) / count
         power = x.square().sum(2, keepdim=True).cumsum(1) / count
-        deviation = (power - mean.square()).clamp_min(0).add(self.eps).sqrt()
+        deviation = (power - mean.square() + self.eps).clamp_min(self.eps).sqrt()
         return (x - mean) / deviation
 
 

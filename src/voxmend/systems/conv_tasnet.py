@@ -204,7 +204,7 @@ class MatchedLevels(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         voices = self.network(mixture)
-        energy = voices.square().sum(-1, keepdim=True) + 1e-12
+        energy = voices.square().sum(-1, keepdim=True).clamp_min(1e-12)
         return (voices * mixture).sum(-1, keepdim=True) / energy * voices
 
 
