@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+import time
 from html import unescape
 
 import numpy as np
@@ -119,6 +120,45 @@ def test_cancel_stops_a_run(desk, clipped):
     assert "cancelled" in desk.cancel(recording.secret)
     assert "cancelled" in [*course][-1].status
     assert not recording.work.running and not (recording.folder / "1").exists()
+
+
+def test_a_run_that_nobody_follows_any_more_leaves_nothing(desk, clipped):
+    recording, _ = drop(desk, clipped)
+    before = {*recording.folder.rglob("*")}
+    for course in (desk.mend(recording.secret, list(recording.found.mendable), "wav", 8, 0),
+                   (view for _, view in desk.draw_voices(recording.secret, 3, 1))):
+        next(course)
+        course.close()
+        assert "nothing was kept" in desk.cancel(recording.secret)
+        assert not recording.running and {*recording.folder.rglob("*")} == before
+    left = desk.store.new("a.wav")
+    left.path.write_bytes(clipped)
+    course = desk.arrive(left.secret)
+    next(course)
+    course.close()  # whoever sent it does not know its secret yet
+    assert not left.folder.exists()
+
+
+def test_one_thing_at_a_time_is_done_with_a_recording(desk, clipped):
+    recording, _ = drop(desk, clipped)
+    first = desk.draw_voices(recording.secret, 3, 1)
+    next(first)
+    for course in (desk.draw_voices(recording.secret, 3, 2), desk.arrive(recording.secret),
+                   desk.separate(recording.secret)):
+        [said] = course
+        assert "being worked on" in str(said)
+    assert recording.path.exists() and not (recording.folder / "2").exists()
+    assert "3 voices" in [*first][-1][1].status
+
+
+def test_a_run_shows_what_it_has_made_itself(desk):
+    secret, one = [*desk.draw_voices(None, 3, 1)][-1]
+    first = desk.draw_voices(secret, 3, 1)
+    next(first)
+    while desk.store.get(secret).running:  # it ends, and nobody has looked at that yet
+        time.sleep(0.05)
+    _, other = [*desk.draw_voices(secret, 2, 2)][-1]
+    assert len(other.drawn) == 2 and [*first][-1][1].drawn == one.drawn
 
 
 def test_names_that_get_into_each_others_way_are_said_without_the_folder(desk, clipped, tmp_path):

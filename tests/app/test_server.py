@@ -87,6 +87,32 @@ def test_other_sites_reach_nothing(app):
                                ("http://localhost", 200)):
             sent = visitor.post("/upload", content=b"x", headers={"Origin": origin})
             assert sent.status_code == status, origin
+        own = visitor.get("/config", headers={"Origin": "http://localhost"})
+        assert own.status_code == 200
+        assert not any(name.startswith("access-control") for name in own.headers)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "HEAD", "POST"])
+@pytest.mark.parametrize("path", ["/upload", "/config", "/gradio_api/queue/join"])
+def test_other_sites_get_no_word_by_any_name_of_the_server(app, method, path):
+    told = {"Host": "studio.example", "Origin": "https://evil.example",
+            "X-Forwarded-Host": "evil.example", "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "x-forwarded-host"}
+    with client(app) as visitor:
+        for site in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+            got = visitor.request(method, path, headers=told | site)
+            assert got.status_code == 403
+            assert not any(name.startswith("access-control") for name in got.headers)
+
+
+def test_proxies_that_change_the_host_are_known_by_what_no_page_can_send(app):
+    told = {"Host": "localhost:7860", "Origin": "https://studio.example"}
+    with client(app, hosts=("localhost",)) as visitor:
+        for site, status in (("same-origin", 200), ("cross-site", 403), ("none", 403)):
+            sent = visitor.post("/upload", content=b"x", headers=told | {"Sec-Fetch-Site": site})
+            assert sent.status_code == status, site
+        link = visitor.get("/", headers={"Sec-Fetch-Site": "cross-site"})
+        assert link.status_code == 200
 
 
 def test_gradio_takes_and_gives_no_files(app):

@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 
 from voxmend.app import store as stores
 from voxmend.app.store import FullError, GoneError, Store, safe_name
+
+EXAMINED = SimpleNamespace(running=False, cancel=lambda: None)  # work that has ended
 
 
 def test_names_lead_nowhere_and_fit():
@@ -39,6 +43,7 @@ def test_recordings_go_an_hour_after_their_last_use(tmp_path, monkeypatch):
     store = Store(tmp_path)
     left, used = store.new("a.wav"), store.new("b.wav")
     left.used = used.used = 0.0
+    left.work = used.work = EXAMINED
     now = 3000.0
     store.get(used.secret)
     now = 3601.0
@@ -48,6 +53,20 @@ def test_recordings_go_an_hour_after_their_last_use(tmp_path, monkeypatch):
         store.get(left.secret)
     store.clear()
     assert not list(tmp_path.iterdir())
+
+
+def test_uploads_that_nothing_examines_make_room_after_minutes(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(stores.time, "monotonic", lambda: now)
+    store = Store(tmp_path, most=3)
+    unseen, seen, sent = (store.new(name) for name in ("a.wav", "b.wav", "c.wav"))
+    unseen.used = seen.used = 0.0  # `sent` has just arrived
+    seen.work = EXAMINED
+    now, sent.used = 601.0, 600.0
+    store.new("d.wav")
+    assert not unseen.folder.exists() and seen.folder.exists() and sent.folder.exists()
+    with pytest.raises(FullError):
+        store.new("e.wav")
 
 
 def test_a_full_store_takes_no_more(tmp_path):
@@ -62,6 +81,16 @@ def test_a_full_store_takes_no_more(tmp_path):
 def test_each_run_sees_the_upload_under_its_name(tmp_path):
     recording = Store(tmp_path).new("a.wav")
     recording.path.write_text("x")
-    folders = [recording.new_run(), recording.new_run()]
-    assert folders[0] != folders[1]
-    assert all((folder / "a.wav").read_text() == "x" for folder in folders)
+    with recording.new_run() as one, recording.new_run() as two:
+        assert one != two
+    assert all((folder / "a.wav").read_text() == "x" for folder in (one, two))
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    recording = Store(tmp_path).new("a.wav")
+    before = {*recording.folder.rglob("*")}
+    with pytest.raises(GeneratorExit), recording.new_run() as folder:
+        (folder / "a-mended.wav").touch()
+        (recording.folder / f"{folder.name}.html").touch()
+        raise GeneratorExit
+    assert {*recording.folder.rglob("*")} == before

@@ -73,6 +73,26 @@ def test_marks_of_a_piece_begin_with_it():
         ("gaps", pytest.approx(1.9), pytest.approx(2.0))]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_worst_stretch_is_that_of_all_that_could_be(seed):
+    rng = np.random.default_rng(seed)
+    firsts = rng.integers(0, 72, (2, rng.integers(1, 6))) / 8  # in eighths: many are equally bad
+    edges = np.stack([firsts, firsts + rng.integers(0, 16, firsts.shape) / 8], -1)
+    damages = [Damage(gaps=tuple(map(tuple, channel))) for channel in edges.tolist()]
+    edges = np.minimum(edges.reshape(-1, 2), 9.0)
+    starts = np.sort(np.clip(np.append(edges - 1, 0), 0, 6))
+    ends = np.minimum(starts[:, None] + 3, edges[:, 1])  # of what is heard of each in 3 s
+    inside = np.maximum(ends - np.maximum(starts[:, None], edges[:, 0]), 0).sum(1)
+    assert worst(damages, 9.0, 3.0) == starts[np.argmax(inside)]
+
+
+def test_many_gaps_are_no_burden():
+    firsts = np.arange(100_000) / 8
+    gaps = tuple(zip(firsts, firsts + 0.1, strict=True))
+    assert worst([Damage(gaps=(*gaps, (9000.0, 9000.2)))], 12_500.0, 60.0) == pytest.approx(
+        8940.225)  # the first that is a second before an edge and has all of that gap in it
+
+
 def test_the_worst_minute_is_shown():
     few, many = ((10.0, 10.2),), tuple((300.0 + n, 300.1 + n) for n in range(20))
     start = worst([Damage(gaps=few + many)], 600, 60)

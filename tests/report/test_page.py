@@ -173,6 +173,16 @@ def test_uncertainty_is_a_band():
     assert Page(page("a", tracks(voice(0.5)), [])).data["band"] is None
 
 
+@pytest.mark.parametrize("rate", [11025, 22050, 44100, 48000])
+def test_uncertainty_is_drawn_when_it_is(rate):
+    wave = np.zeros((1, 4 * rate), np.float32)
+    band = (np.arange(4 * rate) >= 3.9 * rate)[None].astype(np.float32)
+    data = Page(page("a", tracks(wave, wave, rate=rate), [Damage()], None, band)).data["band"]
+    first = np.flatnonzero(np.array(data["values"][0]) > 0)[0]
+    assert first * data["seconds"] <= 3.9 < (first + 1) * data["seconds"]
+    assert data["seconds"] == pytest.approx(BAND_SECONDS, rel=0.01)
+
+
 @pytest.mark.parametrize("count, keys", [(1, ""), (2, "ABD"), (3, "ABC")])
 def test_keys_and_labels_fit_the_tracks(count, keys):
     shown = Page(page("a", tracks(*[voice(0.5)] * count), [Damage(rms=0.1)]))

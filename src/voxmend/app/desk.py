@@ -1,13 +1,12 @@
 """What visitors can ask for: an answer is a course of views, from a moving bar to what was made."""
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..audio.errors import reason
 from . import commands, markup, voices
@@ -16,12 +15,13 @@ from .examine import Found, examine
 from .limits import MOST_DRAWS, MOST_VOICES, Limits
 from .process import FailedError, Process
 from .runs import Command, Made, run
-from .store import GoneError, Recording, Store
+from .store import BusyError, GoneError, Recording, Store
 
 LOADED = ("voxmend.cli.files", "voxmend.restore.restorer", "voxmend.systems.enhance",
           "voxmend.systems.conversation", "voxmend.speakers.voices", "voxmend.app.examine",
           "voxmend.app.runs", "voxmend.app.voices")  # what runs are forked with
 SAME = "same"  # the input's format
+Shown = TypeVar("Shown")
 
 
 class View(NamedTuple):
@@ -73,15 +73,20 @@ class Desk:
         """Finds what is wrong with an upload; one that cannot be used is removed."""
         try:
             recording = self.store.get(secret)
-            for status in self._follow(recording, recording.path.parent, "looking for damage",
-                                       examine, recording.name, self.limits):
-                yield Arrival(status)
+            work = yield from self._follow(
+                recording, recording.path.parent, "looking for damage", Arrival, examine,
+                recording.name, self.limits)
+        except BusyError as error:
+            yield Arrival(markup.failure(str(error)))
+            return
         except (ValueError, FailedError) as error:
             self.store.remove(secret)
             yield Arrival(markup.failure(str(error)))
             return
-        assert recording.work
-        recording.found = recording.work.made
+        except GeneratorExit:  # the visitor is gone before knowing it
+            self.store.remove(secret)
+            raise
+        recording.found = work.made
         yield Arrival("", markup.finding(secret, recording.name, recording.found), recording)
 
     def mend(self, secret: str | None, kinds: Sequence[str], form: str, draws: float,
@@ -157,27 +162,29 @@ class Desk:
             lines = commands.steer(count, seed, moves)
         typed = markup.command(commands.as_typed(lines))
         kept = ""
+
+        def shown(status: str) -> tuple[str, VoicesView]:
+            return kept, VoicesView(status, before, "", typed, tuple(start))
+
         try:
             recording = self._of_voices(secret)
-            kept, folder = recording.secret, recording.new_run()
-            for status in self._follow(recording, folder, "drawing voices", voices.draw, self.main,
-                                       lines):
-                yield kept, VoicesView(status, before, "", typed, tuple(start))
+            kept = recording.secret
+            with recording.new_run() as folder:
+                work = yield from self._follow(recording, folder, "drawing voices", shown,
+                                               voices.draw, self.main, lines)
         except (ValueError, FailedError) as error:
-            yield kept, VoicesView(markup.failure(str(error)), before, "", typed, tuple(start))
+            yield shown(markup.failure(str(error)))
             return
-        assert recording.work
-        drawn: voices.Drawn = recording.work.made
-        result = markup.made(recording.secret, folder.name, drawn.outputs[:2], [],
-                             recording.work.notes, None)
-        yield recording.secret, VoicesView(
+        drawn: voices.Drawn = work.made
+        result = markup.made(kept, folder.name, drawn.outputs[:2], [], work.notes, None)
+        yield kept, VoicesView(
             markup.note(f"{count} voices, their middle at {drawn.middle[0]:+.2f}, "
                         f"{drawn.middle[1]:+.2f} standard deviations"),
             voices.picture(drawn.places, target), result, typed,
             tuple(start) if target and start else drawn.places)
 
     def _of_voices(self, secret: str | None) -> Recording:
-        """Where voices of a visitor are kept, anew when an hour has passed; raises FullError."""
+        """Where voices of a visitor are kept, anew when those before are gone; raises FullError."""
         try:
             return self.store.get(secret)
         except GoneError:
@@ -186,54 +193,55 @@ class Desk:
     def _run(self, secret: str | None,
              make: Callable[[Recording, Found], Plan]) -> Iterator[View]:
         """Runs what is planned for a recording."""
+        begun, typed = time.monotonic(), ""
         try:
             recording = self.store.get(secret)
-            if recording.found is None or (recording.work and recording.work.running):
-                raise ValueError("the recording is being worked on: wait, or cancel that")
+            if recording.found is None or recording.running:
+                raise BusyError
             plan = make(recording, recording.found)
             typed = markup.command(commands.as_typed(plan.lines))
-            folder = recording.new_run()
-            for name, path in plan.links.items():
-                (folder / name).parent.mkdir(exist_ok=True)
-                os.link(path, folder / name)
-        except ValueError as error:
-            yield View(markup.failure(str(error)))
+            with recording.new_run() as folder:
+                for name, path in plan.links.items():
+                    (folder / name).parent.mkdir(exist_ok=True)
+                    os.link(path, folder / name)
+                work = yield from self._follow(
+                    recording, folder, "loading", lambda status: View(status, "", typed), run,
+                    self.main, plan.lines, recording.name, recording.found.damages, plan.titles)
+        except (ValueError, FailedError) as error:
+            yield View(markup.failure(str(error)), "", typed)
             return
         except OSError as error:  # whose own words name folders of the server
             yield View(markup.failure(f"{recording.name}: {reason(error)}"))
             return
-        begun = time.monotonic()
-        try:
-            for status in self._follow(recording, folder, "loading", run, self.main, plan.lines,
-                                       recording.name, recording.found.damages, plan.titles):
-                yield View(status, "", typed)
-        except FailedError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            yield View(markup.failure(str(error)), "", typed)
-            return
-        assert recording.work
-        made: Made = recording.work.made
+        made: Made = work.made
         result = markup.made(
             recording.secret, folder.name, made.outputs,
-            [(made.sidecar, "How it was made (JSON)")], recording.work.notes,
-            f"{folder.name}.html", plan.players)
+            [(made.sidecar, "How it was made (JSON)")], work.notes, f"{folder.name}.html",
+            plan.players)
         yield View(markup.note(f"done in {time.monotonic() - begun:.0f} s"), result, typed)
 
     def _follow(self, recording: Recording, folder: Path, what: str,
-                function: Callable[..., Any], *arguments: Any) -> Iterator[str]:
-        """Runs a function for a recording, which ends with whoever follows it; bars as HTML.
+                shown: Callable[[str], Shown], function: Callable[..., Any],
+                *arguments: Any) -> Generator[Shown, None, Process]:
+        """Runs a function for a recording, which ends with whoever follows it.
 
-        Raises: FailedError as `Process.progress`.
+        Args:
+            shown: makes a view of a bar, which is HTML.
+
+        Returns: what ran, which need no longer be the recording's `work`.
+
+        Raises: BusyError as `Recording.start`, FailedError as `Process.progress`.
         """
         begun, last = time.monotonic(), ""
-        recording.work = process = Process(folder, function, *arguments)
-        with closing(process.progress()) as course:
+        work = recording.start(folder, function, *arguments)
+        with closing(work.progress()) as course:
             for doing, share in course:
                 now = markup.progress(doing or what, share, time.monotonic() - begun)
                 if now != last:
-                    yield now
+                    yield shown(now)
                 last = now
         recording.used = time.monotonic()
+        return work
 
 
 def _suffix(form: str, found: Found) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 KEPT_SECONDS = 3600.0  # after the last use of a recording
+UNSEEN_SECONDS = 600.0  # the same where nothing has begun to examine it
 MOST_RECORDINGS = 100  # that are kept at a time
 MOST_DRAWS, MOST_VOICES = 8, 50
 

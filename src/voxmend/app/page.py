@@ -15,8 +15,8 @@ from .store import Store
 QUEUE = "work"  # of all that takes long
 INTRODUCTION = """# voxmend
 Drop a recording of speech: you see and hear what is wrong with it, and have it mended.
-A recording may last {minutes:g} minutes and have {megabytes:g} MB; it stays on this server for an
-hour at most.
+A recording may last {minutes:g} minutes and have {megabytes:g} MB; this server removes it an hour
+after its last use.
 """
 NO_SPEECH_SYNTHESIS = """A voice is a vector of 704 numbers: 192 of an ECAPA-TDNN and 512 of an
 x-vector. `voice.npy` holds one, for a text-to-speech that takes such vectors; none that takes these

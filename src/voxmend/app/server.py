@@ -14,6 +14,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,12 @@ class Gate:
 
         async def told(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                names = {name for name, _ in message["headers"]}
+                own = [(name, value) for name, value in message["headers"]  # gradio's let all in
+                       if not name.lower().startswith(b"access-control-")]
+                names = {name for name, _ in own}
                 extra = {b"content-security-policy": POLICY.encode(),
                          b"x-content-type-options": b"nosniff", b"referrer-policy": b"no-referrer"}
-                message["headers"] += [(k, v) for k, v in extra.items() if k not in names]
+                message["headers"] = own + [(k, v) for k, v in extra.items() if k not in names]
             await send(message)
 
         await self.app(scope, receive, told)
@@ -110,8 +113,9 @@ class Gate:
         if not self._knows(request.headers.get("authorization", "")):
             return PlainTextResponse("give the password", 401,
                                      {"WWW-Authenticate": 'Basic realm="voxmend"'})
-        if request.method == "POST" and not _same_origin(request, host):
-            return PlainTextResponse("asked for by a page of another site", 403)
+        if not _same_origin(request, host):
+            return PlainTextResponse("asked for by a page of another site; if it is this one, let "
+                                     "the proxy before it pass the Host on", 403)
         if request.url.path.startswith(CLOSED):
             return PlainTextResponse("closed here", 404)
         return None
@@ -126,10 +130,15 @@ class Gate:
 
 
 def _same_origin(request: Request, host: str) -> bool:
-    """Whether no other site's page asks; programs that are no browsers name no origin."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc in (
-        host, request.headers.get("x-forwarded-host", host))
+    """Whether no other site's page asks; programs that are no browsers name no origin.
+
+    `Sec-Fetch-Site` no page can set, and it is true behind a proxy that changes the host as well.
+    Browsers send it over https and to localhost; elsewhere the origin has to be the host.
+    """
+    origin, site = map(request.headers.get, ("origin", "sec-fetch-site"))
+    if origin is None or site:
+        return origin is None or site == "same-origin"
+    return origin.partition("://")[2] == host
 
 
 class Files:
@@ -157,6 +166,7 @@ class Files:
                     size += len(chunk)
                     self.limits.check_size(recording.name, size)
                     file.write(chunk)
+                    recording.used = time.monotonic()
         except ValueError as error:
             self.store.remove(recording.secret)
             return PlainTextResponse(str(error), 413)

@@ -1,4 +1,4 @@
-"""Recordings of visitors: each in a folder of its own, known by a secret, removed after an hour.
+"""Recordings of visitors: each in a folder of its own, known by a secret, removed when unused.
 
     ROOT/SECRET/source/NAME          what was uploaded
     ROOT/SECRET/found.html           what is wrong with it
@@ -12,12 +12,14 @@ import secrets
 import shutil
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .examine import Found
-from .limits import KEPT_SECONDS, MOST_RECORDINGS
+from .limits import KEPT_SECONDS, MOST_RECORDINGS, UNSEEN_SECONDS
 from .process import Process
 
 LONGEST = 120  # bytes of a name, so that those of outputs fit as well
@@ -26,6 +28,13 @@ SOURCE = "source"
 
 class GoneError(ValueError):
     """A recording that is not, or no longer, there."""
+
+
+class BusyError(ValueError):
+    """A recording that something else is done with."""
+
+    def __init__(self) -> None:
+        super().__init__("the recording is being worked on: wait, or cancel that")
 
 
 class FullError(ValueError):
@@ -58,7 +67,7 @@ class Recording:
         found: what is wrong with it; None until that is known.
         used: when it was last used, by `time.monotonic`.
         runs: their number so far.
-        work: what is being done.
+        work: what is being done, or was done last.
     """
 
     secret: str
@@ -68,20 +77,44 @@ class Recording:
     used: float = field(default_factory=time.monotonic)
     runs: int = 0
     work: Process | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def path(self) -> Path:
         """The file uploaded."""
         return self.folder / SOURCE / self.name
 
-    def new_run(self) -> Path:
-        """A new folder, in which the file uploaded has its name."""
-        self.runs += 1
-        folder = self.folder / str(self.runs)
+    @contextmanager
+    def new_run(self) -> Iterator[Path]:
+        """A new folder, in which the file uploaded has its name, for a run that makes `work`.
+
+        It goes again, with the page beside it, where the run does not come to its end.
+        """
+        with self._lock:
+            self.runs += 1
+            folder = self.folder / str(self.runs)
         folder.mkdir()
-        if self.path.exists():
-            os.link(self.path, folder / self.name)
-        return folder
+        try:
+            if self.path.exists():
+                os.link(self.path, folder / self.name)
+            yield folder
+        except BaseException:  # GeneratorExit as well, when nobody follows it any more
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.html").unlink(missing_ok=True)
+            raise
+
+    def start(self, folder: Path, function: Callable[..., Any], *arguments: Any) -> Process:
+        """Begins work as `Process` does; raises BusyError while other work runs."""
+        with self._lock:
+            if self.running:
+                raise BusyError
+            self.work = Process(folder, function, *arguments)
+            return self.work
+
+    @property
+    def running(self) -> bool:
+        """Whether something is being done."""
+        return self.work is not None and self.work.running
 
     def cancel(self) -> None:
         """Stops what is being done."""
@@ -95,11 +128,13 @@ class Store:
     Args:
         root: an empty folder.
         kept: seconds after which a recording that nobody uses is removed.
+        unseen: the same of an upload that nothing has begun to examine.
         most: recordings at a time.
     """
 
-    def __init__(self, root: Path, kept: float = KEPT_SECONDS, most: int = MOST_RECORDINGS):
-        self.root, self.kept, self.most = root, kept, most
+    def __init__(self, root: Path, kept: float = KEPT_SECONDS, unseen: float = UNSEEN_SECONDS,
+                 most: int = MOST_RECORDINGS):
+        self.root, self.kept, self.unseen, self.most = root, kept, unseen, most
         self._recordings: dict[str, Recording] = {}
         self._lock = threading.Lock()
 
@@ -121,8 +156,8 @@ class Store:
         with self._lock:
             recording = self._recordings.get(secret or "")
             if recording is None:
-                raise GoneError("the recording is gone, as all are after an hour: drop it again"
-                                if secret else "drop a recording first")
+                raise GoneError("the recording is gone, as all are an hour after their last use: "
+                                "drop it again" if secret else "drop a recording first")
             recording.used = time.monotonic()
             return recording
 
@@ -148,8 +183,8 @@ class Store:
         now = time.monotonic()
         with self._lock:
             old = [secret for secret, recording in self._recordings.items()
-                   if now - recording.used > self.kept
-                   and not (recording.work and recording.work.running)]
+                   if now - recording.used > (self.kept if recording.work else self.unseen)
+                   and not recording.running]
         for secret in old:
             self.remove(secret)
 

@@ -81,11 +81,12 @@ def worst(damages: Sequence[Damage], total: float, seconds: float) -> float:
         return 0.0
     starts = np.clip(np.append(edges.ravel() - LEAD_SECONDS, 0.0), 0.0, total - seconds)
 
-    def before(time: np.ndarray) -> np.ndarray:
-        """Seconds of damage up to each time. Shape: `[N]` to the same."""
-        return np.clip(time[:, None] - edges[:, 0], 0.0, edges[:, 1] - edges[:, 0]).sum(1)
-
-    inside = np.round(before(starts + seconds) - before(starts), 6)
+    order = np.argsort(edges, axis=None)
+    knots = edges.ravel()[order]
+    deep = np.cumsum(1 - 2 * (order % 2))[:-1]  # how many are open from each edge to the next
+    before = np.append(0.0, np.cumsum(deep * np.diff(knots)))  # seconds of damage up to each
+    inside = np.round(np.interp(starts + seconds, knots, before)
+                      - np.interp(starts, knots, before), 6)
     return float(starts[inside == inside.max()].min())
 
 

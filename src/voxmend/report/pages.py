@@ -22,7 +22,7 @@ LONGEST = 60.0  # seconds of a recording that a page holds
 SHORTEST = 1.0  # seconds; less is never cut
 LARGEST = 10_000_000  # bytes of sound in a page
 SCRIPTS = ("common.js", "player.js", "pictures.js", "viewer.js")
-BAND_SECONDS = 0.005  # of a frame of the uncertainty
+BAND_SECONDS = 0.005  # of a frame of the uncertainty, to whole samples
 
 Found = Sequence[Damage] | Mapping[str, Damage]
 
@@ -129,16 +129,20 @@ def _data(tracks: Sequence[Track], sounds: Sounds, found: Mapping[str, Damage], 
     channels = [{"name": name, **lines(damage, begin),
                  "spans": spans(damage, samples, first.sample_rate, begin)}
                 for (name, damage), samples in zip(found.items(), wave, strict=False)]
-    band = None if uncertainty is None else {
-        "seconds": BAND_SECONDS, "values": _frames(uncertainty, tracks[-1].sample_rate)}
+    band = None if uncertainty is None else _band(uncertainty, tracks[-1].sample_rate)
     return {"rate": sounds.rate, "scale": sounds.scale, "gains": sounds.gains,
             "plain": sounds.plain, "begin": begin, "names": [track.name for track in tracks],
             "channels": channels or [{"name": "1", **lines(Damage()), "spans": []}], "band": band}
 
 
-def _frames(uncertainty: np.ndarray, rate: int) -> list[list[float]]:
-    """Its root mean square over frames. Shape: `[C, T]` to `[C, frames]`."""
-    edges = np.arange(0, uncertainty.shape[1], max(1, round(BAND_SECONDS * rate)))
+def _band(uncertainty: np.ndarray, rate: int) -> dict[str, Any]:
+    """Its root mean square over frames, of each channel, and how many seconds a frame has.
+
+    Shape: `[C, T]`.
+    """
+    size = max(1, round(BAND_SECONDS * rate))
+    edges = np.arange(0, uncertainty.shape[1], size)
     power = np.add.reduceat(np.square(heard(uncertainty), dtype=np.float64), edges, axis=1)
     sizes = np.diff(np.append(edges, uncertainty.shape[1]))
-    return [[float(f"{value:.3g}") for value in row] for row in np.sqrt(power / sizes)]
+    return {"seconds": size / rate, "values": [
+        [float(f"{value:.3g}") for value in row] for row in np.sqrt(power / sizes)]}
