@@ -162,6 +162,41 @@ def test_what_a_killed_run_left_is_settled_by_the_next(whole, two, capsys):
     assert not [path for path in (two / "out").iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize("place, word", [("../../gone/a.wav", "cannot be written"),
+                                         ("../a.wav", "a folder, where a file is to go")])
+def test_what_was_left_and_has_no_place_stops_no_others(place, word, two, capsys):
+    left = two / "out" / f"{claims.PREFIX}0123456789abcdef"
+    for folder in (left, two / "out" / "a.wav"):
+        folder.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "a.wav").write_text("whole")
+    (left / "moves.json").write_text(json.dumps({"a.wav": place}))
+    descriptors = os.listdir("/proc/self/fd")
+    code, text = run(capsys, "degrade", "clip", two / "in" / "b.wav", two / "out")
+    assert code == 0 and (two / "out" / "b.wav").exists()
+    assert word in text.err and f"or remove {left}" in text.err and text.err.count("\n") == 1
+    assert os.listdir("/proc/self/fd") == descriptors
+    assert (left / "a.wav").read_text() == "whole" and not list((two / "out" / "a.wav").iterdir())
+    (two / "gone").mkdir()
+    (two / "out" / "a.wav").rmdir()
+    claims.tidy(two / "out")
+    assert (left / place).resolve().read_text() == "whole" and not left.exists()
+
+
+def test_of_files_half_written_only_old_ones_are_removed(tmp_path):
+    """They have no lock, and outputs in work are folders."""
+    old, new, others = (tmp_path / f".voxmend-{name}" for name in ("0123abcd.png", "4567abcd.png",
+                                                                   "notes.txt"))
+    for path in (old, new, others):
+        path.touch()
+    for path in (old, others):
+        os.utime(path, (1, 1))
+    claims.tidy(tmp_path)
+    assert {*tmp_path.iterdir()} == {new, others} and not claims.in_work(tmp_path)
+    with claims.claim([tmp_path / "a.wav"]):
+        assert claims.in_work(tmp_path)
+
+
 @pytest.mark.parametrize("note", ["", "{", "nothing"])
 def test_a_note_that_was_cut_off_is_none(note, tmp_path):
     """As a power cut may leave it."""

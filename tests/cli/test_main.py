@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -598,8 +597,9 @@ def test_method_runs_undiff_s_task(verb, method, tasks, wav, epsilon_prior, tmp_
     assert entry["guidance"] == repr(tasks[verb].guidance)
     assert (entry["start"], entry["steps"]) == ("noise", 5)  # the prior's own
     wave = audio.load(source, 16000)
-    [damage] = [Damage(**channel) for channel in entry["damage"]]
-    damage = replace(damage, clipping=tuple(Clipping(**part) for part in damage.clipping))
+    [channel] = entry["damage"]
+    clipping = tuple(Clipping(**part) for part in channel["clipping"])
+    damage = Damage(**channel | {"clipping": clipping})
     direct = Restorer(tasks[verb], epsilon_prior, device="cpu")(wave, 16000, damage)
     assert np.allclose(audio.load(out, 16000), direct, atol=1e-4)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -15,9 +16,10 @@ from helpers.commands import bad_inputs, run
 from helpers.pools import Here, samples, use_here
 from helpers.speech import speech, voice
 from voxmend import audio
+from voxmend.audio import writing
 from voxmend.audio.levels import Levels
 from voxmend.audio.pair import Pair
-from voxmend.cli import enhance
+from voxmend.cli import enhance, files
 from voxmend.diffusion.chunked import NoiseStream
 from voxmend.diffusion.samplers import SAMPLERS
 from voxmend.models import hub
@@ -195,6 +197,17 @@ def test_refining_at_once_is_refining_afterwards(method, options, weights, prior
     np.testing.assert_allclose(both + rest, noisy, atol=1e-6)
     entry = json.loads((tmp_path / "both.wav.voxmend.json").read_text())
     assert (entry["method"], entry["refiner"]) == (method, refiner.entry)
+
+
+def test_what_is_refined_may_be_longer_than_a_wav(wav, tmp_path, monkeypatch):
+    source, target = wav("in.wav", voice(10.0)), tmp_path / "out.flac"
+    monkeypatch.setattr(writing, "WAV_LIMIT", 2 * writing.BLOCK)
+    enhancer = SimpleNamespace(entry={"task": "enhance"}, stream=lambda reader, progress: (
+        np.concatenate([block / 2, block / 2]) for block in reader.blocks()))
+    refiner = SimpleNamespace(entry={}, stream=lambda pair, progress: (
+        np.split(block, 2)[1] / 2 for block in pair.blocks()))
+    files.enhance_file(source, [target], enhancer, refiner)
+    np.testing.assert_allclose(audio.load(target, 16000), audio.load(source, 16000) / 4, atol=1e-4)
 
 
 @pytest.mark.parametrize("refines", [False, True])

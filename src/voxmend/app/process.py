@@ -60,11 +60,8 @@ class _Teller(io.TextIOBase):
         return len(text)
 
 
-def _terminate(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Waits until the process that has started this one has ended, and ends this one."""
     parent = multiprocessing.parent_process()
     if parent:
         connection.wait([parent.sentinel])
@@ -74,9 +71,9 @@ def _end_with_parent() -> None:
 def _serve(pipe: connection.Connection, folder: str, function: Callable[..., Any],
            arguments: Sequence[Any]) -> None:
     """What the process does."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent tells it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     tqdm.set_lock(threading.RLock())  # no semaphore, which a killed process would leave
     os.chdir(folder)
     terminal = sys.stderr

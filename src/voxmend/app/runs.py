@@ -10,7 +10,6 @@ from ..report import facts, page_of_files
 from ..restore.damage import Damage
 from .commands import Line, as_typed
 
-SIDECAR = ".voxmend.json"  # as the command calls what it writes beside an output
 Command = Callable[[list[str]], int]  # `voxmend.cli.main.main`
 
 
@@ -43,7 +42,7 @@ def run(main: Command, lines: Sequence[Line], name: str, found: Sequence[Damage]
     """
     before = {*Path().rglob("*")}
     obey(main, lines)
-    (sidecar,) = (path for path in Path().rglob(f"*{SIDECAR}") if path not in before)
+    (sidecar,) = (path for path in Path().rglob("*.json") if path not in before)  # no others
     told = json.loads(sidecar.read_text(encoding="utf-8"))
     outputs = [sidecar.parent / entry["name"] for entry in told["outputs"]]
     band = next((path for path in outputs if path.stem.endswith(".uncertainty")), None)

@@ -11,9 +11,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,9 @@ from .sidecars import sidecar, unfinished
 from .stopping import deferred
 
 PREFIX = ".voxmend-"
+PARTIAL = re.compile(r"\.voxmend-[0-9a-f]{8}(\..*)?")  # a file that `audio.atomic_path` writes to
+STALE = 24 * 3600.0  # seconds since the last write, after which nobody does
+_said: set[str] = set()  # of outputs that have no place, each once
 _held: set[Path] = set()  # folders whose locks this process has
 
 
@@ -151,7 +156,8 @@ def _renamed(claimed: Claim) -> Iterator[Claim]:
 def settle(folder: Path, keep: bool = False) -> None:
     """Moves outputs that are whole to their places and removes what else a claim's folder holds.
 
-    Its lock must be held. It is safe to be killed here: the next one goes on.
+    Its lock must be held. It is safe to be killed here: the next one goes on. Raises AudioError
+    for a place where an output cannot be put; it stays in the folder.
 
     Args:
         keep: the folder itself and its lock stay.
@@ -162,6 +168,7 @@ def settle(folder: Path, keep: bool = False) -> None:
     for name, told in moves.items():
         place = Path(os.path.normpath(folder / told))
         if (folder / name).exists():  # else it was moved already
+            _check_file(place)  # into a folder it would be moved
             with _writing(place):
                 shutil.move(folder / name, place)
     for path in list(folder.iterdir()):
@@ -179,19 +186,39 @@ def settle(folder: Path, keep: bool = False) -> None:
 def settle_held() -> None:
     """Settles what this process has in work, before it ends in the midst of it."""
     for folder in list(_held):
-        with suppress(OSError):
+        with suppress(OSError, audio.AudioError):
             settle(folder)
 
 
 def tidy(folder: Path) -> None:
-    """Settles what killed processes have left in a folder."""
+    """Settles what killed processes have left in a folder; stderr is told what has no place."""
     for left in folder.glob(f"{PREFIX}*"):
-        if left.is_dir() and (left / "lock").exists():
-            with suppress(OSError):
-                lock = _lock(left)
-                if lock is not None:
-                    settle(left)
-                    os.close(lock)
+        with suppress(OSError):
+            if (left / "lock").exists():
+                _resume(left)
+            elif PARTIAL.fullmatch(left.name) and time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+
+
+def _resume(left: Path) -> None:
+    """Settles a claim's folder, if nobody has its lock."""
+    lock = _lock(left)
+    if lock is None:
+        return
+    try:
+        settle(left)
+    except audio.AudioError as error:
+        text = f"voxmend: {error}, or remove {left}, where the output waits"
+        if text not in _said:
+            print(text, file=sys.stderr)
+        _said.add(text)
+    finally:
+        os.close(lock)
+
+
+def in_work(folder: Path) -> bool:
+    """Whether there are outputs in work in a folder, or such as have no place."""
+    return any(path.is_dir() for path in folder.glob(f"{PREFIX}*"))
 
 
 def _lock(folder: Path) -> int | None:
@@ -255,11 +282,16 @@ def _refusal(target: Path, error: OSError) -> audio.AudioError:
 def _check_places(outputs: Sequence[Path]) -> None:
     """Raises AudioError where a folder has the name of an output or its sidecar, or lacks one."""
     for path in (*outputs, sidecar(outputs[0])):
-        if path.is_dir():
-            raise audio.AudioError(f"{path}: a folder, where a file is to go; rename it")
+        _check_file(path)
         if not (place := _follow(path)).parent.is_dir():
             raise audio.AudioError(f"{path}: a link to {place}, whose folder is missing: make that "
                                    "or remove the link")
+
+
+def _check_file(path: Path) -> None:
+    """Raises AudioError where a folder has the name of a file."""
+    if path.is_dir():
+        raise audio.AudioError(f"{path}: a folder, where a file is to go; rename it")
 
 
 def _pour(made: Path, target: Path) -> None:

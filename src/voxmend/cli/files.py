@@ -153,7 +153,7 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Enhancer,
         blocks = streaming(separator.stream, reader, progress=progress)
         if refiner:
             entry = {**entry, "refiner": refiner.entry}
-            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.wav", streaming)
+            blocks = refined(reader, blocks, refiner, Path(folder) / "enhanced.w64", streaming)
         if limit is not None:
             entry = {**entry, "limit_db": limit}
             blocks = limited(blocks, limit)
@@ -167,7 +167,8 @@ def refined(reader: audio.Reader, blocks: Iterable[np.ndarray], refiner: Refiner
 
     Args:
         blocks: of the enhancer, which begin with the enhanced channels.
-        kept: a file that they are written to, since a refiner reads them twice.
+        kept: a file that they are written to, since a refiner reads them twice; a wav ends at
+            4 GiB, 3.1 hours of stereo at 48 kHz.
 
     Shape: blocks `[≥ C, n]` to `[2C, n]`.
     """

@@ -24,6 +24,7 @@ from ..audio import SUFFIXES, urls
 
 PIPE = Path("-")  # stdin as an input, stdout as an output
 DEVICES = ("/dev/stdin", "/dev/stdout")  # which are the same
+SIDECAR = ".voxmend.json"  # added to the name of an output
 KEPT = "voxmend-stdin-"  # what a folder for stdin is called, before a random part
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -195,7 +196,7 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
             raise audio.AudioError(f"{source}: no such file: check the name")
         else:
             others.append(source)
-    others = [path for path in others if not path.name.endswith(".voxmend.json")]
+    others = [path for path in others if not path.name.endswith(SIDECAR)]
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         print(f"passed over, no recordings by their names: {', '.join(map(str, others[:3]))}{more}")

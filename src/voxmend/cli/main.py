@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
-from types import FrameType
 from typing import NoReturn
 
 from .. import __version__
@@ -24,10 +23,6 @@ HOME = Page(
         "Train, models": train.VERBS,
         "Measure": {"report": report.report, "bench": bench.PAGE, "degrade": restore.degrade}})
 VERBS = HOME.verbs
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _run(args: list[str]) -> int:
@@ -58,7 +53,7 @@ def command() -> NoReturn:
 
 def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
-    signal.signal(signal.SIGTERM, _terminate)  # so temporary files are removed then as well
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which removes temporary files
     try:
         status = _run(sys.argv[1:] if args is None else args)
         sys.stdout.flush()

@@ -74,7 +74,7 @@ def _tidy(folders: Iterable[Path]) -> bool:
     """Settles what was killed there; whether something is in work."""
     for folder in folders:
         claims.tidy(folder)
-    return any(any(folder.glob(f"{claims.PREFIX}*")) for folder in folders)
+    return any(map(claims.in_work, folders))
 
 
 def _count(verb: Verb) -> int:

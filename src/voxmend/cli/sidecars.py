@@ -14,16 +14,15 @@ from typing import Any
 
 from .. import __version__, audio
 from ..audio import urls
-from .folders import Job, fit_name, real_name
+from .folders import SIDECAR, Job, fit_name, real_name
 
-SUFFIX = ".voxmend.json"
 ELSEWHERE = {"overwrite", "plot", "report", "device", "workers", "ray",
              "batch"}  # options that change no sample
 
 
 def sidecar(target: Path) -> Path:
     """Where the JSON of an output stands: its name with `.voxmend.json` added, if that fits."""
-    return target.with_name(fit_name(target.name, SUFFIX))
+    return target.with_name(fit_name(target.name, SIDECAR))
 
 
 def settings(common: Any, **others: Any) -> dict[str, Any]:

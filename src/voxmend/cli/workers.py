@@ -17,10 +17,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, forkserver, parent_process, resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
+
+from ..app.process import end_with_parent
 
 TRIES = 3  # workers that a message may cost
 GRACE = 0.5  # seconds that a worker has to stop by itself
@@ -43,17 +45,6 @@ def share_of_threads(count: int) -> int:
     return min(share, int(told)) if told.isdecimal() and int(told) else share
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _end_with_driver() -> None:
-    driver = parent_process()
-    if driver:
-        connection.wait([driver.sentinel])
-        os._exit(1)
-
-
 def portable(error: Exception) -> Exception:
     """The error, or where it cannot be sent to another process one of its name that can be."""
     try:
@@ -66,8 +57,8 @@ def portable(error: Exception) -> Exception:
 def _serve(pipe: connection.Connection, load: Callable[[], Any],
            answer: Callable[[Any, Any], Any]) -> None:
     """What a worker does."""
-    signal.signal(signal.SIGTERM, _stop)  # so that what is in work is removed
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is in work is removed
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         loaded = list[Any]()
         while (message := pipe.recv()) is not None:
