@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,33 @@ def test_folders_beside_files_keep_their_names(files, wav, capsys):
                           files / "out")
     assert code == 0, text.err
     assert names(files / "out") == {"one/a.wav", "one/b.flac", "two/a.wav", "two/c.wav", "a.wav"}
+
+
+def test_links_to_folders_are_followed_once(files, tmp_path_factory, capsys):
+    """Elsewhere; those within the folder are read where they are, and around it never end."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "d.wav").write_bytes((files / "two" / "c.wav").read_bytes())
+    for name, target in (("one/linked", other), ("one/again", other), ("one/round", files),
+                         ("one/back", files / "one")):
+        (files / name).symlink_to(target)
+    (other / "circle").symlink_to(other)
+    code, text = quantise(capsys, files / "one", files / "out")
+    assert code == 0, text.err
+    made = names(files / "out")
+    assert made == {"a.wav", "b.flac", "again/d.wav"}
+
+
+def test_a_folder_that_cannot_be_read_is_named(files, monkeypatch, capsys):
+    def scandir(path, real=os.scandir):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    (files / "one" / "locked").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    code, text = quantise(capsys, files / "one", files / "out")
+    assert code == 2 and text.err.count("\n") == 1 and not (files / "out").exists()
+    assert f"{files}/one/locked: Permission denied: make the folder readable" in text.err
 
 
 def test_options_may_stand_between_paths(files, capsys):

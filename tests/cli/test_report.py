@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -207,6 +208,14 @@ def test_a_table_names_what_it_lacks(folder, prior, capsys):
     for name in ("a", "b"):
         assert "1 more, of which nothing could be made: bad.wav." in (
             folder / f"{name}.html").read_text()
+
+
+def test_a_name_that_is_no_utf_8_is_shown_as_far_as_it_can_be(folder, wav, capsys):
+    (folder / "in" / "bad.wav").unlink()
+    wav("é.wav").rename(folder / "in" / os.fsdecode(b"caf\xe9.wav"))
+    code, text = run(capsys, "report", folder / "in", folder / "t.html")
+    assert code == 0, text.err
+    assert "caf%E9" in (folder / "t.html").read_text()
 
 
 def test_bad_recordings_leave_no_page(tmp_path, capsys):

@@ -102,10 +102,11 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
     if mel.ndim != 2 or mel.shape[0] != 80 or mel.shape[1] < 4:
         raise audio.AudioError(f"{source}: shape {list(mel.shape)}, but a mel-spectrogram is "
                                "[80, frames] with at least 4 frames; transpose or recompute it")
+    mel = mel.astype(np.float32)
     if not (mel.min() >= 0 and mel.max() < 1e9):
         raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
                                "magnitude mel-spectrogram has none (exponentiate a log one)")
-    wave = restorer.from_mel(mel.astype(np.float32))
+    wave = restorer.from_mel(mel)
     write([wave], [writer_of(path, restorer.sample_rate, signal, how)
                    for path, signal in zip(targets, wave, strict=True)], how)
     return restorer.entry, wave.shape[1] / restorer.sample_rate

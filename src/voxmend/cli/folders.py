@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,12 +220,31 @@ def recordings(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """All files of a folder that are not hidden, sorted."""
-    if urls.is_remote(folder):
-        found = urls.files(folder)
-    else:
-        found = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    found = urls.files(folder) if urls.is_remote(folder) else sorted(_walk(folder))
     return [path for path in found if not any(
         part.startswith(".") for part in urls.relative(path, folder).parts)]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files of a folder, and of folders elsewhere that links in it lead to, each once.
+
+    Raises AudioError for a folder that cannot be read.
+    """
+    def refuse(error: OSError) -> None:
+        raise audio.AudioError(f"{error.filename}: {audio.errors.reason(error)}: make the folder "
+                               "readable, or name others")
+
+    walked = [folder.resolve()]
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        yield from (Path(place, name) for name in files)
+        for path in [Path(place, name) for name in sorted(folders)]:
+            if not path.is_symlink():
+                continue
+            end = path.resolve()
+            if any(end.is_relative_to(one) or one.is_relative_to(end) for one in walked):
+                folders.remove(path.name)  # it was, or will be, or would never end
+            else:
+                walked.append(end)
 
 
 def real_name(path: Path) -> str:

@@ -151,7 +151,7 @@ def load_pages(names: tuple[str, ...], uncertain: bool, salvage: bool) -> jobs.W
         left = _find(tracks[1]) if len(tracks) == 2 else None
         text = page_of_files(inputs[0].name, [*zip(names[-len(tracks):], tracks, strict=True)],
                              found, _facts(tracks, left), readers[-1] if uncertain else None)
-        outputs[0].write_text(text, encoding="utf-8")
+        outputs[0].write_text(text, encoding="utf-8", errors="replace")
         return {"task": "report", "recording": inputs[0].name, "sound_seconds": round(seconds, 3),
                 "severity": round(severity(found, seconds), 4), "found": _texts(found),
                 "left": None if left is None else _texts(left)}, seconds
@@ -207,7 +207,7 @@ def load_table(title: str, folder: Path, missing: Sequence[str]) -> jobs.Work:
             told, name = sidecars.read(place) or {}, urls.relative(place, folder)
             rows.append(Row(name.with_suffix("").as_posix(), (folder.name / name).as_posix(),
                             told["sound_seconds"], told["severity"], told["found"], told["left"]))
-        outputs[0].write_text(table(title, rows, missing), encoding="utf-8")
+        outputs[0].write_text(table(title, rows, missing), encoding="utf-8", errors="replace")
         return {"task": "report", "recordings": len(rows)}, sum(row.seconds for row in rows)
 
     return jobs.Work(make)

@@ -1,5 +1,6 @@
 """The command `voxmend`: its verbs, errors and exit codes."""
 
+import io
 import os
 import signal
 import sys
@@ -54,6 +55,8 @@ def command() -> NoReturn:
 def main(args: list[str] | None = None) -> int:
     """Runs the command; 0 when done, 2 with one line on stderr for a bad input or option."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # which removes temporary files
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # of names that are no UTF-8
     try:
         status = _run(sys.argv[1:] if args is None else args)
         sys.stdout.flush()

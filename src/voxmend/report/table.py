@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os import fsencode
 from urllib.parse import quote
 
 from ..restore.damage import Damage
@@ -75,6 +76,7 @@ def table(title: str, rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
     """
     ordered = sorted(rows, key=lambda row: (-row.severity, -len(row.found), row.name))
     return templates().get_template("table.html").render(
-        title=title, style=asset("viewer.css"), rows=ordered, missing=missing, quote=quote,
+        title=title, style=asset("viewer.css"), rows=ordered, missing=missing,
+        quote=lambda link: quote(fsencode(link)),
         most=max((row.severity for row in rows), default=0.0) or 1.0,
         restored=any(row.left is not None for row in rows))
