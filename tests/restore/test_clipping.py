@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from helpers.speech import speech
+from voxmend import audio
 from voxmend.operators import Clip
 from voxmend.restore.analysis import analyse
 from voxmend.restore.detectors.clipping import find_pile
@@ -80,6 +81,15 @@ def test_what_comes_before_the_first_pile_counts():
     wave[5000:5002] = 1.0
     found = only(wave.clip(-0.1, 0.1))
     assert found.clipping[0].start == 0
+
+
+@pytest.mark.parametrize("rate, samples", [(44100, 352_768), (16000, 128_000)])
+def test_stretches_begin_where_their_first_block_does(rate, samples):
+    """The views that the detectors see of 44.1 kHz end in the midst of a half second."""
+    wave = np.tile(audio.resample(speech(), 16000, rate)[0], 4)
+    wave[samples:] = wave[samples:].clip(-0.3 * wave.max(), 0.3 * wave.max())
+    [stretch] = only(wave, rate).clipping
+    assert stretch.start == samples / rate and stretch.end >= len(wave) / rate
 
 
 @pytest.mark.parametrize("side, low, high", [(0, -0.1, 0.5), (1, -torch.inf, 0.5),

@@ -254,7 +254,7 @@ def test_auto_is_one_on_a_cpu_and_what_fits_on_a_gpu(monkeypatch):
         raise AssertionError("a CPU is not measured")
 
     assert batching.resolve("auto", "cpu", fail) == 1 and batching.resolve(7, "cpu", fail) == 7
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="batch=0: give a whole number from 1"):
         batching.resolve(0, "cpu", fail)
     gib = 2**30
     for each, free, expected in ((gib, 40 * gib, 20), (gib, gib, 1), (1000, 40 * gib, 32)):

@@ -1,9 +1,11 @@
 """What is wrong with a recording, in one line: which file, what, and what to do about it."""
 
 import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,10 +24,18 @@ class UnreadableError(AudioError):
     """No decoder takes the file."""
 
 
-def check_layout(name: str | Path, sample_rate: int, channels: int) -> None:
+def check_whole(least: int, **numbers: Any) -> None:
+    """Raises ValueError for a number that is not whole, or lower; None is one that is not given."""
+    for name, number in numbers.items():
+        if number is not None and not (isinstance(number, int | np.integer) and number >= least):
+            raise ValueError(f"{name}={number!r}: give a whole number from {least} on")
+
+
+def check_layout(name: str | Path, sample_rate: Any, channels: int) -> None:
     """Raises AudioError for a sample rate (Hz) or a number of channels that is not handled."""
-    if not math.isfinite(sample_rate) or sample_rate != int(sample_rate):
-        raise AudioError(f"{name}: {sample_rate} Hz: give a whole number")
+    if not (isinstance(sample_rate, int | float | np.number) and math.isfinite(sample_rate)
+            and sample_rate == int(sample_rate)):
+        raise AudioError(f"{name}: {sample_rate!r} Hz: give a whole number")
     if sample_rate < LOWEST_RATE:
         raise AudioError(f"{name}: {sample_rate} Hz is no speech rate: resample it to 8000 Hz "
                          "or more")
@@ -97,6 +107,6 @@ def encoding(path: Path) -> Iterator[None]:
     """Raises encoder and file system failures as AudioError."""
     try:
         yield
-    except (SoundFileError, OSError, av.error.FFmpegError) as error:
+    except (SoundFileError, OSError, struct.error, av.error.FFmpegError) as error:
         raise AudioError(f"{path}: cannot be written ({reason(error)}): check that its folder "
                          "exists, is writable and has space left") from error

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..dsp.stft import mel_basis, overlap_add
 
+MEL_RATE = 16000  # Hz, of what mel-spectrograms are of
 MEL_WINDOW, MEL_HOP = 1024, 256  # samples, of a mel-spectrogram's STFT
 
 

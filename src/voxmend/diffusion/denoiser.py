@@ -1,6 +1,7 @@
 """Denoisers: D(x, σ) ≈ E[x₀ | x₀ + σn = x], and the adapters that make one from a network."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,18 @@ class Wrapper(Denoiser):
     @property
     def innermost(self) -> Denoiser:
         return self.denoiser.innermost
+
+
+class Checked(Wrapper):
+    """A denoiser of one's own; raises ValueError where it gives anything but the signals' like."""
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        found: Any = self.denoiser(x, sigma)
+        if not isinstance(found, Tensor) or (found.shape, found.dtype) != (x.shape, x.dtype):
+            made = (f"{list(found.shape)} of {found.dtype}" if isinstance(found, Tensor)
+                    else type(found).__name__)
+            raise ValueError(f"the prior made {made} of {list(x.shape)} of {x.dtype}")
+        return found
 
 
 def edm_coefficients(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor]:

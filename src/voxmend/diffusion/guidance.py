@@ -42,6 +42,9 @@ def _with_gradient(denoiser: Denoiser, x: Tensor, sigma: Tensor,
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         x0 = denoiser(x, sigma)
+        if not x0.requires_grad:
+            raise GuidanceError("this guidance needs the prior's gradient, which it does not give "
+                                "(no_grad?); use Imputation or Proximal")
         return x0.detach(), torch.autograd.grad(loss(x0), x)[0]
 
 

@@ -5,6 +5,8 @@ from typing import Literal, TypeVar
 
 import torch
 
+from ..audio.errors import check_whole
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST = 32  # of which a GPU has its fill
@@ -24,8 +26,7 @@ def resolve(wanted: int | Literal["auto"], device: torch.device | str,
     Raises ValueError for less than 1.
     """
     if wanted != "auto":
-        if wanted < 1:
-            raise ValueError(f"a batch of {wanted}: give at least 1")
+        check_whole(1, batch=wanted)
         return wanted
     device = torch.device(device)
     if device.type != "cuda":

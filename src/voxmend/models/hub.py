@@ -27,13 +27,14 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT = "speech16k"
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device of a name; `auto` takes CUDA, then MPS, then the CPU.
 
     Raises ValueError for one that this machine lacks.
     """
     present = {"cpu": True, "cuda": torch.cuda.is_available(),
                "mps": torch.backends.mps.is_available()}
+    name = str(name)
     if name == "auto":
         name = next(d for d in ("cuda", "mps", "cpu") if present[d])
     if not present.get(name.split(":")[0], False):
@@ -181,8 +182,9 @@ OTHERS = {**dict.fromkeys(("sources", "score", "differences", "regeneration", "s
           "spectrogram": "a prior of spectrograms; only refine takes it"}
 
 
-def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
-    """A prior of waveforms by name or path; raises PriorError."""
+def load_prior(name_or_path: str = DEFAULT, device: str | torch.device = "cpu") -> Denoiser:
+    """A prior of waveforms by name or path; raises PriorError, and ValueError as `pick_device`."""
+    place = pick_device(device)
     path = find_prior(name_or_path, PRIORS)
     card = read_card(path)
     prediction = card.get("prediction")
@@ -190,4 +192,4 @@ def load_prior(name_or_path: str = DEFAULT, device: str = "cpu") -> Denoiser:
         other = OTHERS.get(str(prediction), f"predicts {prediction}, no prior")
         raise PriorError(f"{path}: {other}")
     with fitting(path):
-        return PRIORS[prediction](load_network(path, card, device), card).eval().to(device)
+        return PRIORS[prediction](load_network(path, card), card).eval().to(place)

@@ -78,6 +78,7 @@ def checked(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarr
     for block in map(np.asarray, blocks):
         check_type(block)
         if block.ndim == 2:  # else `views` says so
+            check_layout("array", sample_rate, len(block))
             check_finite("array", block, start, sample_rate)
             start += block.shape[1]
         yield block
@@ -93,8 +94,8 @@ def analyse(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Damage, ...
 
     Shape: blocks `[C, n]`, float, to C damages; none of no blocks.
 
-    Raises: AudioError for a sample rate that is not handled and for samples that are no finite
-    floats; ValueError for blocks of another shape, or of another number of channels.
+    Raises: AudioError for a sample rate or more channels than are handled, and for samples that are
+    no finite floats; ValueError for blocks of another shape, or of another number of channels.
     """
     check_layout("array", sample_rate, 1)
     sample_rate = int(sample_rate)

@@ -1,6 +1,7 @@
 """What can be wrong with one channel of a recording, as words and as numbers."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
 DROWNING_DB = 6  # below the speech; a noise floor tells less of noise that is louder
 BRIDGEABLE = 1.0  # seconds; what is missing for longer nobody can guess
+AMOUNTS = ("cutoff", "low_cutoff", "dull", "noise", "coloured", "clicks", "reverberation",
+           "clipped", "rms")  # fields of Damage that are numbers from 0 on
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,17 @@ class Clipping:
     tolerance: float = 0.005
     offset: float = 0.0
     side: Literal[-1, 0, 1] = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.level < math.inf and math.isfinite(self.offset)):
+            raise ValueError(f"clipping at {self.level!r} about {self.offset!r}: give finite "
+                             "levels")
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"clipping from {self.start:g} to {self.end:g} s: give it as it "
+                             "passes")
+        if self.side not in (-1, 0, 1) or not 0 <= self.tolerance < 1:
+            raise ValueError(f"clipping of side {self.side} and tolerance {self.tolerance:g}: give "
+                             "-1, 0 or 1, and 0 or more but less than 1")
 
     @property
     def floor(self) -> float:
@@ -58,7 +72,8 @@ class Clipping:
 class Damage:
     """What is wrong with one channel; false when nothing.
 
-    Raises ValueError for a gap that ends before it starts, or starts before the recording.
+    Raises ValueError for a gap that ends before it starts, or starts before the recording, and for
+    what is no Clipping, gap or number of its kind.
 
     Attributes:
         clipping: stretches in which samples saturate, in order and without overlap.
@@ -99,9 +114,23 @@ class Damage:
     rms: float = 0.0
 
     def __post_init__(self) -> None:
-        for start, end in self.gaps:
-            if not 0 <= start <= end:
-                raise ValueError(f"a gap from {start:g} to {end:g} s: give it as it passes")
+        if not all(isinstance(part, Clipping) for part in listed("clipping", self.clipping)):
+            raise ValueError(f"clipping={self.clipping!r}: give a tuple of Clipping")
+        for gap in (*listed("gaps", self.gaps), *listed("ends", self.ends)):
+            if not isinstance(gap, Sequence | np.ndarray) or len(gap) != 2:
+                raise ValueError(f"gaps={self.gaps!r}: give pairs of START, END in seconds")
+            if not 0 <= gap[0] <= gap[1]:
+                raise ValueError(f"a gap from {gap[0]:g} to {gap[1]:g} s: give it as it passes")
+        for name in AMOUNTS:
+            amount = getattr(self, name)
+            if amount is not None and not (isinstance(amount, int | float | np.number)
+                                           and 0 <= amount < math.inf):
+                raise ValueError(f"{name}={amount!r}: give None, or a number from 0 on")
+        if self.hum not in (None, 50, 60):
+            raise ValueError(f"hum={self.hum!r}: give None, 50 or 60 Hz")
+        if self.cutoff and self.low_cutoff and self.cutoff <= self.low_cutoff:
+            raise ValueError(f"nothing above {self.cutoff:g} Hz nor below {self.low_cutoff:g} Hz: "
+                             "give a cutoff above low_cutoff")
 
     def __bool__(self) -> bool:
         return bool(self.clipping or self.cutoff or self.low_cutoff or self.gaps or self.noise
@@ -178,6 +207,13 @@ class Damage:
         else:
             beside = f"{abs(round(below))} dB {'below' if below > -0.5 else 'above'} the speech"
         return f"{decibel(noise):.0f} dBFS, {beside}"
+
+
+def listed(name: str, value: Any) -> tuple:
+    """A field of several values; raises ValueError for a single one."""
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        raise ValueError(f"{name}={value!r}: give a tuple, of one as well")
+    return tuple(value)
 
 
 def decibel(amplitude: ArrayLike) -> Any:

@@ -20,6 +20,7 @@ from ..classical.noise_floor import floor_denoise
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.guidance import NoisyObservation
 from ..dsp.degrade import lowpass
+from ..dsp.runs import runs
 from ..operators import Operator
 from .damage import Damage
 from .drawing import Drawing, Request
@@ -28,6 +29,7 @@ from .offset import offset_of
 from .scales import Scale, by_stretch
 from .tasks import Scene, Task
 
+MUTED_SECONDS = 0.02  # of zeros in a row, which no microphone gives
 PASSED = 0.95  # share of a band that resampling leaves as it is
 
 Asking = Generator[Request, Tensor, np.ndarray]  # draws, as of `side_by_side`
@@ -36,6 +38,19 @@ Asking = Generator[Request, Tensor, np.ndarray]  # draws, as of `side_by_side`
 def apply(function: Callable, wave: np.ndarray) -> np.ndarray:
     """A function of signals `[C, 1, T]` to a recording `[C, T]`."""
     return function(torch.from_numpy(wave)[:, None])[:, 0].numpy()
+
+
+def muted(wave: np.ndarray, sample_rate: int, start: int, damage: Damage) -> list[list[int]]:
+    """Where nothing was recorded, without the gaps that are mended: first sample, and the next.
+
+    Args:
+        start: of the segment, in samples of the recording.
+
+    Shape: `[n]`.
+    """
+    gaps = [(a * sample_rate - start, b * sample_rate - start) for a, b in damage.gaps]
+    found: list[list[int]] = runs(wave == 0, round(MUTED_SECONDS * sample_rate)).tolist()
+    return [run for run in found if not any(a < run[1] and run[0] < b for a, b in gaps)]
 
 
 @dataclass(frozen=True)
@@ -80,17 +95,21 @@ class Mender:
             wave, start, stretches, partial(self._mend, damage), self.rate,
             Fraction(self.out_rate, self.rate),
             self.rate // math.gcd(self.rate, self.sample_rate))
-        if not damage.clipping:
-            return draws
-        return np.stack([without_interference(draw, self.out_rate, damage) for draw in draws])
+        if damage.clipping:
+            draws = np.stack([without_interference(draw, self.out_rate, damage) for draw in draws])
+        if self.rate == self.out_rate and self.task.sources is None:
+            for first, last in muted(chunk[0], self.rate, start, damage):
+                draws[..., first:last] = 0
+        return draws
 
     def _mend(self, damage: Damage, chunk: np.ndarray, start: int, stretch: Scale) -> Asking:
-        """The draws of what is of one stretch, at the output's rate; silence stays."""
+        """The draws of what is of one stretch, at the output's rate; silence stays as it is."""
         task, rate, out_rate, prior_rate = self.task, self.rate, self.out_rate, self.sample_rate
         damage, scale = replace(damage, noise=stretch.noise or None), stretch.factor
         if not scale:
-            blank = np.zeros((task.sources or 1, chunk.shape[1]), np.float32)
-            return np.stack([audio.resample(blank, rate, out_rate)] * self.drawing.draws)
+            same = chunk if task.sources is None else np.zeros(
+                (task.sources, chunk.shape[1]), np.float32)
+            return np.stack([audio.resample(same, rate, out_rate)] * self.drawing.draws)
         native = self._native(damage, start, chunk.shape[1])
         guessed = native is not None and rate != prior_rate
         guess = apply(native.start, chunk) if native is not None and guessed else chunk
@@ -98,7 +117,7 @@ class Mender:
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * prior_rate // rate
-        offset = offset_of(low[0], prior_rate) if task.native_rate else 0.0
+        offset = offset_of(low[0], prior_rate) if getattr(task.operator, "centred", False) else 0.0
         operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
                                         prior_rate, rate, out_rate, task.sources or 1))
         if operator is None and task.operator is not None:
@@ -118,7 +137,12 @@ class Mender:
         return np.stack(draws)
 
     def _operator(self, scene: Scene) -> Operator | None:
-        return None if self.task.operator is None else self.task.operator(scene)
+        """The task's; raises ValueError for what is none."""
+        found = None if self.task.operator is None else self.task.operator(scene)
+        if not isinstance(found, Operator | None):
+            raise ValueError(f"task {self.task.name!r}: its operator is {found!r}: give an "
+                             "Operator")
+        return found
 
     def _native(self, damage: Damage, start: int, length: int) -> Operator | None:
         """What was done to a recording at its own rate and scale, if the task has it so.

@@ -23,23 +23,25 @@ from torch import Tensor
 
 from .. import audio
 from ..audio.batches import Jointly, Segment, side_by_side
+from ..audio.errors import check_whole
 from ..audio.levels import FRAME_SECONDS, Frames
 from ..audio.segments import Aligner, Spread, in_turn, process
-from ..classical.griffin_lim import mel_griffin_lim
+from ..classical.griffin_lim import MEL_RATE, mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser
-from ..diffusion.denoiser import Denoiser
+from ..diffusion.denoiser import Checked, Denoiser
 from ..models import hub, remote
 from ..models.batching import resolve
 from ..models.precision import choose, precision_of
 from ..operators import Mel, Operator
 from .analysis import analyse
-from .damage import Damage
+from .damage import Damage, listed
 from .drawing import Drawing, Request
 from .mender import Mender
 from .scales import NOISY_STEP_DB, SHORTEST_SECONDS, Scale, scales, white_in_each
 from .tasks import TASKS, Task
 
 SEGMENT_SECONDS, OVERLAP_SECONDS = 20, 1
+FEWEST_FRAMES = 2  # of a mel-spectrogram, whose signal is reflected at its ends
 
 Told = Damage | Sequence[Damage] | None
 
@@ -69,9 +71,12 @@ class Restorer:
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
             task = TASKS[task]
-        for name, number in (("steps", steps), ("draws", draws)):
-            if number is not None and number < 1:
-                raise ValueError(f"{name}={number}: give at least 1")
+        if not isinstance(task, Task):
+            raise ValueError(f"task={task!r}: give a name of TASKS, or a Task")
+        check_whole(1, steps=steps, draws=draws, speakers=speakers)
+        check_whole(0, seed=seed)
+        if not isinstance(prior, str | Path | Denoiser):
+            raise ValueError(f"prior={prior!r}: give a name, a path or a Denoiser")
         if speakers is not None and task.sources is None:
             raise ValueError(f"task {task.name!r} separates no speakers: leave out speakers")
         task = replace(task, sources=speakers) if speakers is not None else task
@@ -82,8 +87,12 @@ class Restorer:
         if not isinstance(prior, Denoiser):
             prior = hub.load_prior(str(self.weights), str(self.device))
             choose(prior, precision)
-        prior = prior.to(self.device)
+        else:
+            prior = Checked(prior)
+        prior = prior.to(self.device).eval()
         self.prior = prior if prior.receptive_field is None else ChunkedDenoiser(prior)
+        if steps is not None and self.task.course(self.prior)["steps"] != steps:
+            raise ValueError(f"task {task.name!r} has levels of its own: leave out steps")
         self.seed, self.draws, self.sample_rate = seed, draws, prior.sample_rate
         self.drawing = Drawing(self.task, self.prior, seed, draws,
                                resolve(batch, self.device, self._longest))
@@ -141,6 +150,8 @@ class Restorer:
             damage = analyse(reader.blocks(), reader.sample_rate)
         if isinstance(damage, Damage):
             damage = [damage] * reader.channels
+        if not all(isinstance(one, Damage) for one in listed("damage", damage)):
+            raise ValueError(f"damage={damage!r}: give a Damage, or one of each channel")
         if len(damage) != reader.channels:
             raise ValueError(f"damage of {len(damage)} channels, but there are {reader.channels}")
         mine, seconds = tuple(map(self.relevant, damage)), reader.frames / reader.sample_rate
@@ -246,9 +257,15 @@ class Restorer:
         """Speech of a linear-magnitude mel-spectrogram.
 
         Shape: `[80, frames]` to `[1, T]`, and with several draws `[2, T]`: mean, then std.
+
+        Raises: ValueError for another array, a task that mends recordings, and a prior of another
+        rate than the mel-spectrogram's 16 kHz.
         """
+        mel = self._checked_mel(mel)
         hop, per_second = Mel().hop, self.sample_rate // Mel().hop
-        rms = float(mel_griffin_lim(mel, iterations=3).std())
+        parts = np.array_split(mel, -(-mel.shape[1] // (SEGMENT_SECONDS * per_second)), axis=1)
+        rms = math.sqrt(sum(np.square(mel_griffin_lim(part, iterations=3)).sum()
+                            for part in parts) / (hop * mel.shape[1]))
         if rms < 1e-7:
             return np.zeros((min(self.draws, 2), hop * mel.shape[1]), np.float32)
         scale = self.prior.sigma_data / rms
@@ -265,8 +282,27 @@ class Restorer:
             [mel], Jointly(vocode, count), SEGMENT_SECONDS * per_second,
             OVERLAP_SECONDS * per_second, hop)), axis=1)
 
+    def _checked_mel(self, mel: np.ndarray) -> np.ndarray:
+        """What `from_mel` takes, in float32."""
+        if not self.task.simulates or self.sample_rate != MEL_RATE:
+            raise ValueError(f"task {self.task.name!r} by a prior of {self.sample_rate} Hz vocodes "
+                             f"nothing: give 'vocode', and a prior of {MEL_RATE} Hz")
+        mel = np.asarray(mel, np.float32)
+        if mel.ndim != 2 or mel.shape[0] != Mel.mels or mel.shape[1] < FEWEST_FRAMES:
+            raise ValueError(f"mel of shape {list(mel.shape)}: give [{Mel.mels}, frames], of "
+                             f"{FEWEST_FRAMES} frames or more")
+        if not (np.isfinite(mel).all() and mel.min() >= 0):
+            raise ValueError("mel: has values below 0, NaN or infinity: give magnitudes, not their "
+                             "logarithms")
+        return mel
+
     def generate(self, seconds: float, number: int = 0) -> np.ndarray:
-        """Speech from the prior alone, draw `number`. Shape: `[1, T]`."""
+        """Speech from the prior alone, draw `number`.
+
+        Shape: `[1, T]`. Raises ValueError for a length that is not above 0.
+        """
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"seconds={seconds!r}: give more than 0")
         blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
         return self.draw(blank, None, number)[0].cpu().numpy()
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
+from ..audio.errors import check_whole
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import (
     Imputation,
@@ -20,7 +21,12 @@ from ..diffusion.samplers import ancestral, euler
 from ..diffusion.schedules import karras_grid
 from ..diffusion.told import GuessDenoiser
 from ..operators import Clip, Gap, Highpass, Lowpass, Mel, Mixture, Operator, WhiteNoise
-from .damage import BRIDGEABLE, Damage
+from .damage import BRIDGEABLE, Damage, listed
+
+SLOWEST = 0.5  # speed at which a guess is heard
+CALLED = {"operator": "a function of a Scene, as lambda scene: Clip(0.3 * scene.scale)",
+          "guidance": "an object, as guidance.Imputation()",
+          "sampler": "a function, as samplers.euler", "levels": "a function of task and prior"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Scene:
     """What an operator is built from.
 
     Attributes:
-        damage: of the channel, as found or told, in the recording's own units.
+        damage: of the channel, as found or told, in the recording's own units; for an operator that
+            is `centred`, of the channel less its DC offset.
         scale: factor that brings the recording to the prior's level.
         start: first sample of the segment, at the prior's rate.
         length: samples of the segment, at the prior's rate.
@@ -87,6 +94,16 @@ def compose(*operators: Operator | None) -> Operator | None:
     return result
 
 
+def centred(operator: Callable[[Scene], Operator | None]) -> Callable[[Scene], Operator | None]:
+    """An operator that is of the signal less its DC offset, as all that `Scene.damage` tells is.
+
+    The prior then hears no offset. Levels that come from elsewhere are those of the recording.
+    """
+    vars(operator)["centred"] = True
+    return operator
+
+
+@centred
 def found_damage(scene: Scene) -> Operator | None:
     """Everything in `scene.damage`, in the order in which it happens to a recording.
 
@@ -153,9 +170,10 @@ class Task:
         names: the fields of `Damage` that it cannot mend, but names, and the verb that can.
         leaves: the fields of `Damage` that it could mend, but was told to leave, and names.
 
-    Raises: ValueError for fields that exclude each other: several sources have no band to keep, and
-    neither they nor a simulated observation a first guess at the recording's rate. For fields in
-    `told` that have a value and are not in `plain`, so that they would not count.
+    Raises: ValueError for a field that cannot be what it is, and for fields that exclude each
+    other: several sources have no band to keep, and neither they nor a simulated observation a
+    first guess at the recording's rate. For fields in `told` that have a value and are not in
+    `plain`, so that they would not count.
     """
 
     name: str
@@ -218,7 +236,7 @@ class Task:
 
         Raises: ValueError for a kind that it does not find.
         """
-        strange = [kind for kind in kinds if kind not in self.finds]
+        strange = [kind for kind in listed("kinds", kinds) if kind not in self.finds]
         if strange:
             raise ValueError(f"task {self.name!r} finds no {', '.join(strange)}; it finds "
                              f"{', '.join(self.finds)}")
@@ -226,6 +244,7 @@ class Task:
                        leaves=(*self.leaves, *kinds))
 
     def __post_init__(self) -> None:
+        self._check_values()
         if self.sources is not None and self.sources < 1:
             raise ValueError(f"task {self.name!r}: give at least 1 source, not {self.sources}")
         if self.sources is not None and self.keeps_band:
@@ -239,6 +258,28 @@ class Task:
         if self.native_rate and (self.sources is not None or self.simulates):
             raise ValueError(f"task {self.name!r}: native_rate needs a first guess of the "
                              "recording itself, so neither sources nor simulates")
+
+
+    def _check_values(self) -> None:
+        """Raises ValueError for a field that cannot be what it is; None is one left open."""
+        for name in ("operator", "guidance", "sampler", "levels"):
+            part = getattr(self, name)
+            if part is not None and (isinstance(part, type) or not callable(part)):
+                raise ValueError(f"task {self.name!r}: {name}={part!r}: give {CALLED[name]}")
+        for name in ("finds", "names", "leaves"):
+            if strange := {*listed(name, getattr(self, name))} - {*Damage.__dataclass_fields__}:
+                raise ValueError(f"task {self.name!r}: {name}: Damage has no {min(strange)!r}")
+        check_whole(1, steps=self.steps)
+        if self.start not in (None, "noisy", "guess", "noise"):
+            raise ValueError(f"task {self.name!r}: start={self.start!r}: give noisy, guess or "
+                             "noise")
+        if None not in (self.sigma_max, self.sigma_min) and not (
+                0 < self.sigma_min <= self.sigma_max < math.inf):
+            raise ValueError(f"task {self.name!r}: from sigma_max={self.sigma_max:g} to sigma_min="
+                             f"{self.sigma_min:g}: give levels above 0 that fall")
+        speeds = self.speeds or ()
+        if not all(SLOWEST <= speed <= 2 for speed in speeds):
+            raise ValueError(f"task {self.name!r}: speeds={speeds}: give {SLOWEST} to 2")
 
 
 def correcting(task: Task, **told: Any) -> Task:

@@ -135,9 +135,10 @@ class Pile:
 
 @dataclass(frozen=True)
 class Block:
-    """What half a second says of clipping.
+    """What half a second, or what is left of a view, says of clipping.
 
     Attributes:
+        start: its first sample.
         peak: highest magnitude, about the centre.
         pile: of equal samples in it or, if it has none, in the seconds around.
         level, density: of the peaks of the seconds around, as `peak_level` has them.
@@ -145,6 +146,7 @@ class Block:
         beyond: how many samples reach the level of the pile, of the peaks, and of the lobes.
     """
 
+    start: int
     peak: float
     pile: Pile
     level: float
@@ -185,7 +187,7 @@ class Clipping(Detector):
             peaks, tops = (found if found[0] >= least else (0.0, -np.inf)
                            for found in (peaks, tops))
             level = pile or replace(pile, low=lowest, high=highest)
-            block = Block(float(size.max()), pile, *peaks, *tops, (
+            block = Block(view.offset + first, float(size.max()), pile, *peaks, *tops, (
                 int(np.count_nonzero(level.beyond(own, EXACT))),
                 *(int(np.count_nonzero(size >= (1 - SPREAD) * level)) if level else 0
                   for level in (peaks[0], tops[0]))))
@@ -200,16 +202,18 @@ class Clipping(Detector):
             (self._exact, self._spread, self._full)) if (parts := way())), (0, []))
         if not parts:
             return found
-        second = self.sample_rate / self.size
-        beyond = sum(block.beyond[kind] for part in parts for block in
-                     self.blocks[round(part.start * second):round(part.end * second)]
-                     if block.peak >= part.floor)
+        rate = self.sample_rate
+        beyond = sum(block.beyond[kind] for part in parts for block in self.blocks
+                     if round(part.start * rate) <= block.start < round(part.end * rate)
+                     and block.peak >= part.floor)
         return replace(found, clipping=tuple(parts), clipped=beyond / max(self.samples, 1))
 
     def _stretch(self, first: int, last: int, level: float, tolerance: float) -> Stretch:
-        second = self.size / self.sample_rate
-        centre = float(np.median([block.pile.centre for block in self.blocks[first:last]]))
-        return Stretch(level, first * second, last * second, tolerance, centre)
+        blocks = self.blocks[first:last]
+        centre = float(np.median([block.pile.centre for block in blocks]))
+        end = self.blocks[last].start if self.blocks[last:] else blocks[-1].start + self.size
+        return Stretch(level, blocks[0].start / self.sample_rate, end / self.sample_rate,
+                       tolerance, centre)
 
     def _exact(self) -> list[Stretch]:
         """Stretches of one level; softer blocks beside them, which say nothing, count to them.
