@@ -17,7 +17,7 @@ from safetensors.torch import save
 from helpers.commands import run
 from helpers.huggingface import TOKEN, Hub
 from helpers.speech import voice
-from voxmend import Restorer, push_to_hub
+from voxmend import Restorer, networks, push_to_hub
 from voxmend.models import hub, publish, remote
 from voxmend.systems.separator import Separator
 
@@ -281,6 +281,22 @@ def test_the_page_has_the_figures_of_the_card(path):
                 for value in card.get(key, {}).values()}
     assert expected <= figures and bool(expected) == bool(figures)
     assert all(f"{value:g} |" in body for value in figures) and "hf://owner/name" in body
+
+
+@pytest.mark.parametrize("network, module, package", [
+    ("mynet:Tiny", "mynet", "mynet"), ("mynet.small:Tiny", "mynet.small", "mynet"),
+    ("Registered", "theirs.nets", "theirs")])
+def test_the_page_says_what_a_network_of_one_s_own_takes(prior, monkeypatch, network, module,
+                                                         package):
+    theirs = type("Registered", (torch.nn.Module,), {"__module__": "theirs.nets"})
+    monkeypatch.setitem(networks._registered, "Registered", theirs)
+    card = hub.read_card(prior)
+    told = publish.page(card | {"network": network}, prior, "me/x")
+    line = "voxmend mend IN OUT --prior hf://me/x\n"
+    assert f"\nVOXMEND_NETWORKS={module} {line}" in told
+    assert f"of the package `{package}`, which has to be installed" in told
+    ours = publish.page(card, prior, "me/x")
+    assert f"\n{line}" in ours and "VOXMEND_NETWORKS" not in ours
 
 
 def test_an_unknown_licence_is_told_as_such(prior):

@@ -1,5 +1,6 @@
 """Training survives a kill and repeats itself."""
 
+import dataclasses
 import json
 import math
 import os
@@ -112,6 +113,48 @@ def test_rate_rises_stays_and_falls(tmp_path):
     recipe = recipes.load_recipe(recipe_file(tmp_path, 100))
     assert recipe.rate(0) == pytest.approx(1 / 3) and recipe.rate(30) == 1.0
     assert recipe.rate(80) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("text, says", [
+    ("recipe = 3", "no recipe, it lacks name, network, config, .*…; give"),
+    ("from voxmend.training.recipes import PriorRecipe as recipe",
+     "lacks name, network, config, card, steps; give"),
+    ("steps = 3", "defines no `recipe`"), ("recipe = 1 / 0", "ZeroDivisionError")])
+def test_a_file_without_a_recipe_is_refused(tmp_path, text, says):
+    path = tmp_path / "none.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"none.py: .*{says}"):
+        recipes.load_recipe(path)
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"steps": 0}, "steps=0: give at least 1"), ({"steps": "a"}, "steps='a': give a number"),
+    ({"steps": math.nan}, "steps=nan: give at least 1"),
+    ({"batch": 2.5}, "batch=2.5: give a whole number"),
+    ({"learning_rate": "1e-3"}, "learning_rate='1e-3': give a number")])
+def test_a_recipe_s_numbers_are_checked(tmp_path, change, says):
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 2))
+    with pytest.raises(ValueError, match=f"^tiny: {says}$"):
+        loop.train(dataclasses.replace(recipe, **change), tmp_path / "data", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_steps_are_refused_in_place_of_a_recipe_s(tmp_path):
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 2))
+    with pytest.raises(ValueError, match="tiny: steps=0: give at least 1"):
+        loop.train(recipe, tmp_path / "data", tmp_path / "run", steps=0)
+
+
+def test_a_finished_run_says_that_nothing_is_left(tmp_path, corpus, capsys):
+    recipe = recipes.load_recipe(recipe_file(tmp_path, 2))
+    loop.train(recipe, corpus, tmp_path / "run")
+    assert "nothing is left" not in capsys.readouterr().out
+    for steps in (2, 1):
+        assert loop.train(recipe, corpus, tmp_path / "run", steps=steps, resume=True).step == 2
+        assert (f"checkpoint.pt: 2 steps are done and {steps} asked for: nothing is left to train"
+                in capsys.readouterr().out)
+    assert loop.train(recipe, corpus, tmp_path / "run", steps=3, resume=True).step == 3
+    assert "nothing is left" not in capsys.readouterr().out
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path, corpus):

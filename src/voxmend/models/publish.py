@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..networks import networks
 from . import hub, remote
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def page(card: dict[str, Any], path: Path, repo: str) -> str:
     use = USES.get(card.get("prediction"), "info {}").format(
         remote.reference(repo), task=card.get("task", "separate"),
         method="conv-tasnet" if card["network"] == "ConvTasNet" else "frame-separator")
+    module = _module(card["network"])
+    imports = f"VOXMEND_NETWORKS={module} " if module else ""
+    needs = (f"Its network is of the package `{module.partition('.')[0]}`, which has to be "
+             "installed, and which `VOXMEND_NETWORKS` has imported.\n\n") if module else ""
     rows = [f"| {result.metric_name} | {result.metric_value:g} |" for result in _results(card)]
     figures = "\n".join(["| measured | |", "|---|---|", *rows, ""] if rows else [])
     facts = {"network": card["network"], "parameters": card.get("parameters"),
@@ -103,10 +108,10 @@ Weights for [voxmend]({HOME}), which restores speech.
 
 ```
 pip install 'voxmend[hub]'
-voxmend {use}
+{imports}voxmend {use}
 ```
 
-{about}
+{needs}{about}
 
 {figures}
 All that is known of it stands in `{remote.CARD}`:
@@ -115,6 +120,14 @@ All that is known of it stands in `{remote.CARD}`:
 {json.dumps({k: v for k, v in card.items() if k != "loss_curve"}, indent=2)}
 ```
 """
+
+
+def _module(network: str) -> str | None:
+    """The module of a network of somebody else's; None of one that voxmend brings."""
+    module, _, name = network.partition(":")
+    if not name:
+        module = getattr(networks().get(network), "__module__", __name__)
+    return None if module.partition(".")[0] == __name__.partition(".")[0] else module
 
 
 def _pipeline(card: dict[str, Any]) -> str:

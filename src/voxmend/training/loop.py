@@ -29,7 +29,7 @@ from .corpus import Corpus, Mixtures
 from .log import Log, drop_after
 from .manifest import find_part
 from .ranks import Piece, Ranks, alone, joined, share_norms
-from .recipes import Model, Recipe, Source
+from .recipes import Model, Recipe, Source, check
 
 READY = ("noisy", "s1")  # folders that tell ready mixtures
 LOG_SECONDS = 2.0  # between writes of the log
@@ -53,11 +53,12 @@ class Run:
         ranks: the processes that train it; the first one writes.
         accumulate: pieces in which each of them takes its share of a batch.
 
-    Raises ValueError for a batch of fewer examples than pieces.
+    Raises ValueError as `recipes.check`, and for a batch of fewer examples than pieces.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device,
                  ranks: Ranks | None = None, accumulate: int = 1):
+        check(recipe)
         self.recipe, self.folder, self.device = recipe, Path(folder), device
         self.ranks, self.accumulate = ranks or Ranks(), accumulate
         if recipe.batch < self.ranks.count * accumulate:
@@ -335,6 +336,9 @@ def _loop(run: Run, source: Source, clean: Tensor, minutes: float, save_every: f
     recipe, first = run.recipe, run.ranks.first
     start = saved = logged = now = clock()
     before, over = run.seconds_trained, minutes <= 0
+    if first and run.step >= recipe.steps:
+        tqdm.write(f"{run.checkpoint}: {run.step} steps are done and {recipe.steps} asked for: "
+                   "nothing is left to train; give more steps, or another folder")
     with (_heeded() as asked, Log(run.log, run.ranks) as log,
           Ahead(lambda step: run.batch(source, step), recipe.steps) as batches,
           tqdm(total=recipe.steps, initial=run.step, desc=recipe.name, unit="step",

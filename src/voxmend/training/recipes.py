@@ -3,9 +3,12 @@
 A recipe says what a step sees and what its loss is; `loop.train` runs it.
 """
 
+import inspect
 import math
 import runpy
+import textwrap
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -275,8 +278,23 @@ class EpsilonRecipe(PriorRecipe):
                                  weight_decay=self.weight_decay)]
 
 
+def check(recipe: "Recipe") -> None:
+    """Raises ValueError for a recipe whose numbers are none, and for fewer steps than one."""
+    told = {name: one.type for name, one in getattr(recipe, "__dataclass_fields__", {}).items()}
+    for name, kind in (told | inspect.get_annotations(Recipe)).items():
+        value, whole = getattr(recipe, name, 0), name in ("batch", "seed")
+        if kind in (int, float) and not isinstance(value, Integral if whole else Real):
+            raise ValueError(f"{recipe.name}: {name}={value!r}: give a {'whole ' * whole}number")
+    if not recipe.steps >= 1:
+        raise ValueError(f"{recipe.name}: steps={recipe.steps}: give at least 1")
+
+
 def load_recipe(path: Path) -> "Recipe":
-    """The object named `recipe` of a Python file; raises ValueError if it has none or fails."""
+    """The object named `recipe` of a Python file.
+
+    Raises ValueError if the file fails, has none, or one that lacks what `Recipe` has;
+    FileNotFoundError.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such recipe file")
     try:
@@ -285,4 +303,10 @@ def load_recipe(path: Path) -> "Recipe":
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
     if found is None:
         raise ValueError(f"{path}: defines no `recipe`")
+    needed = {**inspect.get_annotations(Recipe), **vars(Recipe)}
+    missing = [name for name in needed if not (name.startswith("_") or hasattr(found, name))]
+    if missing:
+        raise ValueError(f"{path}: `recipe` is no recipe, it lacks "
+                         f"{textwrap.shorten(', '.join(missing), 60, placeholder=' …')}; give a "
+                         "PriorRecipe, for instance")
     return found
