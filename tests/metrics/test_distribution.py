@@ -59,6 +59,11 @@ def test_frechet_needs_two_sets_of_vectors(shapes):
         frechet_distance(*map(np.zeros, shapes))
 
 
+def test_frechet_needs_finite_vectors():
+    with pytest.raises(ValueError, match="without NaN or infinity"):
+        frechet_distance(np.eye(3), np.where(np.eye(3), np.nan, 0))
+
+
 @pytest.fixture(scope="module")
 def clips():
     return [voice(2.0, seed=seed)[0] for seed in range(12)]
@@ -192,6 +197,7 @@ def test_fdsd_refuses_other_weights(checkpoint, clips, tmp_path):
 
 @pytest.mark.parametrize("name", DISTRIBUTION)
 def test_clips_are_mono_and_long_enough(name):
-    for clip, message in ((np.ones((2, RATE)), "mono"), (np.ones(100), "samples at 16 kHz")):
+    for clip, message in ((np.ones((2, RATE)), "mono"), (np.ones(100), "samples at 16 kHz"),
+                          (np.full(RATE, np.nan), "without NaN"), (np.full(RATE, np.inf), "NaN")):
         with pytest.raises(ValueError, match=message):
             DISTRIBUTION[name]([clip] * 2, [clip] * 2, RATE)

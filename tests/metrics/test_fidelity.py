@@ -50,6 +50,8 @@ def test_signals_must_be_mono_and_equally_long(name):
     for estimate, reference in ((3999, 4000), ((2, 4000), (2, 4000)), (0, 0)):
         with pytest.raises(ValueError, match="same length"):
             FIDELITY[name](np.ones(estimate), np.ones(reference), RATE)
+    with pytest.raises(ValueError, match="without NaN"):
+        FIDELITY[name](np.full(4000, np.nan), np.ones(4000), RATE)
 
 
 @pytest.mark.parametrize("package", ["pocketsphinx", "faster_whisper"])

@@ -9,6 +9,7 @@ import pytest
 from voxmend.metrics import METRICS, SEPARATION
 
 RATE = 16000
+PACKAGES = {"estoi": "pystoi", "pesq_wb": "pesq", "pesq_nb": "pesq"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_lsd_of_a_gain_is_the_gain(rate):
 @pytest.mark.parametrize("name, best, tolerance", [
     ("estoi", 1.0, 1e-6), ("pesq_wb", 4.64, 0.01), ("pesq_nb", 4.55, 0.01)])
 def test_perceptual_metrics_fall_from_their_best_with_noise(name, best, tolerance, voiced):
-    pytest.importorskip({"estoi": "pystoi", "pesq_wb": "pesq", "pesq_nb": "pesq"}[name])
+    pytest.importorskip(PACKAGES[name])
     clean, light, heavy = (METRICS[name](estimate, voiced, RATE)
                            for estimate in (voiced, noisy(voiced, 20), noisy(voiced, 0)))
     assert clean == pytest.approx(best, abs=tolerance)
@@ -61,6 +62,7 @@ def test_pesq_resamples_and_finds_no_utterance_in_silence(name, best, voiced):
     pytest.importorskip("pesq")
     assert METRICS[name](voiced, voiced, 22050) == pytest.approx(best, abs=0.01)
     assert np.isnan(METRICS[name](voiced, 0 * voiced, RATE))
+    assert np.isnan(METRICS[name](0 * voiced, voiced, RATE))
 
 
 def test_narrow_band_pesq_does_not_hear_the_upper_band(voiced):
@@ -68,6 +70,26 @@ def test_narrow_band_pesq_does_not_hear_the_upper_band(voiced):
     high = 0.05 * np.sin(2 * np.pi * 6000 * np.arange(len(voiced)) / RATE)
     assert METRICS["pesq_nb"](voiced + high, voiced, RATE) > 4.4
     assert METRICS["pesq_wb"](voiced + high, voiced, RATE) < 4
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_not_finite_has_no_score(name, bad, voiced):
+    pytest.importorskip(PACKAGES.get(name, "numpy"))
+    spoilt = np.where(np.arange(len(voiced)) == 100, bad, voiced)
+    for pair in ((spoilt, voiced), (voiced, spoilt), (bad + voiced, voiced)):
+        assert np.isnan(METRICS[name](*pair, RATE))
+
+
+@pytest.mark.parametrize("name", ["lsd", "estoi", "pesq_wb", "pesq_nb"])
+def test_a_rate_is_a_whole_number(name, voiced):
+    pytest.importorskip(PACKAGES.get(name, "numpy"))
+    light = noisy(voiced, 20)
+    assert METRICS[name](light, voiced, 16000.0) == METRICS[name](light, voiced, RATE)
+    for rate in (16000.5, 0, np.nan, "16000"):
+        with pytest.raises(ValueError, match="^sample_rate: "):
+            METRICS[name](light, voiced, rate)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -87,12 +109,13 @@ def test_estoi_has_no_meaning_on_too_little_speech():
     wave = np.zeros(RATE)
     wave[-3500:] = np.random.default_rng(0).normal(size=3500)  # 219 ms
     assert np.isnan(METRICS["estoi"](wave, wave, RATE))
+    assert np.isnan(METRICS["estoi"](wave[-200:], wave[-200:], RATE))
+    assert np.isnan(METRICS["estoi"](wave, 0 * wave, RATE))
     wave[-8000:] = np.random.default_rng(0).normal(size=8000)
     assert METRICS["estoi"](wave, wave, RATE) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name, package", [("estoi", "pystoi"), ("pesq_wb", "pesq"),
-                                           ("pesq_nb", "pesq")])
+@pytest.mark.parametrize("name, package", PACKAGES.items())
 def test_a_missing_extra_says_what_to_install(name, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"pip install 'voxmend\[metrics\]'"):
@@ -123,3 +146,18 @@ def test_swap_rate_has_no_meaning_without_an_order():
     assert np.isnan(SEPARATION["swap_rate"](voices, 0 * voices, RATE))
     with pytest.raises(ValueError, match="voices"):
         SEPARATION["swap_rate"](voices, voices[:1], RATE)
+
+
+def test_swap_rate_of_what_is_not_finite_is_none():
+    voices = np.random.default_rng(0).normal(size=(2, RATE))
+    spoilt = voices.copy()
+    spoilt[0, 5] = np.nan
+    for pair in ((spoilt, voices), (voices, spoilt), (np.nan * voices, voices)):
+        assert np.isnan(SEPARATION["swap_rate"](*pair, RATE))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, np.nan, np.inf])
+def test_swap_rate_needs_frames(seconds):
+    voices = np.random.default_rng(0).normal(size=(2, RATE))
+    with pytest.raises(ValueError, match="^seconds=.*a sample or more"):
+        SEPARATION["swap_rate"](voices, voices, RATE, seconds)

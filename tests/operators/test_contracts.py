@@ -1,5 +1,9 @@
 """Contracts of every operator, guidance and sampler, on priors whose posterior is exact."""
 
+import math
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
@@ -102,6 +106,31 @@ def test_operator_keeps_type_and_batch_items_apart(name):
 def test_every_operator_is_under_contract():
     tried = {type(operator).__name__ for operator in OPERATORS.values()}
     assert tried == set(O.__all__) - {"Operator", "Evidence", "Each"}
+
+
+@pytest.mark.parametrize("name, value, make", [
+    (name, value, make) for make, name, values in [
+        (O.Clip, "level", (0, math.nan, math.inf, "a")),
+        (partial(O.Clip, 0.3), "tolerance", (-1, 1, math.nan, "a")),
+        (partial(O.Clip, 0.3), "offset", (math.nan, -math.inf)),
+        (partial(O.Clip, 0.3), "side", (3, None)),
+        (partial(O.Clip, 0.3), "span", ((5, 2), (5,), (-3, 2), ())),
+        (partial(O.Clip, 0.3), "sample_rate", (0, math.nan)),
+        (partial(O.Gap, PRESENT), "sample_rate", (0, -1)),
+        (O.Lowpass, "cutoff", (0, 8000, math.nan, "a")),
+        (partial(O.Lowpass, 4000), "width", (0, -100, math.nan)),
+        (partial(O.Highpass, 4000), "width", (0,)), (partial(O.Lowpass, 40), "sample_rate", (0,)),
+        (O.Mixture, "sources", (0, -1, 2.5)), (O.WhiteNoise, "std", (0, math.nan, math.inf)),
+        (O.Quantise, "step", (0, math.nan, math.inf)), (O.Each, "operators", ([],)),
+        (O.Mel, "length", (0, 2.5)), (O.Mel, "iterations", (-1, 0.5))] for value in values])
+def test_an_argument_that_cannot_be_is_named(name, value, make):
+    with pytest.raises(ValueError, match=f"^{name}=.*: give "):
+        make(**{name: value})
+
+
+def test_a_level_may_be_a_number_of_any_kind():
+    for level in (1, np.float32(1), torch.tensor(1.0)):
+        assert O.Clip(level, span=[0, 3])(torch.full((1, 1, 3), 2.0)).max() == 1
 
 
 @pytest.mark.parametrize("name", OPERATORS | UNPROJECTED)

@@ -37,3 +37,24 @@ def test_two_models_err_less_than_either():
             errors[name].append(np.mean((guess - wave)[lost] ** 2))
     mean, short, long = (np.mean(errors[name]) for name in ("mean", "short", "long"))
     assert mean < min(short, long)
+
+
+@pytest.mark.parametrize("present", [
+    [1, 0, 1], [True, False, True], np.array([1.0, 0.0, 1.0]), np.array([True, False, True])])
+def test_a_mask_may_be_any_array(present):
+    gap = Gap(present)
+    assert torch.equal(gap(torch.ones(1, 1, 3)), torch.tensor([[[1.0, 0.0, 1.0]]]))
+    assert torch.equal(gap.evidence(torch.ones(1, 1, 3)).marks[0, 0, 1], torch.tensor([0., 1, 0]))
+
+
+@pytest.mark.parametrize("gaps, said", [
+    ([(0.2, 0.1)], "as it passes"), ([(-0.1, 0.1)], "as it passes"),
+    ([(0.1, np.nan)], "as it passes"), ([(0.1, np.inf)], "as it passes"),
+    ((0.1, 0.2), "give pairs"), ([(0.1, 0.2, 0.3)], "give pairs"), ([("a", "b")], "give pairs")])
+def test_gaps_are_pairs_that_pass(gaps, said):
+    with pytest.raises(ValueError, match=f"^gaps: .*{said}"):
+        Gap.between(gaps, 16000, 16000)
+
+
+def test_gaps_may_be_empty_or_lie_elsewhere():
+    assert Gap.between([(0.1, 0.1), (0.2, 0.3), (3, 4)], 16000, 16000, 8000).present.all()

@@ -95,9 +95,19 @@ def test_a_function_is_refined(monkeypatch):
     assert seen == {"seed": 3, "weight": 1.0}
 
 
-@pytest.mark.parametrize("limit", [-1, float("nan")])
+@pytest.mark.parametrize("made, said", [
+    (lambda wave: np.nan * wave, "made NaN or infinity"),
+    (lambda wave: np.where(wave == wave.max(), np.inf, wave), "made NaN or infinity"),
+    (lambda wave: (32767 * wave).astype(np.int16), "int16: convert it to float"),
+    (lambda wave: None, "object: convert it to float")])
+def test_a_function_must_make_finite_floats(made, said):
+    with pytest.raises(ValueError, match=said):
+        voxmend.enhance(voice(0.2), 16000, lambda channel, rate: made(channel))
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), "20"])
 def test_a_limit_below_nothing_is_refused(limit):
-    with pytest.raises(ValueError, match="--limit.*0 dB or more"):
+    with pytest.raises(ValueError, match="^limit .*: give 0 dB or more"):
         voxmend.enhance(voice(0.1), 16000, limit=limit)
 
 
@@ -134,7 +144,7 @@ def test_the_command_bounds_what_the_network_makes(wav, tmp_path, monkeypatch, c
         np.testing.assert_allclose(other[:, 900:-900], one[:, 900:-900], atol=3e-3)
     np.testing.assert_allclose(other, one, atol=1e-6)
     code, text = run(capsys, "enhance", source, tmp_path / "b.wav", "--limit", "-3")
-    assert code == 2 and "--limit -3: give 0 dB or more" in text.err
+    assert code == 2 and "limit -3.0: give 0 dB or more" in text.err
 
 
 def test_its_recordings_are_not_shared_in_segments(monkeypatch):

@@ -4,10 +4,20 @@ from collections.abc import Iterator
 
 import numpy as np
 import soxr
+from numpy.typing import ArrayLike
 
 from .errors import AudioError, check_finite, check_layout, check_type
 
 BLOCK = 1 << 16  # samples per channel, where the caller has no preference
+
+
+def as_wave(wave: ArrayLike) -> np.ndarray:
+    """The array; raises AudioError unless it is one of floats, `[C, T]`."""
+    wave = np.asarray(wave)
+    if wave.ndim != 2:
+        raise AudioError(f"array of shape {wave.shape}: give it as [channels, samples]")
+    check_type(wave)
+    return wave
 
 
 class ArrayReader:
@@ -17,10 +27,7 @@ class ArrayReader:
     """
 
     def __init__(self, wave: np.ndarray, sample_rate: int):
-        wave = np.asarray(wave)
-        if wave.ndim != 2:
-            raise AudioError(f"array of shape {wave.shape}: give it as [channels, samples]")
-        check_type(wave)
+        wave = as_wave(wave)
         self.path, self.subtype = "array", "FLOAT"
         self.channels, self.frames = wave.shape
         check_layout(self.path, sample_rate, self.channels)

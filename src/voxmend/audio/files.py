@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import resample
+from .arrays import as_wave, resample
 from .reading import Reader
 from .writing import Writer
 
@@ -27,8 +27,9 @@ def save(path: str | Path, wave: np.ndarray, sample_rate: int, subtype: str | No
          overwrite: bool = False) -> int:
     """Write a whole signal at `sample_rate` (Hz) and return the number of samples clamped to ±1.
 
-    Shape: `[C, T]`. Raises AudioError as `Writer` does.
+    Shape: float `[C, T]`. Raises AudioError as `Writer` does, and for another array.
     """
+    wave = as_wave(wave)
     with Writer(path, sample_rate, len(wave), subtype, overwrite) as writer:
         writer.write(wave)
     return writer.clamped

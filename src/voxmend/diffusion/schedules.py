@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..audio.errors import check_whole
+
 
 def linear_betas(steps: int, start: float = 1e-4, end: float = 0.02) -> Tensor:
     """β rises linearly (Ho et al. 2020); UnDiff uses 200 steps and the default ends.
@@ -61,18 +63,35 @@ def ddpm_grid(betas: Tensor) -> Tensor:
     return torch.cat([betas_to_sigmas(betas).flip(0), betas.new_zeros(1)])
 
 
+def _check_grid(steps: int, sigma_max: float, sigma_min: float) -> None:
+    """Raises ValueError for less than a step and for noise levels that do not fall above 0."""
+    check_whole(1, steps=steps)
+    if not 0 < sigma_min <= sigma_max < math.inf:
+        raise ValueError(f"from sigma_max={sigma_max:g} to sigma_min={sigma_min:g}: give levels "
+                         "above 0 that fall")
+
+
 def karras_grid(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> Tensor:
     """σ_i = (σ_max^{1/ρ} + i/(n−1)·(σ_min^{1/ρ} − σ_max^{1/ρ}))^ρ, then 0.
 
     Large ρ approaches a geometric grid. Shape: `[steps + 1]`, float64, falling.
     Source: Karras et al. 2022, eq. 5.
+
+    Raises ValueError for less than a step, for levels that do not fall above 0, and unless ρ > 0.
     """
+    _check_grid(steps, sigma_max, sigma_min)
+    if not 0 < rho < math.inf:
+        raise ValueError(f"rho={rho:g}: give a number above 0")
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return torch.cat([(high + ramp * (low - high)) ** rho, ramp.new_zeros(1)])
 
 
 def geometric_grid(steps: int, sigma_max: float, sigma_min: float) -> Tensor:
-    """σ falls by a constant factor from σ_max to σ_min, then 0. Shape: `[steps + 1]`, float64."""
+    """σ falls by a constant factor from σ_max to σ_min, then 0. Shape: `[steps + 1]`, float64.
+
+    Raises ValueError for less than a step and for levels that do not fall above 0.
+    """
+    _check_grid(steps, sigma_max, sigma_min)
     ramp = torch.linspace(math.log(sigma_max), math.log(sigma_min), steps, dtype=torch.float64)
     return torch.cat([ramp.exp(), ramp.new_zeros(1)])

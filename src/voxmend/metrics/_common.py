@@ -10,9 +10,22 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike
 
+from ..audio.errors import check_layout
+
 
 class WeightsError(ValueError):
     """Weights that are missing or do not fit: one line that names the file and says what to do."""
+
+
+def whole(sample_rate: float) -> int:
+    """A rate in Hz, which may be a whole float; raises ValueError as `check_layout`."""
+    check_layout("sample_rate", sample_rate, 1)
+    return int(sample_rate)
+
+
+def finite(*signals: ArrayLike) -> bool:
+    """Whether none of them has NaN or infinity."""
+    return all(bool(np.isfinite(signal).all()) for signal in signals)
 
 
 def paired(estimate: ArrayLike, reference: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -25,10 +38,15 @@ def paired(estimate: ArrayLike, reference: ArrayLike) -> tuple[np.ndarray, np.nd
 
 
 def mono_16k(wave: ArrayLike, sample_rate: int, shortest: int) -> np.ndarray:
-    """The signal in float64 at 16 kHz; raises ValueError unless 1-D and at least so long."""
-    wave = np.asarray(wave, np.float64)
+    """The signal in float64 at 16 kHz.
+
+    Raises ValueError unless it is finite, 1-D and at least so long, and for a rate as `whole`.
+    """
+    wave, sample_rate = np.asarray(wave, np.float64), whole(sample_rate)
     if wave.ndim != 1:
         raise ValueError(f"a metric judges a mono signal, not {list(wave.shape)}")
+    if not finite(wave):
+        raise ValueError("this metric judges a signal without NaN or infinity")
     if sample_rate != 16000:
         wave = np.asarray(soxr.resample(wave, sample_rate, 16000))
     if len(wave) < shortest:
@@ -62,17 +80,19 @@ def shipped(package: str, path: str) -> Path:
 
 def pesq(estimate: ArrayLike, reference: ArrayLike, sample_rate: int, rate: int,
          mode: str) -> float:
-    """PESQ of signals brought to `rate` in the package's `mode`, nan where there is no utterance.
+    """PESQ of signals brought to `rate` in the package's `mode`, nan where it has no meaning.
 
     Raises as `pesq_nb` and `pesq_wb` say.
     """
-    estimate, reference = paired(estimate, reference)
+    (estimate, reference), sample_rate = paired(estimate, reference), whole(sample_rate)
     if sample_rate != rate:
         estimate, reference = (soxr.resample(x, sample_rate, rate) for x in (estimate, reference))
     package = extra("pesq")
+    if not finite(estimate, reference):  # on some of which the package never ends
+        return np.nan
     try:
         return float(package.pesq(rate, reference, estimate, mode))
-    except package.NoUtterancesError:
+    except (package.NoUtterancesError, ValueError):  # silent reference, estimate
         return np.nan
 
 

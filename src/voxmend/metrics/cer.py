@@ -11,8 +11,8 @@ def cer(estimate: ArrayLike, transcript: str, sample_rate: int) -> float:
 
     Shape: `[T]` to a float, nan for a transcript without words.
 
-    Raises ValueError for a signal that is not 1-D or shorter than 0.1 s, ImportError without a
-    recogniser.
+    Raises ValueError for a signal that is not finite, not 1-D or shorter than 0.1 s, ImportError
+    without a recogniser.
     """
     heard = recogniser.hear(estimate, sample_rate)
     return character_error_rate(heard, recogniser.words(transcript))

@@ -55,8 +55,8 @@ def dnsmos(estimate: ArrayLike, sample_rate: int,
 
     Shape: `[T]`.
 
-    Raises ValueError for a signal that is empty or not 1-D, WeightsError where there are no models,
-    ImportError without onnxruntime.
+    Raises ValueError for a signal that is empty, not finite or not 1-D, WeightsError where there
+    are no models, ImportError without onnxruntime.
     """
     wave = mono_16k(estimate, sample_rate, shortest=1)
     bundled = shipped("speechmos", "speechmos/dnsmos_models")

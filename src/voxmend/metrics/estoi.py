@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._common import extra, paired
+from ._common import extra, paired, whole
+
+SEGMENT = 0.384  # seconds
 
 
 def estoi(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
@@ -15,12 +17,15 @@ def estoi(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     with the reference's silent frames left out; signals are resampled to 10 kHz.
     (Jensen & Taal 2016; computed by pystoi)
 
-    Shape: `[T]`, `[T]` to a float, nan where less than a segment is not silent.
+    Shape: `[T]`, `[T]` to a float, nan where less than a segment is not silent, and of NaN.
 
-    Raises ValueError for signals that are not 1-D or differ in length, ImportError without pystoi.
+    Raises ValueError for signals that are not 1-D or differ in length and for a rate that is no
+    whole number of Hz from 4000 on, ImportError without pystoi.
     """
-    estimate, reference = paired(estimate, reference)
+    (estimate, reference), sample_rate = paired(estimate, reference), whole(sample_rate)
     stoi = extra("pystoi").stoi
+    if len(reference) < SEGMENT * sample_rate or not reference.any():
+        return np.nan
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
         try:

@@ -105,8 +105,8 @@ def fdsd(estimates: Sequence[ArrayLike], references: Sequence[ArrayLike], sample
 
     Shape: lists of `[T]` to a float.
 
-    Raises ValueError for clips that are not 1-D or shorter than 20 ms and for sets of less than two
-    clips, WeightsError for weights that are missing or others.
+    Raises ValueError for clips that are not finite, not 1-D or shorter than 20 ms and for sets of
+    less than two clips, WeightsError for weights that are missing or others.
     """
     waves = [[mono_16k(clip, sample_rate, shortest=320) for clip in clips]
              for clips in (estimates, references)]

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._common import finite
+
 
 def frechet_distance(a: ArrayLike, b: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Squared Fréchet (2-Wasserstein) distance of the Gaussians fitted to two sets.
@@ -17,7 +19,7 @@ def frechet_distance(a: ArrayLike, b: ArrayLike, weights: ArrayLike | None = Non
 
     Shape: `[N, D]`, `[M, D]`, `[M]` to a float.
 
-    Raises ValueError unless both have two rows or more and equally many columns.
+    Raises ValueError unless both have two rows or more and equally many columns, all finite.
 
     >>> round(frechet_distance([[0.0], [2.0]], [[3.0], [7.0]]), 6)  # (5 − 1)² + (√8 − √2)²
     18.0
@@ -26,6 +28,8 @@ def frechet_distance(a: ArrayLike, b: ArrayLike, weights: ArrayLike | None = Non
     if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
         raise ValueError("a Fréchet distance needs two sets of two or more vectors of the same "
                          f"size, not {list(a.shape)} and {list(b.shape)}")
+    if not finite(a, b):
+        raise ValueError("a Fréchet distance needs vectors without NaN or infinity")
     weights = np.full(len(b), 1 / len(b)) if weights is None else np.asarray(weights)
     shares = (np.full((len(a), 1), 1 / len(a)), weights[:, None])
     means = [(share * x).sum(0) for share, x in zip(shares, (a, b), strict=True)]

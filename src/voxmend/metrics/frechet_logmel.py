@@ -34,7 +34,8 @@ def frechet_logmel(estimates: Sequence[ArrayLike], references: Sequence[ArrayLik
 
     Shape: lists of `[T]` to a float.
 
-    Raises ValueError for clips that are not 1-D or shorter than 32 ms, and for empty sets.
+    Raises ValueError for clips that are not finite, not 1-D or shorter than 32 ms, and for empty
+    sets.
     """
     def frames(clips: Sequence[ArrayLike]) -> np.ndarray:
         rows = [log_mel_frames(mono_16k(c, sample_rate, shortest=512)) for c in clips]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from ._common import paired
+from ._common import paired, whole
 
 
 def _power(wave: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
@@ -22,9 +22,10 @@ def lsd(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
 
     Shape: `[T]`, `[T]` to a float in log10 units (1 is 10 dB).
 
-    Raises ValueError for signals that are not 1-D, differ in length or are shorter than 23.2 ms.
+    Raises ValueError for signals that are not 1-D, differ in length or are shorter than 23.2 ms,
+    and for a rate that is no whole number of Hz from 4000 on.
     """
-    estimate, reference = paired(estimate, reference)
+    (estimate, reference), sample_rate = paired(estimate, reference), whole(sample_rate)
     n_fft, hop = round(2048 / 44100 * sample_rate), round(sample_rate / 100)
     if len(reference) <= n_fft // 2:
         raise ValueError(f"LSD needs more than {n_fft // 2} samples, not {len(reference)}")

@@ -11,9 +11,11 @@ def pesq_nb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> floa
     ITU-T P.862 (2001) with the mapping of P.862.1 at 8 kHz, to which other rates are resampled;
     computed by pesq. It is not on the scale of `pesq_wb`.
 
-    Shape: `[T]`, `[T]` to a float, nan where no utterance is found.
+    Shape: `[T]`, `[T]` to a float, nan where no utterance is found, of a silent estimate, and of
+    NaN or infinity.
 
-    Raises ValueError for signals that are not 1-D or differ in length, ImportError without pesq,
-    pesq.BufferTooShortError for less than a quarter of a second.
+    Raises ValueError for signals that are not 1-D or differ in length and for a rate that is no
+    whole number of Hz from 4000 on, ImportError without pesq, pesq.BufferTooShortError for less
+    than a quarter of a second.
     """
     return pesq(estimate, reference, sample_rate, 8000, "nb")

@@ -10,9 +10,11 @@ def pesq_wb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> floa
 
     ITU-T P.862.2 (2007) at 16 kHz, to which other rates are resampled; computed by pesq.
 
-    Shape: `[T]`, `[T]` to a float, nan where no utterance is found.
+    Shape: `[T]`, `[T]` to a float, nan where no utterance is found, of a silent estimate, and of
+    NaN or infinity.
 
-    Raises ValueError for signals that are not 1-D or differ in length, ImportError without pesq,
-    pesq.BufferTooShortError for less than a quarter of a second.
+    Raises ValueError for signals that are not 1-D or differ in length and for a rate that is no
+    whole number of Hz from 4000 on, ImportError without pesq, pesq.BufferTooShortError for less
+    than a quarter of a second.
     """
     return pesq(estimate, reference, sample_rate, 16000, "wb")

@@ -51,8 +51,8 @@ def plcmos(estimate: ArrayLike, sample_rate: int,
 
     Shape: `[T]`.
 
-    Raises ValueError for a signal that is empty or not 1-D, WeightsError where there is no model,
-    ImportError without onnxruntime.
+    Raises ValueError for a signal that is empty, not finite or not 1-D, WeightsError where there
+    is no model, ImportError without onnxruntime.
     """
     wave = mono_16k(estimate, sample_rate, shortest=1)
     path = find_weights(model, "VOXMEND_PLCMOS",

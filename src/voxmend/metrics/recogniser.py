@@ -88,8 +88,8 @@ def _heard(samples: bytes, name: str) -> str:
 def hear(wave: ArrayLike, sample_rate: int) -> list[str]:
     """The words of a signal; what was heard once is remembered.
 
-    Shape: `[T]`. Raises ValueError for a signal that is not 1-D or shorter than 0.1 s, ImportError
-    without a recogniser.
+    Shape: `[T]`. Raises ValueError for a signal that is not finite, not 1-D or shorter than 0.1 s,
+    ImportError without a recogniser.
     """
     name = os.environ.get(VARIABLE) or DEFAULT
     return words(_heard(mono_16k(wave, sample_rate, SHORTEST).astype(np.float32).tobytes(), name))

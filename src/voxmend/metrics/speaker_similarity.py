@@ -90,8 +90,8 @@ def speaker_similarity(estimate: ArrayLike, reference: ArrayLike, sample_rate: i
 
     Shape: `[T]`, `[T]` to a float, nan where nothing is heard.
 
-    Raises ValueError for signals that are not 1-D, differ in length or are shorter than 0.1 s,
-    WeightsError where there is no encoder.
+    Raises ValueError for signals that are not finite, not 1-D, differ in length or are shorter than
+    0.1 s, WeightsError where there is no encoder.
     """
     waves = [mono_16k(wave, sample_rate, SHORTEST) for wave in paired(estimate, reference)]
     if any(np.ptp(wave) == 0 for wave in waves):

@@ -13,7 +13,7 @@ def words_changed(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -
 
     Shape: `[T]`, `[T]` to a float, nan where nothing is heard in the original.
 
-    Raises ValueError for signals that are not 1-D, differ in length or are shorter than 0.1 s,
-    ImportError without a recogniser.
+    Raises ValueError for signals that are not finite, not 1-D, differ in length or are shorter than
+    0.1 s, ImportError without a recogniser.
     """
     return word_error_rate(*recogniser.hear_both(estimate, reference, sample_rate))

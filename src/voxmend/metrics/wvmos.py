@@ -64,8 +64,8 @@ def wvmos(estimate: ArrayLike, sample_rate: int,
 
     Shape: `[T]`.
 
-    Raises ValueError for a signal that is not 1-D or shorter than 25 ms, WeightsError for weights
-    that are missing or others, ImportError without transformers.
+    Raises ValueError for a signal that is not finite, not 1-D or shorter than 25 ms, WeightsError
+    for weights that are missing or others, ImportError without transformers.
     """
     wave = mono_16k(estimate, sample_rate, shortest=400)
     path = find_weights(weights, "VOXMEND_WVMOS", DEFAULT,

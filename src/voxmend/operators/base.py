@@ -1,12 +1,20 @@
 """The contract of a degradation, y = A(x)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .evidence import Evidence
+
+
+def check_inside(low: float, high: float, **numbers: Any) -> None:
+    """Raises ValueError for what is no number above `low` and below `high`."""
+    for name, number in numbers.items():
+        if not (isinstance(number, int | float | np.number | Tensor) and low < number < high):
+            raise ValueError(f"{name}={number!r}: give a number above {low:g} and below {high:g}")
 
 
 def by_channel(function: Callable[..., np.ndarray], y: Tensor, *masks: Tensor) -> Tensor:

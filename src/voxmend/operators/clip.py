@@ -1,13 +1,14 @@
 """Clipping."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..classical.spade import s_spade
-from .base import Operator, by_channel
+from .base import Operator, by_channel, check_inside
 from .evidence import Evidence
 
 
@@ -22,6 +23,8 @@ class Clip(Operator):
         offset: half-way between the upper level and the lower one, in the same units.
         side: 1 where what lies above is clipped alone, −1 below alone, 0 on either side.
 
+    Raises ValueError for an argument that cannot be what it is.
+
     Source: UnDiff, section 3.2 (declipping).
 
     >>> Clip(0.5)(torch.tensor([[[-2.0, 0.25, 0.75]]]))
@@ -31,12 +34,18 @@ class Clip(Operator):
     projects = True
 
     def __init__(self, level: float, tolerance: float = 0.005, sample_rate: int = 16000,
-                 span: tuple[int, int] | None = None, offset: float = 0.0,
+                 span: Sequence[int] | None = None, offset: float = 0.0,
                  side: Literal[-1, 0, 1] = 0):
-        if not level > 0:
-            raise ValueError(f"clip level must be positive, not {level}")
+        check_inside(0, math.inf, level=level, sample_rate=sample_rate)
+        check_inside(-math.inf, math.inf, offset=offset, tolerance=tolerance)
+        if not 0 <= tolerance < 1:
+            raise ValueError(f"tolerance={tolerance!r}: give 0 or more but less than 1")
+        if side not in (-1, 0, 1):
+            raise ValueError(f"side={side!r}: give -1, 0 or 1")
+        if span is not None and not (len(span) == 2 and 0 <= span[0] < span[1]):
+            raise ValueError(f"span={span!r}: give its first and its last sample")
         self.level, self.tolerance, self.sample_rate = float(level), tolerance, sample_rate
-        self.span = slice(*span) if span else slice(None)
+        self.span = slice(*span) if span is not None else slice(None)
         self.offset, self.side = float(offset), side
 
     def _within(self, y: Tensor) -> Tensor:

@@ -18,12 +18,16 @@ class Each(Operator):
 
     What is true of it is what is true of all of them; `noise_std` is `[B]` where theirs differ.
 
+    Raises ValueError for none.
+
     >>> from voxmend.operators import Clip
     >>> Each([Clip(0.5), Clip(2.0)])(torch.full((2, 1, 1), 3.0)).flatten()
     tensor([0.5000, 2.0000])
     """
 
     def __init__(self, operators: Sequence[Operator]):
+        if not operators:
+            raise ValueError(f"operators={operators!r}: give one or more")
         self.runs = [(operator, len(list(run))) for operator, run in groupby(operators)]
         for name in ("linear", "keeps_white", "projects", "identity", "sums_sources"):
             setattr(self, name, all(getattr(operator, name) for operator in operators))

@@ -1,14 +1,17 @@
 """Missing samples."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..audio.errors import check_whole
 from ..classical.interpolation import ar_interpolate
 from ..classical.pitch import pitch_interpolate
-from .base import Operator, by_channel
+from .base import Operator, by_channel, check_inside
 from .evidence import Evidence
 
 
@@ -17,7 +20,7 @@ class Gap(Operator):
 
     Args:
         present: the mask m, `[T]` or anything that broadcasts over `[B, C, T]`.
-        sample_rate: Hz.
+        sample_rate: Hz; raises ValueError unless positive.
 
     >>> Gap(torch.tensor([1.0, 0.0]))(torch.ones(1, 1, 2))
     tensor([[[1., 0.]]])
@@ -25,8 +28,9 @@ class Gap(Operator):
 
     linear = keeps_white = projects = True
 
-    def __init__(self, present: Tensor, sample_rate: int = 16000):
-        self.present, self.sample_rate = present.bool(), sample_rate
+    def __init__(self, present: Tensor | ArrayLike, sample_rate: int = 16000):
+        check_inside(0, math.inf, sample_rate=sample_rate)
+        self.present, self.sample_rate = torch.as_tensor(present).bool(), sample_rate
 
     @classmethod
     def between(cls, gaps: Iterable[tuple[float, float]], length: int, sample_rate: int,
@@ -36,12 +40,16 @@ class Gap(Operator):
         Args:
             length: of the signal, samples.
             start: where the signal begins in the recording, samples.
+
+        Raises ValueError for a gap that ends before it begins, or begins before the recording, and
+        for what is no pair.
         """
-        present = torch.ones(length, dtype=torch.bool)
+        check_whole(0, length=length)
+        made = cls(torch.ones(length, dtype=torch.bool), sample_rate)
         for gap in gaps:
-            begin, end = (max(0, round(edge * sample_rate) - start) for edge in gap)
-            present[begin:end] = False
-        return cls(present, sample_rate)
+            begin, end = (max(0, round(edge * sample_rate) - start) for edge in _edges(gap))
+            made.present[begin:end] = False
+        return made
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.present.to(x)
@@ -74,3 +82,14 @@ class Gap(Operator):
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)
+
+
+def _edges(gap: tuple[float, float]) -> tuple[float, float]:
+    """Where a gap begins and ends."""
+    try:
+        begin, end = map(float, gap)
+    except (TypeError, ValueError):
+        raise ValueError(f"gaps: {gap!r}: give pairs of begin and end, in seconds") from None
+    if not 0 <= begin <= end < math.inf:
+        raise ValueError(f"gaps: from {begin:g} to {end:g} s: give it as it passes")
+    return begin, end

@@ -12,6 +12,8 @@ class Highpass(Lowpass):
         cutoff: −6 dB point, Hz.
         sample_rate: Hz.
         width: transition band, Hz.
+
+    Raises ValueError as a `Lowpass`.
     """
 
     def __init__(self, cutoff: float, sample_rate: int = 16000, width: float = 100.0):

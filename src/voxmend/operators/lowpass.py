@@ -1,11 +1,13 @@
 """Lost bandwidth."""
 
+import math
+
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
 from ..dsp.degrade import lowpass_taps
-from .base import Operator
+from .base import Operator, check_inside
 from .evidence import Evidence
 
 
@@ -18,13 +20,15 @@ class Lowpass(Operator):
         width: transition band, Hz.
 
     The filter is symmetric, so Aᵀ = A; stop band under −60 dB.
+
+    Raises ValueError unless cutoff ± width/2 lies within 0…sample_rate/2.
     """
 
     linear = projects = True
 
     def __init__(self, cutoff: float, sample_rate: int = 16000, width: float = 200.0):
-        if not 0 < cutoff < sample_rate / 2:
-            raise ValueError(f"cut-off {cutoff} Hz must lie between 0 and {sample_rate / 2:g} Hz")
+        check_inside(0, math.inf, sample_rate=sample_rate, width=width)
+        check_inside(0, sample_rate / 2, cutoff=cutoff)
         self.cutoff, self.sample_rate, self.width = float(cutoff), sample_rate, float(width)
         self._taps = torch.from_numpy(lowpass_taps(cutoff, sample_rate, width).copy())
         self._responses: dict = {}

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..audio.errors import check_whole
 from ..classical.griffin_lim import MEL_HOP, MEL_WINDOW, mel_griffin_lim, with_mel
 from ..dsp.stft import mel_basis
 from .base import Operator, by_channel
@@ -20,6 +21,8 @@ class Mel(Operator):
         length: samples of the signal that a spectrogram stands for; default frames · hop.
         iterations: of fast Griffin–Lim, of one projection.
 
+    Raises ValueError for a length below 1 or iterations below 0.
+
     Shape: x `[B, C, T]` to y `[B, C, 80, T // hop]`. Source: UnDiff, section 3.2 (vocoding).
     """
 
@@ -27,6 +30,8 @@ class Mel(Operator):
     n_fft, hop, mels = MEL_WINDOW, MEL_HOP, 80
 
     def __init__(self, length: int | None = None, iterations: int = 20):
+        check_whole(1, length=length)
+        check_whole(0, iterations=iterations)
         self.length, self.iterations = length, iterations
         self._basis = mel_basis(16000, self.n_fft, self.mels)
         self._window = torch.hann_window(self.n_fft)

@@ -2,18 +2,20 @@
 
 from torch import Tensor
 
+from ..audio.errors import check_whole
 from .base import Operator
 
 
 class Mixture(Operator):
     """The sum of K sources, A(x) = Σ_k x_k.
 
-    Shape: x `[B, K, T]` to y `[B, 1, T]`.
+    Shape: x `[B, K, T]` to y `[B, 1, T]`. Raises ValueError unless K is a whole number from 1 on.
     """
 
     linear = projects = sums_sources = True
 
     def __init__(self, sources: int = 2):
+        check_whole(1, sources=sources)
         self.sources = sources
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,15 +1,17 @@
 """Additive noise."""
 
+import math
+
 from torch import Tensor
 
-from .base import Operator
+from .base import Operator, check_inside
 
 
 class WhiteNoise(Operator):
     """White Gaussian noise of known level, y = x + n with n ~ N(0, σ_y²).
 
     Args:
-        std: σ_y, in the units of the scaled signal.
+        std: σ_y, in the units of the scaled signal; raises ValueError unless positive.
 
     `forward` is the mean, the identity: the noise itself belongs to the observation.
     """
@@ -17,8 +19,7 @@ class WhiteNoise(Operator):
     linear = keeps_white = projects = identity = True
 
     def __init__(self, std: float):
-        if not std > 0:
-            raise ValueError(f"noise level must be positive, not {std}")
+        check_inside(0, math.inf, std=std)
         self.noise_std = float(std)
 
     def forward(self, x: Tensor) -> Tensor:

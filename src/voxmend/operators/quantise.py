@@ -1,16 +1,18 @@
 """Coarse quantisation."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from .base import Operator
+from .base import Operator, check_inside
 
 
 class Quantise(Operator):
     """Uniform quantisation, A(x) = Δ·round(x/Δ).
 
     Args:
-        step: Δ > 0, in the units of the scaled signal.
+        step: Δ, in the units of the scaled signal; raises ValueError unless positive.
 
     >>> Quantise(0.5)(torch.tensor([[[0.3, -0.6]]]))
     tensor([[[ 0.5000, -0.5000]]])
@@ -19,8 +21,7 @@ class Quantise(Operator):
     projects = True
 
     def __init__(self, step: float):
-        if not step > 0:
-            raise ValueError(f"quantisation step must be positive, not {step}")
+        check_inside(0, math.inf, step=step)
         self.step = float(step)
 
     def forward(self, x: Tensor) -> Tensor:

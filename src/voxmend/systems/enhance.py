@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import audio
+from ..audio.errors import check_type
 from ..audio.pair import Pair
 from . import separator
 from .deepfilternet import NAME, DeepFilterNet, load_deepfilternet
@@ -57,23 +58,29 @@ def limited(blocks: Iterable[np.ndarray], limit: float | None) -> Iterator[np.nd
     return map(mix, blocks) if kept else iter(blocks)
 
 
-def check_limit(limit: float | None) -> None:
+def check_limit(limit: Any) -> None:
     """Raises ValueError for a limit that is no number of dB from 0."""
-    if limit is not None and not limit >= 0:
-        raise ValueError(f"--limit {limit:g}: give 0 dB or more")
+    if limit is not None and not (isinstance(limit, int | float | np.number) and limit >= 0):
+        raise ValueError(f"limit {limit!r}: give 0 dB or more")
 
 
 def by_callable(enhance: Enhance, wave: np.ndarray, sample_rate: int) -> np.ndarray:
-    """What a function makes of every channel; raises ValueError where it changes the length.
+    """What a function makes of every channel.
 
     Shape: `[C, T]` to the same.
+
+    Raises ValueError where it changes the length or makes anything but finite floats.
     """
     speech = np.empty_like(wave)
     for channel, out in zip(wave, speech, strict=True):
-        made = np.asarray(enhance(channel.copy(), sample_rate), np.float32)
+        made = np.asarray(enhance(channel.copy(), sample_rate))
+        check_type(made)
+        made = made.astype(np.float32)
         if made.shape != channel.shape:
             raise ValueError(f"the enhancer made {list(made.shape)} of {list(channel.shape)} "
                              "samples: it must keep the length")
+        if not np.isfinite(made).all():
+            raise ValueError("the enhancer made NaN or infinity: it must give finite samples")
         out[:] = made
     return speech
 
@@ -92,7 +99,8 @@ def enhance(wave: np.ndarray, sample_rate: int, method: str | Enhance = "voxmend
 
     Shape: `[T]` or `[C, T]` to the same, float32.
 
-    Raises ValueError for a wrong option, AudioError for a wave that is none.
+    Raises ValueError for a wrong option and for what a function made that is no speech of this
+    length, AudioError for a wave that is none.
     """
     check_limit(limit)
     wave = np.asarray(wave)
