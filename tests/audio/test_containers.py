@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.media import decode, encode, film, frames, lag, snr_db, speechlike
-from voxmend.audio import AudioError, Reader
+from voxmend.audio import AudioError, Reader, Writer
 from voxmend.audio.containers import bit_rate
 
 SAMPLES = 30_000
@@ -30,7 +30,7 @@ def refuses(path, *words, **options):
     ("a.mov", "aac", 16000, 1, "AAC", 13), ("a.m4a", "alac", 44100, 1, "ALAC_24", 90),
     ("a.mov", "pcm_s24le", 48000, 2, "PCM_24", 90), ("a.3gp", "aac", 22050, 1, "AAC", 13),
     ("a.mp4", "libopus", 48000, 1, "OPUS", 13), ("a.mkv", "libopus", 48000, 2, "OPUS", 13),
-    ("a.webm", "libopus", 48000, 1, "OPUS", 13), ("a.mkv", "flac", 44100, 2, "PCM_16", 60),
+    ("a.webm", "libopus", 48000, 1, "OPUS", 13), ("a.mkv", "flac", 44100, 2, "FLAC_16", 60),
     ("a.mkv", "libmp3lame", 44100, 1, "MPEG_LAYER_III", 13), ("a.mka", "pcm_s16le", 8000, 1,
                                                                "PCM_16", 60),
     ("a.wv", "wavpack", 44100, 2, "PCM_16", 30), ("a.m4a", "aac", 48000, 6, "AAC", 5),
@@ -76,6 +76,20 @@ def test_blocks_of_any_size_are_the_same_and_repeat(tmp_path, name, codec):
         blocks = list(reader.blocks(size))
         assert all(b.dtype == np.float32 and b.shape[1] == size for b in blocks[:-1])
         np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
+
+
+def test_eight_channels(tmp_path):
+    wave = speechlike(8, SAMPLES)
+    with av.open(str(tmp_path / "a.mka"), "w") as out:
+        stream = out.add_stream("flac", rate=48000, layout="7.1")
+        packed = np.ascontiguousarray(wave.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "flt", "7.1")
+        frame.sample_rate, frame.pts = 48000, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    np.testing.assert_allclose(read(tmp_path / "a.mka"), wave, atol=2**-16)
+    with Writer(tmp_path / "a.ogg", 48000, 8, "FLAC_16") as writer:
+        writer.write(wave)
+    np.testing.assert_allclose(read(tmp_path / "a.ogg"), wave, atol=2**-16)
 
 
 def test_sound_track_of_a_film(tmp_path):

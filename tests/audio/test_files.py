@@ -69,6 +69,7 @@ def test_round_trip(tmp_path, suffix, rate, channels, least_db):
     (".wav", "MPEG_LAYER_III", "PCM_16"), (".wav", "ULAW", "PCM_16"),
     (".flac", "PCM_24", "PCM_24"), (".flac", "FLOAT", "PCM_24"), (".flac", "VORBIS", "PCM_16"),
     (".ogg", "PCM_24", "VORBIS"), (".opus", None, "OPUS"), (".mp3", "FLOAT", "MPEG_LAYER_III"),
+    (".caf", "ALAC_20", "ALAC_24"),
 ])
 def test_subtype_is_kept_where_the_format_has_it(tmp_path, suffix, wanted, kept):
     path = tmp_path / f"clip{suffix}"
@@ -310,10 +311,45 @@ def test_file_size_limit_of_the_system(tmp_path, suffix):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_wav_beyond_its_length_field(tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".wav", ".aiff", ".aif"])
+def test_beyond_a_length_field(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(writing, "WAV_LIMIT", 40_000)
-    path = tmp_path / "a.wav"
-    assert_fails(lambda: audio.save(path, speechlike(1, 60_000), 16000), path, ".flac")
+    path = tmp_path / f"a{suffix}"
+    assert_fails(lambda: audio.save(path, speechlike(1, 60_000), 16000), path,
+                 f"{suffix} holds at most 4 GiB: choose .flac")
+
+
+@pytest.mark.parametrize("gain", [1, 20])
+def test_an_aiff_that_will_be_too_long_is_refused_before_the_work(tmp_path, monkeypatch, gain):
+    """Or as soon as it becomes float, which is twice as long."""
+    monkeypatch.setattr(writing, "WAV_LIMIT", BLOCK + 130_000 * gain / (gain + 1))
+    wave = speechlike(1, 60_000)
+    audio.save(tmp_path / "in.w64", wave, 16000)
+    like, path = Reader(tmp_path / "in.w64"), tmp_path / "a.aiff"
+
+    def write():
+        with Writer(path, 16000, 1, like=like) as writer:
+            assert gain > 1
+            writer.write(gain * wave)
+
+    assert_fails(write, path, "4 GiB")
+
+
+@pytest.mark.parametrize("wave, said", [
+    (np.ones((1, 100), np.int16), "int16"), (np.ones((1, 100), bool), "bool"),
+    (np.zeros(32000), r"\(32000,\): give it as \[channels, samples\]"),
+    (np.zeros((1, 1, 100)), "channels, samples")])
+def test_save_takes_channels_of_floats(tmp_path, wave, said):
+    with pytest.raises(AudioError, match=f"^array of .*{said}"):
+        audio.save(tmp_path / "a.wav", wave, 16000)
+    assert not os.listdir(tmp_path)
+
+
+def test_writer_refuses_integers(tmp_path):
+    with pytest.raises(AudioError, match="int16: convert"), Writer(tmp_path / "a.wav", 16000,
+                                                                   1) as writer:
+        writer.write(np.ones((1, 10), np.int16))
+    assert not os.listdir(tmp_path)
 
 
 def test_writer_refuses_nan_and_other_channel_counts(tmp_path):

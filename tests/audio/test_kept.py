@@ -1,8 +1,10 @@
 """What a mended file keeps of the one it is made of, read by mutagen, wave, struct and libav."""
 
+import os
 import struct
 import wave as waves
 from base64 import b64decode, b64encode
+from fractions import Fraction
 
 import av
 import mutagen
@@ -11,9 +13,9 @@ import pytest
 import soundfile
 from mutagen import flac, id3
 
-from helpers.media import encode, film, frames, lag, snr_db, speechlike
+from helpers.media import decode, encode, film, frames, lag, snr_db, speechlike
 from voxmend import audio
-from voxmend.audio import AudioError, Reader, Writer, writing
+from voxmend.audio import AudioError, Reader, Writer, chunks, writing
 from voxmend.audio.containers import bit_rate
 
 PNG = (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc"
@@ -93,6 +95,36 @@ def test_what_is_lost_is_told(tmp_path):
     assert copy(tmp_path / "in.mp3", tmp_path / "out.w64").lost == ["tags", "cover"]
 
 
+@pytest.mark.parametrize("name, codec", [("in.mka", "flac"), ("in.ogg", "flac"),
+                                         ("in.m4a", "aac")])
+def test_tags_in_matroska_and_flac_in_ogg(tmp_path, name, codec):
+    encode(tmp_path / name, WAVE, 48000, codec, tags={"title": "Ünïcode"})
+    for out in (tmp_path / "out.mka", tmp_path / "out.ogg"):
+        assert copy(tmp_path / name, out).lost == []
+        with av.open(str(out)) as file:  # of an Ogg they are the stream's
+            assert "Ünïcode" in {**file.metadata, **file.streams[0].metadata}.values()
+
+
+def test_cue_sheet_of_a_flac(tmp_path):
+    """It counts samples; libav takes it for chapters, which an m4a has."""
+    audio.save(tmp_path / "in.flac", WAVE, 16000)
+    file, sheet = flac.FLAC(tmp_path / "in.flac"), flac.CueSheet(None)
+    for number, offset in ((1, 0), (2, 8000), (170, 20_000)):
+        sheet.tracks.append(flac.CueSheetTrack(number, offset))
+        if number < 170:
+            sheet.tracks[-1].indexes.append(flac.CueSheetTrackIndex(1, 0))
+    file.metadata_blocks.append(sheet)
+    file.save()
+    assert copy(tmp_path / "in.flac", tmp_path / "out.flac").lost == []
+    assert flac.FLAC(tmp_path / "out.flac").cuesheet.write() == sheet.write()
+    assert soundfile.info(tmp_path / "out.flac").frames == WAVE.shape[1]
+    assert copy(tmp_path / "in.flac", tmp_path / "a.flac", rate=48000).lost == ["cue sheet"]
+    assert copy(tmp_path / "in.flac", tmp_path / "a.wav").lost == ["cue sheet"]
+    assert copy(tmp_path / "in.flac", tmp_path / "a.m4a").lost == []
+    with av.open(str(tmp_path / "a.m4a")) as out:
+        assert [c["start"] * c["time_base"] for c in out.chapters()] == [0, 0.5]
+
+
 def test_damaged_tags_stop_nothing(tmp_path):
     tagged(tmp_path / "in.ogg")
     file = mutagen.File(tmp_path / "in.ogg")
@@ -117,6 +149,11 @@ def chunk(name, body):
     return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
+def append(path, *chunks):
+    data = b"".join([path.read_bytes(), *chunks])
+    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+
+
 def find(path, name):
     data, at = path.read_bytes(), 12
     assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
@@ -137,9 +174,8 @@ def broadcast(tmp_path):
     """A wav of 24 bits with cue points, bext, iXML and a list of labels."""
     path = tmp_path / "in.wav"
     audio.save(path, WAVE, 16000, "PCM_24")
-    data = path.read_bytes() + chunk(b"cue ", CUES) + chunk(b"bext", BEXT) + chunk(
-        b"iXML", b"<a/>") + chunk(b"LIST", b"adtllabl\x0c\0\0\0\7\0\0\0hello\0\0\0")
-    path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    append(path, chunk(b"cue ", CUES), chunk(b"bext", BEXT), chunk(b"iXML", b"<a/>"),
+           chunk(b"LIST", b"adtllabl\x0c\0\0\0\7\0\0\0hello\0\0\0"))
     return path
 
 
@@ -157,6 +193,51 @@ def test_positions_follow_the_rate(tmp_path, broadcast):
     copy(broadcast, tmp_path / "out.wav", rate=48000)
     assert struct.unpack_from("<I", find(tmp_path / "out.wav", b"cue "), 8)[0] == 3 * 1234
     assert struct.unpack_from("<Q", find(tmp_path / "out.wav", b"bext"), 338)[0] == 3 * 480_000
+
+
+def test_a_position_beyond_its_field_stays_at_its_end(tmp_path):
+    audio.save(tmp_path / "in.wav", WAVE, 8000)
+    cue = struct.pack("<7I", 1, 7, 2**32 - 1, 0, 0, 0, 2**32 - 1)
+    append(tmp_path / "in.wav", chunk(b"cue ", cue))
+    assert copy(tmp_path / "in.wav", tmp_path / "out.wav", rate=16000).lost == []
+    assert find(tmp_path / "out.wav", b"cue ") == cue
+
+
+def test_lengths_and_loops_follow_the_rate(tmp_path):
+    """A region of 600 samples, loops of 100 and of one, and the nanoseconds of a sample."""
+    audio.save(tmp_path / "in.wav", WAVE, 16000)
+    region = struct.pack("<4s4s3I4s4H", b"adtl", b"ltxt", 20, 7, 600, b"rgn ", 0, 0, 0, 0)
+    loops = struct.pack("<9I", 0, 0, 62_500, 60, 0, 0, 0, 2, 0) + struct.pack(
+        "<12I", 1, 0, 100, 199, 0, 0, 2, 0, 50, 50, 0, 0)
+    append(tmp_path / "in.wav", chunk(b"LIST", region), chunk(b"smpl", loops))
+    assert copy(tmp_path / "in.wav", tmp_path / "out.wav", rate=48000).lost == []
+    assert struct.unpack_from("<I", find(tmp_path / "out.wav", b"LIST"), 16)[0] == 1800
+    smpl = struct.unpack("<21I", find(tmp_path / "out.wav", b"smpl"))
+    assert smpl[2:4] == (20_833, 60) and smpl[11:13] == (300, 599) and smpl[17:19] == (150, 152)
+
+
+@pytest.mark.parametrize("suffix, name, body, place, form", [
+    (".aiff", b"MARK", struct.pack(">HhI4shI2s", 2, 1, 4, b"\3abc", 2, 1234, b""), 14, ">I"),
+    (".caf", b"mark", struct.pack(">IIIdIQI", 0, 1, 0, 1234, 1, 0, 0), 12, ">d"),
+    (".caf", b"regn", struct.pack(">5IIdIQI", 0, 1, 5, 0, 1, 0, 1234, 1, 0, 0), 24, ">d")])
+def test_markers_follow_the_rate(tmp_path, suffix, name, body, place, form):
+    source, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    audio.save(source, WAVE, 16000)
+    size = struct.pack(">q" if suffix == ".caf" else ">I", len(body))
+    source.write_bytes(source.read_bytes() + name + size + body)
+    assert copy(source, out, rate=48000).lost == [] and Reader(out).sample_rate == 48000
+    written = out.read_bytes()
+    at = written.index(name + size) + 4 + len(size)
+    assert struct.unpack_from(form, written, at + place)[0] == 3 * 1234
+
+
+def test_chunks_beyond_4_gib_are_left_out(tmp_path, broadcast):
+    audio.save(tmp_path / "out.wav", WAVE, 16000)
+    os.truncate(tmp_path / "out.wav", 2**32 - 60)  # most of it takes no room on the disk
+    lost = chunks.copy(broadcast, tmp_path / "out.wav", Fraction(1))
+    assert lost == ["bext", "LIST"] and (tmp_path / "out.wav").stat().st_size < 2**32 + 8
+    with (tmp_path / "out.wav").open("rb") as file:
+        assert struct.unpack("<4xI", file.read(8))[0] == file.seek(0, 2) - 8
 
 
 def test_cue_points_that_cannot_be_kept(tmp_path, broadcast):
@@ -191,6 +272,38 @@ def test_sample_encoding(tmp_path, suffix, subtype):
     audio.save(tmp_path / f"in{suffix}", WAVE, 16000, subtype)
     copy(tmp_path / f"in{suffix}", tmp_path / f"out{suffix}")
     assert soundfile.info(tmp_path / f"out{suffix}").subtype == subtype
+
+
+@pytest.mark.parametrize("source, codec, target, wanted, same", [
+    ("in.caf", "ALAC_16", "out.caf", "ALAC_16", True),
+    ("in.caf", "ALAC_24", "out.m4a", "ALAC_24", True),
+    ("in.m4a", "ALAC_24", "out.caf", "ALAC_24", True),
+    ("in.m4a", "ALAC_24", "out.wav", "PCM_24", True),
+    ("in.m4a", "ALAC_16", "out.mka", "PCM_16", True),
+    ("in.oga", "FLAC_24", "out.ogg", "FLAC_24", True),
+    ("in.ogg", "FLAC_16", "out.mka", "FLAC_16", True),
+    ("in.mka", "FLAC_24", "out.flac", "PCM_24", True), ("in.wav", "PCM_24", "out.ogg", "VORBIS", 0),
+    ("in.ogg", "OPUS", "out.oga", "OPUS", 0), ("in.mka", "OPUS", "out.mkv", "OPUS", 0)])
+def test_codec_where_the_format_has_it(tmp_path, source, codec, target, wanted, same):
+    wave = speechlike(2, 30_001)
+    with Writer(tmp_path / source, 48000, 2, codec) as writer:
+        writer.write(wave)
+    assert copy(tmp_path / source, tmp_path / target).lost == []
+    assert Reader(tmp_path / source).subtype == codec
+    assert Reader(tmp_path / target).subtype == wanted
+    before, after = (np.concatenate([*Reader(tmp_path / name).blocks()], 1)
+                     for name in (source, target))
+    assert before.shape == after.shape == wave.shape and lag(before, after) == 0
+    assert np.array_equal(before, after) if same else snr_db(before, after) > 10
+    assert (tmp_path / target).stat().st_size < 1.2 * (tmp_path / source).stat().st_size or same
+    if target != "out.m4a":  # whose edit list libav's last packet ignores
+        np.testing.assert_allclose(decode(tmp_path / target), after, atol=2**-12)
+
+
+def test_opus_at_a_rate_that_it_lacks_becomes_vorbis(tmp_path):
+    audio.save(tmp_path / "in.opus", WAVE, 48000)
+    copy(tmp_path / "in.opus", tmp_path / "out.ogg", rate=44100)
+    assert Reader(tmp_path / "out.ogg").subtype == "VORBIS"
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".aiff", ".caf"])
@@ -230,6 +343,22 @@ def test_bit_rate_class(tmp_path, suffix, rate, levels):
                                 compression_level=1 - level / 240_000).write(speechlike(1, rate).T)
         copy(source, target)
         assert bit_rate(target) == pytest.approx(bit_rate(source), rel=0.13)
+
+
+@pytest.mark.parametrize("rate, bit_rate", [
+    (8000, 8000), (8000, 16_000), (11025, 16_000), (16000, 32_000), (22050, 24_000),
+    (22050, 48_000), (24000, 40_000), (24000, 56_000), (44100, 32_000), (44100, 48_000),
+    (44100, 56_000), (48000, 56_000)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_mp3_of_small_frames_tells_its_length(tmp_path, rate, bit_rate, channels):
+    """As it says in a table, which many of these frames have no room for."""
+    wave = speechlike(channels, 3 * rate)
+    encode(tmp_path / "in.mp3", wave, rate, "libmp3lame", bit_rate=bit_rate)
+    copy(tmp_path / "in.mp3", tmp_path / "out.mp3")
+    out = decode(tmp_path / "out.mp3")
+    assert out.shape == wave.shape and lag(wave, out) == 0
+    assert soundfile.info(tmp_path / "out.mp3").frames == wave.shape[1]
+    assert bit_rate * 0.8 < mutagen.File(tmp_path / "out.mp3").info.bitrate < bit_rate * 1.3
 
 
 def test_wav_beyond_4_gib_becomes_rf64(tmp_path, monkeypatch):

@@ -136,8 +136,18 @@ def test_every_channel_has_a_level_of_its_own(measure):
 
 
 @both_kinds
-def test_silence_has_level_one_and_pauses_are_no_speech(measure):
-    assert (decibels(np.zeros(RATE), measure=measure) == 0).all()
+def test_the_faintest_signal_has_its_level_and_silence_the_least(measure):
+    """One step of 32 bits is −187 dBFS, and a single one of them no louder."""
+    step = 2.0**-31 * np.random.default_rng(0).integers(-1, 2, 4 * RATE).astype(np.float32)
+    found = decibels(step, measure=measure)
+    np.testing.assert_allclose(found, 20 * np.log10(step.std(dtype=np.float64)), atol=1.5)
+    np.testing.assert_allclose(decibels(np.zeros(RATE), measure=measure), -200, atol=1e-3)
+    single = np.where(np.arange(RATE) < 16 * 512, 0, 2.0**-31).astype(np.float32)
+    assert decibels(single, measure=measure).max() < -180
+
+
+@both_kinds
+def test_pauses_are_no_speech(measure):
     wave = np.concatenate([syllables(8), 1e-5 * syllables(20)])
     assert decibels(wave, measure=measure).min() > -45  # not the 100 dB of the hiss
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from .parts import Span
+from .positions import rescaled
 
 PLAIN, FLOATING, ALAW, MULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE  # of the field wFormatTag
-CUE = 24  # bytes of a cue point
-ORIGIN = 338  # where bext has the time since midnight, in samples (EBU Tech 3285)
 MASK = 20  # where an extensible fmt has its channel mask
 
 
@@ -32,7 +31,7 @@ AIFF = Layout(12, ">I", True, frozenset({b"COMM", b"SSND", b"FVER", b"PEAK"}))
 CAF = Layout(8, ">q", False, frozenset({b"desc", b"data", b"free", b"pakt", b"kuki", b"peak"}))
 LAYOUTS = {(b"RIFF", b"WAVE"): RIFF, (b"RF64", b"WAVE"): RIFF, (b"FORM", b"AIFF"): AIFF,
            (b"FORM", b"AIFC"): AIFF}
-TIMED = {b"smpl", b"MARK", b"INST", b"mark", b"regn"}  # count samples, of one rate
+COUNTED = (b"RIFF", b"FORM")  # their headers say in 32 bits how many bytes follow
 NAMES = {b"cue ": "cue points", b"smpl": "loops", b"bext": "bext", b"iXML": "iXML",
          b"axml": "axml", b"MARK": "markers", b"mark": "markers", b"regn": "regions",
          b"INST": "loops"}
@@ -136,22 +135,6 @@ def set_channel_mask(path: Path, mask: int) -> None:
         file.write(struct.pack("<I", mask))
 
 
-def rescaled(name: bytes, body: bytes, ratio: Fraction) -> bytes:
-    """A chunk of cue points, or bext, whose positions count samples of another rate."""
-    def scale(form: str, place: int) -> None:
-        position = struct.unpack_from(form, out, place)[0]
-        struct.pack_into(form, out, place, round(position * ratio))
-
-    out = bytearray(body)
-    if name == b"cue ":
-        for place in range(4, len(out) - CUE + 1, CUE):
-            scale("<I", place + 4)
-            scale("<I", place + 20)
-    elif name == b"bext" and len(out) >= ORIGIN + 8:
-        scale("<Q", ORIGIN)
-    return bytes(out)
-
-
 def foreign(path: Path) -> list[Chunk]:
     """The chunks of a file that are not of the sound itself."""
     form = layout(path)
@@ -169,18 +152,21 @@ def copy(source: Path, target: Path, ratio: Fraction) -> list[str]:
         return []
     has = {c.name for c in foreign(target)}
     with source.open("rb") as old, target.open("r+b") as new:
+        longest = 2**32 + 7 if new.read(4) in COUNTED else float("inf")
         new.seek(0, 2)
         if form.padded and new.tell() % 2:
             new.write(b"\0")
         for chunk in foreign(source):
-            if chunk.name in TIMED and ratio != 1:
-                lost.append(NAMES[chunk.name])
-            elif chunk.name not in has:
-                old.seek(chunk.start)
-                body = rescaled(chunk.name, old.read(chunk.size), ratio)
-                new.write(chunk.name + struct.pack(form.size, len(body)) + body)
-                if form.padded and len(body) % 2:
-                    new.write(b"\0")
+            if chunk.name in has:
+                continue
+            old.seek(chunk.start)
+            body = rescaled(chunk.name, old.read(chunk.size), ratio)
+            whole = chunk.name + struct.pack(form.size, len(body)) + body
+            whole += b"\0" * (len(whole) % 2 if form.padded else 0)
+            if new.tell() + len(whole) > longest:
+                lost.append(NAMES.get(chunk.name, chunk.name.decode("latin-1").strip()))
+            else:
+                new.write(whole)
         _set_length(new, form)
     return lost
 

@@ -106,7 +106,7 @@ def subtype_of(stream: Any) -> str:
         sample = form.name if form else ""
         bits = 24 if sample.startswith("s32") else 16
         return ("FLOAT" if sample.startswith("flt") else
-                f"ALAC_{bits}" if name == "alac" else f"PCM_{bits}")
+                f"{name.upper()}_{bits}" if name in ("alac", "flac") else f"PCM_{bits}")
     return CODECS.get(name, name.removeprefix("lib").upper())
 
 
@@ -173,7 +173,8 @@ class ContainerSource:
     def _decoded(self) -> Iterator[np.ndarray]:
         """All that the decoder gives, with silence where packets are missing."""
         with self._track() as (container, stream):
-            resampler = av.AudioResampler("fltp", stream.codec_context.layout, self.sample_rate)
+            # not "fltp": PyAV reads the eighth of its planes from nowhere
+            resampler = av.AudioResampler("flt", stream.codec_context.layout, self.sample_rate)
             first = expected = None  # when the first packet, the next frame begin, in seconds
             for packet in self._packets(container):
                 if packet.stream_index != stream.index:
@@ -190,7 +191,9 @@ class ContainerSource:
                     if begin is not None:
                         expected = begin + Fraction(frame.samples, self.sample_rate)
                     with decoding(self.path):
-                        yield from (out.to_ndarray() for out in resampler.resample(frame))
+                        for out in resampler.resample(frame):
+                            block = out.to_ndarray().reshape(-1, self.channels)
+                            yield np.ascontiguousarray(block.T)
 
     def _silence(self, seconds: Fraction) -> Iterator[np.ndarray]:
         left = round(seconds * self.sample_rate)

@@ -10,6 +10,10 @@ PCM = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200,
              96000)
 OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+RATES = {"OPUS": OPUS_RATES}  # of an encoding, where a format holds more
+LOSSY = ("AAC", "MPEG_LAYER_III", "VORBIS", "OPUS")
+FLAC = ("FLAC_16", "FLAC_24")  # in other containers than its own
+MOST_FLAC = 8  # channels
 
 
 class Format(NamedTuple):
@@ -32,27 +36,28 @@ class Format(NamedTuple):
         return self.pictures or "AAC" in self.subtypes
 
 
-VORBIS = Format("OGG", ("VORBIS",), rates=range(LOWEST_RATE, 200_001))
+OGG = Format("OGG", ("VORBIS", "OPUS", *FLAC), rates=range(LOWEST_RATE, 200_001))
 AIFF = Format("AIFF", PCM)
+MATROSKA = ("AAC", "OPUS", *FLAC, "PCM_16", "PCM_24")
 FORMATS = {
     ".wav": Format("WAV", PCM),
-    ".flac": Format("FLAC", ("PCM_16", "PCM_24"), channels=8),
-    ".ogg": VORBIS,
-    ".oga": VORBIS,
+    ".flac": Format("FLAC", ("PCM_16", "PCM_24"), channels=MOST_FLAC),
+    ".ogg": OGG,
+    ".oga": OGG,
     ".opus": Format("OGG", ("OPUS",), rates=OPUS_RATES),
     ".mp3": Format("MP3", ("MPEG_LAYER_III",), channels=2,
                    rates=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
     ".m4a": Format("ipod", ("AAC", "ALAC_16", "ALAC_24"), AAC_RATES, 6),
     ".aiff": AIFF,
     ".aif": AIFF,
-    ".caf": Format("CAF", (*PCM, "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")),
+    ".caf": Format("CAF", (*PCM, "ALAC_16", "ALAC_24", "ALAC_32")),  # 20 bits come out as noise
     ".w64": Format("W64", PCM),
     ".rf64": Format("RF64", PCM),
     ".au": Format("AU", PCM),
     ".mp4": Format("mp4", ("AAC", "ALAC_16", "ALAC_24"), AAC_RATES, 6, pictures=True),
     ".mov": Format("mov", ("AAC", "ALAC_16", "ALAC_24", "PCM_16", "PCM_24"), AAC_RATES, 6, True),
-    ".mkv": Format("matroska", ("AAC", "PCM_16", "PCM_24"), AAC_RATES, 6, True),
-    ".mka": Format("matroska", ("AAC", "PCM_16", "PCM_24"), AAC_RATES, 6),
+    ".mkv": Format("matroska", MATROSKA, AAC_RATES, 6, True),
+    ".mka": Format("matroska", MATROSKA, AAC_RATES, 6),
     ".webm": Format("webm", ("OPUS",), OPUS_RATES, 6, True),
 }
 
@@ -69,7 +74,8 @@ def is_called_as(path: Path, container: str) -> bool:
     form = FORMATS.get(path.suffix.lower())
     if form is None:
         return False
-    others = {"WAV": ("WAVEX", "RF64"), "matroska": ("matroska,webm",), "webm": ("matroska,webm",)}
+    others = {"WAV": ("WAVEX", "RF64"), "OGG": ("ogg",), "matroska": ("matroska,webm",),
+              "webm": ("matroska,webm",)}
     known = (form.container, *others.get(form.container, ()))
     return container in known or (form.mov and container.startswith("mov,"))
 
@@ -97,8 +103,14 @@ def choose_format(path: Path, sample_rate: int, channels: int) -> Format:
     return form
 
 
-def choose_subtype(form: Format, wanted: str | None) -> str:
-    """The sample encoding: the one wanted where the format has it, 24 bits in place of more."""
-    if wanted in ("PCM_32", "FLOAT", "DOUBLE", "ALAC_32") and wanted not in form.subtypes:
-        wanted = "PCM_24"
-    return wanted if wanted in form.subtypes else form.subtypes[0]
+def choose_subtype(form: Format, wanted: str | None, sample_rate: int, channels: int) -> str:
+    """The sample encoding: the one wanted where the format has it at that rate.
+
+    In place of a lossless one it is PCM of as many bits, or else 24 bits.
+    """
+    codec, _, bits = (wanted or "").partition("_")
+    lossless = codec in ("ALAC", "FLAC") or wanted in PCM
+    near = [f"PCM_{bits}", f"{codec}_24", "PCM_24"] if lossless else []
+    known = [name for name in form.subtypes if sample_rate in RATES.get(name, form.rates)
+             and channels <= (MOST_FLAC if name in FLAC else form.channels)]
+    return next((name for name in (wanted, *near) if name in known), form.subtypes[0])

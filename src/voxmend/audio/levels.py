@@ -37,6 +37,7 @@ EVENT_SECONDS, BESIDE_SECONDS = 0.7, 2.0  # the longest of those, and how much b
 LEAST_SECONDS = 1.0  # of that, where the recording has no more
 TOP_SHARE, TOP_DB = 95, 4  # of what is heard: in speech without a long pause `SHARE` is higher
 SYLLABLE = 3  # frames over which noise evens out, and syllables do not
+LEAST = 1e-10  # RMS, −200 dBFS: no level is less, and a step of 32 bits is more
 
 
 class Frames(NamedTuple):
@@ -150,7 +151,7 @@ def _around(powers: np.ndarray, size: int, place: int = 0) -> np.ndarray:
                         for share in (20, VARIED_SHARE, SHARE))
     limit = np.where(usual > VARIED * low, VARIED_LIMIT * usual, LIMIT * high)
     mean = uniform_filter1d(np.minimum(powers, limit), size, origin=place)
-    return 10 * np.log10(np.maximum(mean, 1e-20))
+    return 10 * np.log10(np.maximum(mean, LEAST**2))
 
 
 def _edge(power: np.ndarray, near: int, size: int) -> int:
@@ -198,7 +199,7 @@ def running_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> 
     smooth = max(1, round(SMOOTH_SECONDS / frame_seconds))
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
-        if power.max(initial=0) > 1e-18:
+        if power.any():
             decibels = _elsewhere(power, frame_seconds, lambda heard: np.concatenate(
                 [uniform_filter1d(_around(part, size), smooth)
                  for part in _stretches(heard, size)]))
@@ -225,7 +226,7 @@ def _groups(stretches: list[np.ndarray], size: int) -> list[np.ndarray]:
     blank = True  # the last group so far
     for part, power in zip(stretches, running, strict=True):
         low, high = np.percentile(part, (20, 80))
-        pause = high < VARIES * low + 1e-20 and _heard(power) < loudest
+        pause = high < VARIES * low + LEAST**2 and _heard(power) < loudest
         step = not (pause or blank) and abs(
             10 * math.log10(_heard(power) / _heard(groups[-1]))) > STEP_DB
         if groups and not step:
@@ -257,7 +258,7 @@ def steady_levels(powers: np.ndarray, frame_seconds: float = FRAME_SECONDS) -> n
     size = max(2, round(SIDE_SECONDS / frame_seconds))
     levels = np.zeros_like(powers)
     for level, power in zip(levels, powers, strict=True):
-        if power.max(initial=0) > 1e-18:
+        if power.any():
             steady = _elsewhere(power, frame_seconds, partial(_steady, size=size))
             level[:] = np.sqrt(np.maximum(steady, power * 10 ** (-PEAK_DB / 10)))
     return levels
@@ -268,13 +269,13 @@ class Levels:
 
     Args:
         frames: levels, `[C, n]`, of frames of equal length; between their centres they are
-            interpolated on a logarithmic scale. A level of 0, of silence, counts as 1.
+            interpolated on a logarithmic scale. None counts as less than `LEAST`, that of silence.
         frame: samples of a frame.
         offsets: what is constant in every channel, `[C, 1]`; by default nothing.
     """
 
     def __init__(self, frames: np.ndarray, frame: int = 1, offsets: np.ndarray | None = None):
-        self.frames, self.frame = np.where(frames > 0, frames, 1.0), frame
+        self.frames, self.frame = np.maximum(frames, LEAST), frame
         self.offsets = np.zeros((len(frames), 1)) if offsets is None else offsets
 
     @classmethod
@@ -293,11 +294,6 @@ class Levels:
     def steady(cls, blocks: Iterable[np.ndarray], sample_rate: int) -> "Levels":
         """Those of `steady_levels`, as `running`."""
         return cls._measured(steady_levels, blocks, sample_rate)
-
-    @property
-    def loudest(self) -> float:
-        """The highest level of all channels."""
-        return float(self.frames.max(initial=0.0))
 
     def __call__(self, start: int, length: int) -> np.ndarray:
         near = slice(max(0, start // self.frame - 1), (start + length) // self.frame + 2)

@@ -16,9 +16,10 @@ from .errors import AudioError
 from .formats import Format
 
 ENCODERS = {"AAC": "aac", "ALAC_16": "alac", "ALAC_24": "alac", "PCM_16": "pcm_s16le",
-            "PCM_24": "pcm_s24le", "OPUS": "libopus"}
-SAMPLES = {"ALAC_16": "s16p", "ALAC_24": "s32p"}  # where the encoder has a choice
-LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+            "PCM_24": "pcm_s24le", "OPUS": "libopus", "FLAC_16": "flac", "FLAC_24": "flac"}
+SAMPLES = {"ALAC_16": "s16p", "ALAC_24": "s32p",  # where the encoder has a choice
+           "FLAC_16": "s16", "FLAC_24": "s32"}
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 SKIP = "skip_samples"
 SKIPS = get_args(av.packet.PktSideDataT)  # libav numbers them
 MARK = struct.Struct("<IIBB")  # samples to skip at the beginning, at the end, and why
@@ -154,7 +155,7 @@ class ContainerSink:
         """Shape: `[C, n]`."""
         if not block.shape[1]:
             return
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp",
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.T).reshape(1, -1), "flt",
                                            LAYOUTS[self.channels])
         frame.sample_rate, frame.time_base = self.sample_rate, Fraction(1, self.sample_rate)
         frame.pts = self._done + round(self._begin * self.sample_rate)
@@ -165,8 +166,9 @@ class ContainerSink:
     def _mux(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             size = self._stream.codec_context.frame_size
-            if packet.duration and packet.duration < size and not packet.has_sidedata(SKIP):
-                mark_padding(packet, size - packet.duration)
+            missing = size - (packet.duration or size)
+            if self.subtype == "AAC" and missing > 0 and not packet.has_sidedata(SKIP):
+                mark_padding(packet, missing)
             self._file.mux(packet)
 
     def _copy(self, until: float) -> None:

@@ -20,6 +20,7 @@ BIT_RATES = {  # kbit/s by MPEG-1 or not; Layer III (ISO/IEC 11172-3, 13818-3)
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)}
 RATES = (44100, 48000, 32000)  # Hz, of MPEG-1; half and a quarter of them of MPEG-2 and 2.5
+TABLE = 156  # bytes of a table by LAME, which tells how much an encoder put before and behind
 
 
 class Span(NamedTuple):
@@ -100,8 +101,26 @@ def _frame(header: bytes) -> tuple[int, int]:
         return 0, 0
     first, mono = version == 3, header[3] >> 6 == 3
     hertz = RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
-    length = (144 if first else 72) * 1000 * BIT_RATES[first][bits] // hertz + (header[2] >> 1 & 1)
-    return length, 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+    length = _bytes(first, BIT_RATES[first][bits], hertz) + (header[2] >> 1 & 1)
+    return length, _side(first, mono)
+
+
+def _bytes(first: bool, kilobits: int, sample_rate: int) -> int:
+    """The length of a frame that is not padded, of MPEG-1 or not."""
+    return (144 if first else 72) * 1000 * kilobits // sample_rate
+
+
+def _side(first: bool, mono: bool) -> int:
+    """Where a table of contents begins in a frame: after the header and the side information."""
+    return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+
+
+def frame_rate(sample_rate: int, channels: int, bit_rate: float) -> int | None:
+    """The bit rate (bit/s) of MP3 frames nearest to one; None where LAME's table does not fit."""
+    first = sample_rate >= min(RATES)
+    nearest = min(BIT_RATES[first][1:], key=lambda kilobits: abs(1000 * kilobits - bit_rate))
+    room = _bytes(first, nearest, sample_rate) - _side(first, channels == 1)
+    return 1000 * nearest if room >= TABLE else None
 
 
 def mp3_parts(data: mmap.mmap) -> list[Span]:

@@ -13,13 +13,14 @@ import soundfile
 
 from . import chunks
 from .errors import AudioError, broken_off, damaged, decoding
-from .parts import View, find_parts
+from .parts import View, find_parts, frame_rate
 from .quiet import silenced
 
 PIECE = 1 << 14  # samples per call to the encoder: libvorbis overflows its stack on long ones
 SALVAGED = 1 << 10  # samples that are lost with one that cannot be read
 NOMINAL = 48  # where an Ogg Vorbis has its nominal bit rate
-STEPS = {"PCM_S8": 2**7, "PCM_U8": 2**7, "PCM_16": 2**15, "PCM_24": 2**23}  # up to full scale
+STEPS = {"PCM_S8": 2**7, "PCM_U8": 2**7, "PCM_16": 2**15, "PCM_24": 2**23, "ALAC_16": 2**15,
+         "ALAC_24": 2**23}  # up to full scale
 NO_PEAK_CHUNK = 0x1050  # SFC_SET_ADD_PEAK_CHUNK of libsndfile, to be followed by 0
 STREAMED = 2**31 - (1 << 16)  # bytes: headers of streams, of unknown length, say so many or more
 
@@ -180,10 +181,12 @@ class SoundFileSink:
                  bit_rate: float | None = None):
         options: dict = {}
         self.container, self.lost = container, list[str]()
+        if bit_rate and container == "MP3":  # whose frames may be too small for one constant rate
+            constant = frame_rate(sample_rate, channels, bit_rate)
+            options["bitrate_mode"] = "CONSTANT" if constant else "AVERAGE"
+            bit_rate = constant or bit_rate
         if bit_rate:
             options["compression_level"] = compression(subtype, sample_rate, channels, bit_rate)
-            if container == "MP3":
-                options["bitrate_mode"] = "CONSTANT"
         self._steps = STEPS.get(subtype)
         self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
                                **options)

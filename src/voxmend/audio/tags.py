@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mutagen
-from mutagen import aiff, flac, id3, mp3, mp4, oggopus, oggvorbis, wave
+from mutagen import aiff, flac, id3, mp3, mp4, oggflac, oggopus, oggvorbis, wave
 
 from .containers import Description
 
-KINDS = (wave.WAVE, aiff.AIFF, mp3.MP3, flac.FLAC, oggvorbis.OggVorbis, oggopus.OggOpus, mp4.MP4)
+KINDS = (wave.WAVE, aiff.AIFF, mp3.MP3, flac.FLAC, oggvorbis.OggVorbis, oggopus.OggOpus,
+         oggflac.OggFLAC, mp4.MP4)
 PICTURE = "metadata_block_picture"  # of Vorbis comments: a FLAC picture in base64
 GAPLESS = "itunsmpb"  # how many samples the old encoder put before and behind the sound
 FRONT = 3  # a picture's type: the front cover
@@ -46,7 +47,7 @@ def _native(path: Path) -> Any:
         return None
 
 
-def copy(source: Path, target: Path, about: Description) -> list[str]:
+def copy(source: Path, target: Path, about: Description, same_rate: bool) -> list[str]:
     """Gives a file the tags of another; returns what its format cannot hold.
 
     Tags of one kind, as in mp3 and wav (ID3) or flac and ogg (Vorbis comments), are copied as they
@@ -54,10 +55,14 @@ def copy(source: Path, target: Path, about: Description) -> list[str]:
 
     Args:
         about: the source as libav describes it.
+        same_rate: a cue sheet, which counts samples, holds for the target, too.
     """
     old, new = _native(source), _native(target)
+    sheet = getattr(old, "cuesheet", None)
+    left = ["cue sheet"] if sheet else []
     if new is None:  # an RF64, too, may be called .wav
-        return [name for name, value in (("tags", about.tags), ("cover", about.cover)) if value]
+        return [name for name, value in (("tags", about.tags), ("cover", about.cover))
+                if value] + left
     if new.tags is None:
         new.add_tags()
     lost = []
@@ -66,14 +71,18 @@ def copy(source: Path, target: Path, about: Description) -> list[str]:
             _copy_alike(old, new)
         else:
             _translate(about, new)
-            lost = ["chapters"] if about.chapters and _family(new.tags) != "mp4" else []
+            chapters = about.chapters and not sheet and _family(new.tags) != "mp4"
+            lost = ["chapters"] if chapters else []
     except (mutagen.MutagenError, ValueError, TypeError, KeyError):
-        return ["tags (they are damaged)"]
+        return ["tags (they are damaged)", *left]
+    if sheet and same_rate and isinstance(new, flac.FLAC):
+        new.cuesheet, left = sheet, []
+        new.metadata_blocks.append(sheet)
     try:
         new.save()
     except mutagen.MutagenError as error:  # as it calls failures of the disk
         raise OSError(str(error)) from error
-    return lost
+    return lost + left
 
 
 def _copy_alike(old: Any, new: Any) -> None:

@@ -11,14 +11,15 @@ import soundfile
 from . import chunks, tags
 from .arrays import BLOCK, ArrayReader
 from .containers import Description, bit_rate, describe
-from .errors import AudioError, check_finite, encoding
-from .formats import FORMATS, PCM, choose_format, choose_subtype
+from .errors import AudioError, check_finite, check_type, encoding
+from .formats import FLAC, FORMATS, LOSSY, choose_format, choose_subtype
 from .muxing import ContainerSink, check_film
 from .paths import atomic_path
 from .reading import Recording
 from .sndfile import SoundFileSink, SoundFileSource
 
-WAV_LIMIT = 2**32 - BLOCK  # bytes: a wav counts its length in 32 bits
+WAV_LIMIT = 2**32 - BLOCK  # bytes: a wav, or an aiff, counts its length in 32 bits
+COUNTED = ("WAV", "WAVEX", "AIFF")
 WIDTHS = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # bytes
 
 
@@ -62,7 +63,7 @@ class Writer:
             raise AudioError(f"{self.path}: unknown subtype '{subtype}': choose one of "
                              f"{', '.join(self.format.subtypes)}")
         wanted = subtype or (like.subtype if like else None)
-        self.subtype = choose_subtype(self.format, wanted)
+        self.subtype = choose_subtype(self.format, wanted, sample_rate, channels)
         self._grows = not subtype and like is not None and "FLOAT" in self.format.subtypes
         self._like = None if isinstance(like, ArrayReader) else like
         self._about = describe(self._like.path) if self._like else Description()
@@ -92,23 +93,34 @@ class Writer:
 
     def _open(self) -> SoundFileSink | ContainerSink:
         """A sink for the temporary file, of the sample encoding chosen."""
-        same = self._like and self._like.subtype == self.subtype not in PCM
+        same = self._like and self._like.subtype == self.subtype in LOSSY
         rate = bit_rate(self._like.path) if self._like and same else None
         with encoding(self.path):
-            if self.format.by_libav:
+            if self.format.by_libav or self.subtype in FLAC:
+                about = self._about if self.format.by_libav else Description()  # `tags` gives it
                 return ContainerSink(self._temporary, self.format, self.subtype, self.sample_rate,
-                                     self.channels, self._about, rate, self._film)
+                                     self.channels, about, rate, self._film)
             return SoundFileSink(self._temporary, self.subtype, self.sample_rate, self.channels,
                                  self._container(), rate)
 
     def _container(self) -> str:
-        """libsndfile's name of the format: RF64 for a wav that may pass 4 GiB."""
-        if self.format.container != "WAV" or not self._like:
-            return self.format.container
+        """libsndfile's name of the format: RF64 for a wav that may pass 4 GiB.
+
+        Raises AudioError for an aiff that may.
+        """
+        name = self.format.container
+        if name not in COUNTED or not self._like:
+            return name
         samples = Fraction(self.sample_rate, self._like.sample_rate) * self._like.frames
         if samples * self.channels * WIDTHS[self.subtype] > WAV_LIMIT - BLOCK:
+            if name == "AIFF":
+                raise self._too_long()
             return "RF64"
-        return "WAVEX" if self._mask() is not None else "WAV"
+        return "WAVEX" if name == "WAV" and self._mask() is not None else name
+
+    def _too_long(self) -> AudioError:
+        return AudioError(f"{self.path}: {self.path.suffix} holds at most 4 GiB: choose .flac, "
+                          ".rf64 or .w64")
 
     def _mask(self) -> int | None:
         """The loudspeakers that a wav has to name."""
@@ -120,9 +132,10 @@ class Writer:
     def write(self, block: np.ndarray) -> None:
         """Append a block.
 
-        Shape: `[C, n]`. Raises ValueError for another number of channels and AudioError for
-        non-finite samples, a failing disk, or a wav beyond 4 GiB.
+        Shape: float `[C, n]`. Raises ValueError for another number of channels and AudioError for
+        non-finite samples, those of another type, a failing disk, or a wav or aiff beyond 4 GiB.
         """
+        check_type(np.asarray(block))
         block = np.asarray(block, np.float32)
         if block.ndim != 2 or len(block) != self.channels:
             raise ValueError(f"block of shape {block.shape} for {self.channels} channels")
@@ -136,10 +149,8 @@ class Writer:
             block = block.clip(-1, 1)
         with encoding(self.path):
             self._sink.write(block)
-            if self._temporary.stat().st_size > WAV_LIMIT and self._sink.container in ("WAV",
-                                                                                       "WAVEX"):
-                raise AudioError(f"{self.path}: a wav holds at most 4 GiB: choose .flac, .rf64 or "
-                                 ".w64")
+            if self._sink.container in COUNTED and self._temporary.stat().st_size > WAV_LIMIT:
+                raise self._too_long()
 
     def _grow(self) -> None:
         """Makes what is written so far a file of float samples, and goes on in that."""
@@ -169,9 +180,12 @@ class Writer:
             ratio = Fraction(self.sample_rate, self._like.sample_rate)
             self.lost += chunks.copy(self._like.path, self._temporary, ratio)
         else:
-            self.lost += tags.copy(self._like.path, self._temporary, self._about)
-            others = {chunks.NAMES.get(c.name, "") for c in chunks.foreign(self._like.path)} - {""}
-            if "cue points" in others:  # which libav takes for chapters, and writes as such
-                others -= {"cue points"} if self.format.by_libav else set()
-                self.lost = [name for name in self.lost if name != "chapters"]
-            self.lost += sorted(others)
+            self.lost += tags.copy(self._like.path, self._temporary, self._about,
+                                   self.sample_rate == self._like.sample_rate)
+            self.lost += sorted({chunks.NAMES.get(c.name, "")
+                                 for c in chunks.foreign(self._like.path)} - {""})
+            points = {"cue points", "cue sheet"} & {*self.lost}  # which libav takes for chapters,
+            known = {"chapters"} if points else set()
+            if self.format.by_libav:  # and writes as such
+                known |= {"tags", *points}
+            self.lost = [name for name in self.lost if name not in known]
