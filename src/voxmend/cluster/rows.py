@@ -57,9 +57,9 @@ def restore(dataset: "ray.data.Dataset", task: str | Task = "mend", workers: int
         ray.init()
     share = session.shares(workers)
     # actors keep what they hold: without a core for reading and writing they would wait for ever
-    return dataset.map(_Mender, fn_constructor_args=(task, options), num_cpus=max(0, share.cpus - 1),
-                       num_gpus=share.gpus, scheduling_strategy="SPREAD",
-                       compute=ActorPoolStrategy(size=share.workers))
+    return dataset.map(_Mender, fn_constructor_args=(task, options),
+                       num_cpus=max(0, share.cpus - 1), num_gpus=share.gpus,
+                       scheduling_strategy="SPREAD", compute=ActorPoolStrategy(size=share.workers))
 
 
 class Restored(NamedTuple):
