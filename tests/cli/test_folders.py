@@ -65,20 +65,25 @@ def test_links_to_folders_are_followed_once(files, tmp_path_factory, capsys):
                          ("one/back", files / "one")):
         (files / name).symlink_to(target)
     (other / "circle").symlink_to(other)
+    (other / "deep").mkdir()
+    (other / "deep" / "e.wav").write_bytes((other / "d.wav").read_bytes())
+    (files / "one" / "a_deep").symlink_to(other / "deep")
     code, text = quantise(capsys, files / "one", files / "out")
     assert code == 0, text.err
     made = names(files / "out")
-    assert made == {"a.wav", "b.flac", "again/d.wav"}
+    assert made == {"a.wav", "b.flac", "again/d.wav", "a_deep/e.wav"}
 
 
 def test_a_folder_that_cannot_be_read_is_named(files, monkeypatch, capsys):
     def scandir(path, real=os.scandir):
-        if Path(path).name == "locked":
+        if Path(path).name in ("locked", ".Trash"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    (files / "one" / "locked").mkdir()
+    (files / "one" / ".Trash").mkdir()
     monkeypatch.setattr(os, "scandir", scandir)
+    assert quantise(capsys, files / "one", files / "sound")[0] == 0
+    (files / "one" / "locked").mkdir()
     code, text = quantise(capsys, files / "one", files / "out")
     assert code == 2 and text.err.count("\n") == 1 and not (files / "out").exists()
     assert f"{files}/one/locked: Permission denied: make the folder readable" in text.err

@@ -1,6 +1,7 @@
 """Arguments of the Restorer, of tasks and of damage: what cannot be is named in one line."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from voxmend import TASKS, Damage, Restorer, Task, guidance, samplers, undiff
 from voxmend.diffusion.denoiser import Denoiser
 from voxmend.diffusion.told import GuessDenoiser
 from voxmend.networks.convnext import FrameConvNeXt
-from voxmend.operators import Clip
+from voxmend.operators import Clip, Gap
 from voxmend.restore.analysis import analyse
 from voxmend.restore.damage import Clipping
+from voxmend.restore.tasks import compose, found_clipping, found_damage
 
 
 class Identity(Denoiser):
@@ -49,7 +51,7 @@ def test_steps_of_a_task_with_levels_of_its_own_are_refused():
     assert Restorer(task, Identity()).entry["steps"] == 200
 
 
-@pytest.mark.parametrize("damage", [0.3, "clipping", {"clipping": 0.3}, iter([Damage()]), [None]])
+@pytest.mark.parametrize("damage", [0.3, "clipping", {"clipping": 0.3}, [None]])
 def test_damage_that_is_none_is_named(damage):
     with pytest.raises(ValueError, match="^damage=.*give"):
         Restorer("declip", Identity())(voice(0.2), 16000, damage)
@@ -147,7 +149,8 @@ def test_what_a_task_s_parts_make_is_looked_at():
 @pytest.mark.parametrize("field", [
     {"noise": float("nan")}, {"noise": -1.0}, {"cutoff": "4000"}, {"hum": 440}, {"clicks": -1},
     {"clipping": 0.3}, {"clipping": (0.3,)}, {"clipping": Clipping(0.3)}, {"gaps": (0.1, 0.12)},
-    {"gaps": ((0.2, 0.1),)}, {"ends": ((0.2, 0.1),)}, {"cutoff": 1000.0, "low_cutoff": 3000.0}])
+    {"gaps": ((0.2, 0.1),)}, {"ends": ((0.2, 0.1),)}, {"ends": [(1,)]}, {"gaps": [("a", "b")]},
+    {"cutoff": 1000.0, "low_cutoff": 3000.0}])
 def test_damage_that_cannot_be_is_refused(field):
     with pytest.raises(ValueError, match="give"):
         Damage(**field)
@@ -155,10 +158,20 @@ def test_damage_that_cannot_be_is_refused(field):
 
 @pytest.mark.parametrize("field", [
     {"level": float("nan")}, {"level": -1}, {"start": 1, "end": 0.5}, {"start": -1}, {"side": 5},
-    {"tolerance": 1.0}, {"offset": float("inf")}])
+    {"tolerance": 1.0}, {"offset": float("inf")}, {"level": "a"}, {"end": None}])
 def test_clipping_that_cannot_be_is_refused(field):
-    with pytest.raises(ValueError, match="^clipping .*give"):
+    with pytest.raises(ValueError, match="^clipping.*give"):
         Clipping(**{"level": 0.1} | field)
+
+
+def test_numbers_and_lists_of_any_library_will_do():
+    damage = Damage([Clipping(np.float32(0.3))], gaps=np.array([[0.1, 0.2]]),
+                    rms=torch.tensor(0.1), noise=np.array(0.01))
+    assert damage and damage.gaps == ((0.1, 0.2),) and isinstance(damage.clipping, tuple)
+    assert Clip(np.array(0.3)).level == 0.3
+    wave = voice(0.2)
+    np.testing.assert_array_equal(Restorer("declip", Identity())(wave, np.array(16000), [damage]),
+                                  Restorer("declip", Identity())(wave, 16000, damage))
 
 
 def test_channels_last_are_refused():
@@ -171,6 +184,37 @@ def test_channels_last_are_refused():
 def test_a_rate_that_is_none_is_named(rate):
     with pytest.raises(ValueError, match="Hz: give a whole number"):
         Restorer("declip", Identity())(voice(0.2), rate)
+
+
+@pytest.mark.parametrize("form", [found_damage, partial(found_damage),
+                                  lambda s: compose(None, found_clipping(s))])
+def test_an_own_operator_of_what_was_found_is_of_the_centred_recording(form):
+    wave = voice(1.0) + np.float32(0.2)
+    clipped, told = wave.clip(0.1, 0.3), Damage((Clipping(0.1, offset=0.2),), rms=0.1)
+    expected = Restorer("declip", Identity(), steps=1)(clipped, 16000, told)
+    made = Restorer(replace(TASKS["declip"], operator=form), Identity(), steps=1)
+    np.testing.assert_array_equal(made(clipped, 16000, told), expected)
+
+
+def test_an_own_operator_fills_what_is_missing():
+    """Of a task that takes noise away, too, in which what is mute stays so."""
+    wave = voice(1.0)
+    wave[:, 8000:9000] = 0
+    present = torch.ones(16000).index_fill(0, torch.arange(8000, 9000), 0)
+    for name in ("inpaint", "mend"):
+        task = replace(TASKS[name], operator=lambda scene: Gap(present), told=None,
+                       guidance=guidance.Imputation(), steps=1)
+        made = Restorer(task, Identity())(wave, 16000, Damage(rms=0.1))
+        assert made[:, 8000:9000].any()
+
+
+def test_guidance_needs_no_operator():
+    def mine(denoiser, operator, y):
+        return lambda x, sigma: 0 * x + 0.05
+
+    task = Task("own", None, guidance=mine, steps=1)
+    made = Restorer(task, Identity())(voice(0.2), 16000, Damage(rms=0.1))
+    assert np.ptp(made) < 1e-6 < made.min()
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.05])

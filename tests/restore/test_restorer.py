@@ -195,7 +195,8 @@ def test_muted_stretches_stay_muted_in_noise(task, rate):
     wave = voice(3.0, rate) + 0.02 * rng.standard_normal((1, 3 * rate)).astype(np.float32)
     wave[:, rate:2 * rate] = 0
     wave[:, 5 * rate // 2:5 * rate // 2 + rate // 20] = 0
-    told = Damage(noise=0.02, rms=0.1, gaps=((2.5, 2.55),) if task == "mend" else ())
+    gaps = ((0.99, 2.01), (2.5, 2.55)) if task == "mend" else ()
+    told = Damage(noise=0.02, rms=0.1, gaps=gaps)
     mended = Restorer(task, WhitePrior(0.1), steps=2)(wave, rate, told)
     assert not mended[:, rate:2 * rate].any() and mended[:, :rate].any()
     assert mended[:, 5 * rate // 2:5 * rate // 2 + rate // 20].any() == (task == "mend")

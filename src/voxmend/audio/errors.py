@@ -24,6 +24,14 @@ class UnreadableError(AudioError):
     """No decoder takes the file."""
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is one real number, of whatever library."""
+    try:
+        return not isinstance(value, str | bytes) and np.ndim(value) == 0 and float(value) <= np.inf
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def check_whole(least: int, **numbers: Any) -> None:
     """Raises ValueError for a number that is not whole, or lower; None is one that is not given."""
     for name, number in numbers.items():
@@ -33,7 +41,7 @@ def check_whole(least: int, **numbers: Any) -> None:
 
 def check_layout(name: str | Path, sample_rate: Any, channels: int) -> None:
     """Raises AudioError for a sample rate (Hz) or a number of channels that is not handled."""
-    if not (isinstance(sample_rate, int | float | np.number) and math.isfinite(sample_rate)
+    if not (is_number(sample_rate) and math.isfinite(sample_rate)
             and sample_rate == int(sample_rate)):
         raise AudioError(f"{name}: {sample_rate!r} Hz: give a whole number")
     if sample_rate < LOWEST_RATE:

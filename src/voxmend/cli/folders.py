@@ -234,17 +234,20 @@ def _walk(folder: Path) -> Iterator[Path]:
         raise audio.AudioError(f"{error.filename}: {audio.errors.reason(error)}: make the folder "
                                "readable, or name others")
 
-    walked = [folder.resolve()]
+    top, seen = folder.resolve(), set[Path]()
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        yield from (Path(place, name) for name in files)
-        for path in [Path(place, name) for name in sorted(folders)]:
-            if not path.is_symlink():
-                continue
-            end = path.resolve()
-            if any(end.is_relative_to(one) or one.is_relative_to(end) for one in walked):
-                folders.remove(path.name)  # it was, or will be, or would never end
-            else:
-                walked.append(end)
+        real = Path(place).resolve()
+        folders[:] = [name for name in sorted(folders) if real not in seen
+                      and not name.startswith(".") and not _leads_home(Path(place, name), top)]
+        if real not in seen:
+            yield from (Path(place, name) for name in files)
+        seen.add(real)
+
+
+def _leads_home(path: Path, top: Path) -> bool:
+    """Whether it is a link to what a walk comes to anyway, or to what is around it."""
+    end = path.resolve()
+    return path.is_symlink() and (end.is_relative_to(top) or top.is_relative_to(end))
 
 
 def real_name(path: Path) -> str:

@@ -56,7 +56,8 @@ def one_line(box: str) -> str:
     if said.startswith("Unrecognized"):
         meant = f" (did you mean {' or '.join(named)}?)" if named else ""
         unknown = said.partition(": ")[2]
-        if (first := unknown.split(", ")[0]).startswith("-") and Path(first).exists():
+        first = unknown.split(", ")[0]
+        if any(path.name == first for path in Path().glob("-*")):
             meant = f" (of the file say ./{first})"
         return f"unknown: {unknown}{meant}"
     return said.rstrip(".")

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
+from ..audio.errors import is_number
 from ._common import finite, whole
 from .si_snr import si_snr
 
@@ -36,7 +37,7 @@ def swap_rate(estimates: np.ndarray, references: np.ndarray, sample_rate: int,
     if estimates.ndim != 2 or estimates.shape != references.shape:
         raise ValueError("swap_rate compares two sets of voices [K, T], not "
                          f"{list(estimates.shape)} and {list(references.shape)}")
-    if not 1 <= seconds * whole(sample_rate) < np.inf:
+    if not (is_number(seconds) and 1 <= seconds * whole(sample_rate) < np.inf):
         raise ValueError(f"seconds={seconds!r}: give frames of a sample or more")
     if not finite(estimates, references) or np.ptp(estimates, axis=0).max(initial=0) == 0:
         return np.nan

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.errors import is_number
 from .evidence import Evidence
 
 
 def check_inside(low: float, high: float, **numbers: Any) -> None:
     """Raises ValueError for what is no number above `low` and below `high`."""
     for name, number in numbers.items():
-        if not (isinstance(number, int | float | np.number | Tensor) and low < number < high):
+        if not (is_number(number) and low < number < high):
             raise ValueError(f"{name}={number!r}: give a number above {low:g} and below {high:g}")
 
 

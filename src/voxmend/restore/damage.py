@@ -1,12 +1,14 @@
 """What can be wrong with one channel of a recording, as words and as numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from ..audio.errors import is_number
 
 LOUDEST_DB = -6  # over the speech; noise that sets in is not in all that the RMS is of
 DROWNING_DB = 6  # below the speech; a noise floor tells less of noise that is louder
@@ -37,8 +39,11 @@ class Clipping:
     side: Literal[-1, 0, 1] = 0
 
     def __post_init__(self) -> None:
+        for name in ("level", "start", "end", "tolerance", "offset"):
+            if not is_number(getattr(self, name)):
+                raise ValueError(f"clipping: {name}={getattr(self, name)!r}: give a number")
         if not (0 <= self.level < math.inf and math.isfinite(self.offset)):
-            raise ValueError(f"clipping at {self.level!r} about {self.offset!r}: give finite "
+            raise ValueError(f"clipping at {self.level:g} about {self.offset:g}: give finite "
                              "levels")
         if not 0 <= self.start < self.end:
             raise ValueError(f"clipping from {self.start:g} to {self.end:g} s: give it as it "
@@ -114,17 +119,15 @@ class Damage:
     rms: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(isinstance(part, Clipping) for part in listed("clipping", self.clipping)):
+        for name in ("clipping", "gaps", "ends"):
+            object.__setattr__(self, name, listed(name, getattr(self, name)))
+        if not all(isinstance(part, Clipping) for part in self.clipping):
             raise ValueError(f"clipping={self.clipping!r}: give a tuple of Clipping")
-        for gap in (*listed("gaps", self.gaps), *listed("ends", self.ends)):
-            if not isinstance(gap, Sequence | np.ndarray) or len(gap) != 2:
-                raise ValueError(f"gaps={self.gaps!r}: give pairs of START, END in seconds")
-            if not 0 <= gap[0] <= gap[1]:
-                raise ValueError(f"a gap from {gap[0]:g} to {gap[1]:g} s: give it as it passes")
+        for name in ("gaps", "ends"):
+            object.__setattr__(self, name, spans(name, getattr(self, name)))
         for name in AMOUNTS:
             amount = getattr(self, name)
-            if amount is not None and not (isinstance(amount, int | float | np.number)
-                                           and 0 <= amount < math.inf):
+            if amount is not None and not (is_number(amount) and 0 <= amount < math.inf):
                 raise ValueError(f"{name}={amount!r}: give None, or a number from 0 on")
         if self.hum not in (None, 50, 60):
             raise ValueError(f"hum={self.hum!r}: give None, 50 or 60 Hz")
@@ -211,9 +214,22 @@ class Damage:
 
 def listed(name: str, value: Any) -> tuple:
     """A field of several values; raises ValueError for a single one."""
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
         raise ValueError(f"{name}={value!r}: give a tuple, of one as well")
     return tuple(value)
+
+
+def spans(name: str, pairs: tuple) -> tuple[tuple[float, float], ...]:
+    """Pairs of start and end; raises ValueError for others, and for time that does not pass."""
+    found = []
+    for pair in pairs:
+        if np.shape(pair) != (2,) or not all(map(is_number, pair)):
+            raise ValueError(f"{name}={pairs!r}: give pairs of START, END in seconds")
+        start, end = pair
+        if not 0 <= start <= end:
+            raise ValueError(f"{name}: from {start:g} to {end:g} s: give it as it passes")
+        found.append((start, end))
+    return tuple(found)
 
 
 def decibel(amplitude: ArrayLike) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.denoiser import Denoiser
-from ..diffusion.guidance import NoisyObservation, Unguided
+from ..diffusion.guidance import NoisyObservation
 from ..diffusion.told import GuessDenoiser
 from ..models.batching import in_batches
 from ..operators import Each, Evidence, Operator
@@ -136,8 +136,7 @@ class Drawing:
             x = (1 + sigma**2).sqrt() * fresh(first)
         else:
             x = first + sigma * fresh(first)
-        guidance = Unguided() if operator is None else task.guidance
-        drawn: Tensor = task.sampler(guidance(denoiser, operator, y), x, sigmas,
+        drawn: Tensor = task.sampler(task.guidance(denoiser, operator, y), x, sigmas,
                                      lambda like: task.noise_scale * fresh(like))
         if drawn.shape != x.shape:
             raise ValueError(f"task {task.name!r}: its sampler made {list(drawn.shape)} of "

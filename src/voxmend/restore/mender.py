@@ -22,12 +22,12 @@ from ..diffusion.guidance import NoisyObservation
 from ..dsp.degrade import lowpass
 from ..dsp.runs import runs
 from ..operators import Operator
-from .damage import Damage
+from .damage import BRIDGEABLE, Damage
 from .drawing import Drawing, Request
 from .interference import without_interference
 from .offset import offset_of
 from .scales import Scale, by_stretch
-from .tasks import Scene, Task
+from .tasks import Scene, Task, found_damage
 
 MUTED_SECONDS = 0.02  # of zeros in a row, which no microphone gives
 PASSED = 0.95  # share of a band that resampling leaves as it is
@@ -48,7 +48,8 @@ def muted(wave: np.ndarray, sample_rate: int, start: int, damage: Damage) -> lis
 
     Shape: `[n]`.
     """
-    gaps = [(a * sample_rate - start, b * sample_rate - start) for a, b in damage.gaps]
+    gaps = [(a * sample_rate - start, b * sample_rate - start) for a, b in damage.gaps
+            if b - a <= BRIDGEABLE]
     found: list[list[int]] = runs(wave == 0, round(MUTED_SECONDS * sample_rate)).tolist()
     return [run for run in found if not any(a < run[1] and run[0] < b for a, b in gaps)]
 
@@ -97,7 +98,8 @@ class Mender:
             self.rate // math.gcd(self.rate, self.sample_rate))
         if damage.clipping:
             draws = np.stack([without_interference(draw, self.out_rate, damage) for draw in draws])
-        if self.rate == self.out_rate and self.task.sources is None:
+        if (self.rate == self.out_rate and self.task.operator is found_damage
+                and {"noise", "coloured"} & {*self.task.finds}):
             for first, last in muted(chunk[0], self.rate, start, damage):
                 draws[..., first:last] = 0
         return draws
@@ -117,9 +119,11 @@ class Mender:
         if low.shape[1] < 1024:  # shorter than any frame
             low = np.pad(low, ((0, 0), (0, 1024 - low.shape[1])))
         begin = start * prior_rate // rate
-        offset = offset_of(low[0], prior_rate) if getattr(task.operator, "centred", False) else 0.0
-        operator = self._operator(Scene(damage.less(offset), scale, begin, low.shape[1],
-                                        prior_rate, rate, out_rate, task.sources or 1))
+        offset = offset_of(low[0], prior_rate) if task.native_rate else 0.0
+        scene = Scene(damage, scale, begin, low.shape[1], prior_rate, rate, out_rate,
+                      task.sources or 1, offset)
+        operator = self._operator(scene)
+        offset = offset if scene.centred else 0.0  # else levels are the recording's
         if operator is None and task.operator is not None:
             same = self._return(self._checked(torch.from_numpy(low[None]))[0], guess, low)
             return np.stack([same] * self.drawing.draws)

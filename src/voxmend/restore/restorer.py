@@ -29,6 +29,7 @@ from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import MEL_RATE, mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Checked, Denoiser
+from ..diffusion.guidance import Unguided
 from ..models import hub, remote
 from ..models.batching import resolve
 from ..models.precision import choose, precision_of
@@ -51,7 +52,8 @@ class Restorer:
 
     Args:
         task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
-        prior: a bundled name, a path, `hf://OWNER/NAME[@REVISION]`, or any Denoiser.
+        prior: a bundled name, a path, `hf://OWNER/NAME[@REVISION]`, or any Denoiser, which is put
+            on the device and, as dropout is for training, into evaluation mode.
         steps: the task's number of steps, replaced.
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
@@ -304,7 +306,10 @@ class Restorer:
         if not 0 < seconds < math.inf:
             raise ValueError(f"seconds={seconds!r}: give more than 0")
         blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
-        return self.draw(blank, None, number)[0].cpu().numpy()
+        alone = self.task if self.task.operator is None else replace(
+            self.task, guidance=Unguided())
+        drawing = replace(self.drawing, task=alone)
+        return drawing.numbered([Request(blank, None)], [number])[0][0].cpu().numpy()
 
     def draw(self, y: Tensor, operator: Operator | None, number: int = 0) -> Tensor:
         """Draw `number` of the posterior given a scaled observation.

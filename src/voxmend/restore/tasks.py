@@ -11,6 +11,7 @@ from torch import Tensor
 from ..audio.errors import check_whole
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.guidance import (
+    GUIDANCES,
     Imputation,
     MixtureLikelihood,
     NoisyObservation,
@@ -34,8 +35,7 @@ class Scene:
     """What an operator is built from.
 
     Attributes:
-        damage: of the channel, as found or told, in the recording's own units; for an operator that
-            is `centred`, of the channel less its DC offset.
+        found: damage of the channel, or what is told, in the recording's own units.
         scale: factor that brings the recording to the prior's level.
         start: first sample of the segment, at the prior's rate.
         length: samples of the segment, at the prior's rate.
@@ -43,9 +43,10 @@ class Scene:
             `start` and `length` are at that rate.
         recorded_rate, output_rate: of the recording and of what is made of it, Hz.
         sources: that the recording is a mixture of.
+        offset: of the channel, DC, in the recording's own units.
     """
 
-    damage: Damage
+    found: Damage
     scale: float
     start: int
     length: int
@@ -53,6 +54,19 @@ class Scene:
     recorded_rate: int
     output_rate: int
     sources: int = 1
+    offset: float = 0.0
+    _asked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def damage(self) -> Damage:
+        """That of the channel less its DC offset: all an operator knows then is of that."""
+        self._asked.append(True)
+        return self.found.less(self.offset)
+
+    @property
+    def centred(self) -> bool:
+        """Whether an operator was made of `damage`, and not of levels of the recording itself."""
+        return bool(self._asked)
 
 
 def lost_bandwidth(scene: Scene) -> Operator | None:
@@ -94,16 +108,6 @@ def compose(*operators: Operator | None) -> Operator | None:
     return result
 
 
-def centred(operator: Callable[[Scene], Operator | None]) -> Callable[[Scene], Operator | None]:
-    """An operator that is of the signal less its DC offset, as all that `Scene.damage` tells is.
-
-    The prior then hears no offset. Levels that come from elsewhere are those of the recording.
-    """
-    vars(operator)["centred"] = True
-    return operator
-
-
-@centred
 def found_damage(scene: Scene) -> Operator | None:
     """Everything in `scene.damage`, in the order in which it happens to a recording.
 
@@ -264,7 +268,7 @@ class Task:
         """Raises ValueError for a field that cannot be what it is; None is one left open."""
         for name in ("operator", "guidance", "sampler", "levels"):
             part = getattr(self, name)
-            if part is not None and (isinstance(part, type) or not callable(part)):
+            if part is not None and (part in [*GUIDANCES.values()] or not callable(part)):
                 raise ValueError(f"task {self.name!r}: {name}={part!r}: give {CALLED[name]}")
         for name in ("finds", "names", "leaves"):
             if strange := {*listed(name, getattr(self, name))} - {*Damage.__dataclass_fields__}:

@@ -219,8 +219,9 @@ def separate(wave: np.ndarray, sample_rate: int, method: str | None = None,
     is none.
     """
     if voice is not None:
-        known = np.atleast_2d(np.asarray(voice, np.float32))
-        voice = audio.mixdown(audio.resample(known, sample_rate, RATE))
+        known = audio.ArrayReader(np.atleast_2d(voice), sample_rate)
+        heard = np.concatenate(list(known.blocks()), axis=1)
+        voice = audio.mixdown(audio.resample(heard, known.sample_rate, RATE))
     separator = load("separate", method, **options)
     voices = converse(separator, voice, options.get("device", "auto"))(wave, sample_rate)
     return voices if voice is None else voices[:1]
