@@ -63,9 +63,8 @@ def ddpm_grid(betas: Tensor) -> Tensor:
     return torch.cat([betas_to_sigmas(betas).flip(0), betas.new_zeros(1)])
 
 
-def _check_grid(steps: int, sigma_max: float, sigma_min: float) -> None:
-    """Raises ValueError for less than a step and for noise levels that do not fall above 0."""
-    check_whole(1, steps=steps)
+def check_levels(sigma_max: float, sigma_min: float) -> None:
+    """Raises ValueError for noise levels that do not fall above 0."""
     if not 0 < sigma_min <= sigma_max < math.inf:
         raise ValueError(f"from sigma_max={sigma_max:g} to sigma_min={sigma_min:g}: give levels "
                          "above 0 that fall")
@@ -79,7 +78,8 @@ def karras_grid(steps: int, sigma_max: float, sigma_min: float, rho: float = 7.0
 
     Raises ValueError for less than a step, for levels that do not fall above 0, and unless ρ > 0.
     """
-    _check_grid(steps, sigma_max, sigma_min)
+    check_whole(1, steps=steps)
+    check_levels(sigma_max, sigma_min)
     if not 0 < rho < math.inf:
         raise ValueError(f"rho={rho:g}: give a number above 0")
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
@@ -92,6 +92,7 @@ def geometric_grid(steps: int, sigma_max: float, sigma_min: float) -> Tensor:
 
     Raises ValueError for less than a step and for levels that do not fall above 0.
     """
-    _check_grid(steps, sigma_max, sigma_min)
+    check_whole(1, steps=steps)
+    check_levels(sigma_max, sigma_min)
     ramp = torch.linspace(math.log(sigma_max), math.log(sigma_min), steps, dtype=torch.float64)
     return torch.cat([ramp.exp(), ramp.new_zeros(1)])

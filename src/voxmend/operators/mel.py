@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..audio.errors import check_whole
-from ..classical.griffin_lim import MEL_HOP, MEL_WINDOW, mel_griffin_lim, with_mel
+from ..classical.griffin_lim import MEL_HOP, MEL_RATE, MEL_WINDOW, mel_griffin_lim, with_mel
 from ..dsp.stft import mel_basis
 from .base import Operator, by_channel
 from .evidence import Evidence
@@ -33,7 +33,7 @@ class Mel(Operator):
         check_whole(1, length=length)
         check_whole(0, iterations=iterations)
         self.length, self.iterations = length, iterations
-        self._basis = mel_basis(16000, self.n_fft, self.mels)
+        self._basis = mel_basis(MEL_RATE, self.n_fft, self.mels)
         self._window = torch.hann_window(self.n_fft)
 
     def _frames(self, x: Tensor) -> Tensor:

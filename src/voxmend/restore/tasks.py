@@ -19,7 +19,7 @@ from ..diffusion.guidance import (
     Unguided,
 )
 from ..diffusion.samplers import ancestral, euler
-from ..diffusion.schedules import karras_grid
+from ..diffusion.schedules import check_levels, karras_grid
 from ..diffusion.told import GuessDenoiser
 from ..operators import Clip, Gap, Highpass, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .damage import BRIDGEABLE, Damage, listed
@@ -277,10 +277,8 @@ class Task:
         if self.start not in (None, "noisy", "guess", "noise"):
             raise ValueError(f"task {self.name!r}: start={self.start!r}: give noisy, guess or "
                              "noise")
-        if None not in (self.sigma_max, self.sigma_min) and not (
-                0 < self.sigma_min <= self.sigma_max < math.inf):
-            raise ValueError(f"task {self.name!r}: from sigma_max={self.sigma_max:g} to sigma_min="
-                             f"{self.sigma_min:g}: give levels above 0 that fall")
+        if None not in (self.sigma_max, self.sigma_min):
+            check_levels(self.sigma_max, self.sigma_min)
         speeds = self.speeds or ()
         if not all(SLOWEST <= speed <= 2 for speed in speeds):
             raise ValueError(f"task {self.name!r}: speeds={speeds}: give {SLOWEST} to 2")
