@@ -125,6 +125,7 @@ def test_bit_rate(tmp_path):
     ("a.mkv", "aac", 0.5, ("breaks off", "of 1.27 s", "--salvage")), ("a.mkv", "aac", 0.01, ()),
     ("a.wma", "wmav2", 0.5, ("damaged at", "--salvage")), ("a.aac", "aac", 0.5, ("--salvage",)),
     ("a.amr", "libopencore_amrnb", 0.4999, ("--salvage",)), ("a.webm", "libopus", 0.02, ()),
+    ("a.caf", "pcm_s16be", 0.5, ("breaks off", "of 1.25 s", "--salvage")),
 ])
 def test_broken_off(tmp_path, name, codec, kept, words):
     path, rate = tmp_path / name, 8000 if "amr" in codec else 48000
@@ -134,7 +135,7 @@ def test_broken_off(tmp_path, name, codec, kept, words):
 
 
 @pytest.mark.parametrize("name, codec", [("a.mkv", "aac"), ("a.wma", "wmav2"), ("a.aac", "aac"),
-                                         ("a.mov", "pcm_s16le")])
+                                         ("a.mov", "pcm_s16le"), ("a.caf", "pcm_s24be")])
 def test_salvage_reads_what_is_there(tmp_path, name, codec):
     path = tmp_path / name
     options = {"movflags": "faststart"} if name == "a.mov" else {}

@@ -69,6 +69,21 @@ def test_parts_of_different_rates_are_refused(tmp_path):
         Reader(path)
 
 
+@pytest.mark.parametrize("salvage", [True, False])
+@pytest.mark.parametrize("codec, channels, rates", [
+    ("aac", (1, 2), (48000, 48000)), ("aac", (2, 1), (48000, 48000)),
+    ("aac", (1, 1), (48000, 44100)), ("ac3", (2, 6), (48000, 48000))])
+def test_a_recording_that_changes_is_refused(tmp_path, codec, channels, rates, salvage):
+    """As what is broadcast, from programme to programme."""
+    parts = [tmp_path / f"{number}.{codec}" for number in range(2)]
+    for path, count, rate in zip(parts, channels, rates, strict=True):
+        encode(path, speechlike(count, 20_000), rate, codec, bit_rate=192_000)
+    said = (f"several recordings, of {rates[0]} and {rates[1]} Hz, {channels[0]} and {channels[1]} "
+            "channels: split it")
+    with pytest.raises(AudioError, match=said):
+        Reader(join(tmp_path, f"all.{codec}", *parts), salvage)
+
+
 # Broken off
 
 @pytest.fixture(params=[("WAV", "PCM_16", 2), ("WAV", "PCM_24", 3), ("WAV", "FLOAT", 4),

@@ -245,25 +245,6 @@ def test_cue_points_that_cannot_be_kept(tmp_path, broadcast):
     assert Reader(tmp_path / "out.flac").subtype == "PCM_24"
 
 
-@pytest.mark.parametrize("mask", [0x3F, 0x60F])
-def test_loudspeakers_of_the_channels(tmp_path, mask):
-    path, out = tmp_path / "in.wav", tmp_path / "out.wav"
-    soundfile.write(path, np.repeat(WAVE.T, 6, 1), 48000, format="WAVEX", subtype="PCM_16")
-    data = path.read_bytes()
-    path.write_bytes(data[:40] + struct.pack("<I", mask) + data[44:])
-    copy(path, out)
-    assert struct.unpack_from("<I", find(out, b"fmt "), 20)[0] == mask
-
-
-def test_loudspeakers_of_an_m4a(tmp_path):
-    wave = speechlike(6, 20_000)
-    encode(tmp_path / "in.m4a", wave, 48000, "aac", bit_rate=400_000)
-    copy(tmp_path / "in.m4a", tmp_path / "out.wav")
-    assert struct.unpack_from("<I", find(tmp_path / "out.wav", b"fmt "), 20)[0] == 0x3F
-    out = audio.load(tmp_path / "out.wav", 48000)
-    assert all(snr_db(wave[c], out[c]) > 5 for c in range(6) if c != 3)  # that is low-passed
-
-
 # Encoding and level
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "DOUBLE"])

@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from .arrays import BLOCK
-from .errors import AudioError, broken_off, damaged, decoding, unreadable
+from .errors import AudioError, broken_off, check_alike, damaged, decoding, unreadable
 
 DEMUXERS = ("aac,ac3,aiff,alaw,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,latm,loas,"
             "matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,mulaw,mxf,nut,ogg,rm,spdif,tak,tta,voc,w64,wav,"
@@ -93,6 +93,9 @@ def sound_track(container: Any) -> Any:
                          "it has no sound track")
     if stream.codec_context is None or stream.codec_context.codec_tag in PROTECTED:
         raise ValueError("its sound is protected, or in an encoding that is not known here")
+    layout = stream.codec_context.layout
+    if layout.nb_channels and mask_of(layout) is None:  # PyAV frees some of them twice, or more
+        stream.codec_context.layout = f"{layout.nb_channels}C"  # so many, of no layout
     return stream
 
 
@@ -110,10 +113,13 @@ def subtype_of(stream: Any) -> str:
     return CODECS.get(name, name.removeprefix("lib").upper())
 
 
-def mask_of(stream: Any) -> int | None:
-    """The loudspeakers of a stream's channels as a wav's dwChannelMask; None if unsaid."""
-    names = [c.name for c in stream.codec_context.layout.channels]
-    if not names or any(name not in SPEAKERS for name in names):
+def mask_of(layout: Any) -> int | None:
+    """The loudspeakers of a layout's channels as a wav's dwChannelMask.
+
+    None if that is unsaid, or if the channels are in another order than a mask stands for.
+    """
+    names = [channel.name for channel in layout.channels]
+    if not names or names != [name for name in SPEAKERS if name in names]:
         return None
     return sum(1 << SPEAKERS.index(name) for name in names)
 
@@ -140,6 +146,8 @@ class ContainerSource:
             self.subtype, self.container = subtype_of(stream), container.format.name
             timed = any(name in container.format.name for name in TIMED)
             self._length = (container.duration or 0) / av.time_base if timed else 0.0
+            if self.container == "caf" and self.subtype in PCM.values():  # not what is there
+                self._length = stream.frames / self.sample_rate
             mov = "mov" in container.format.name and stream.duration
             self._edited = mov and round(mov * stream.time_base * self.sample_rate)
         self._reached, self._packed = 0.0, 0
@@ -176,6 +184,7 @@ class ContainerSource:
             # not "fltp": PyAV reads the eighth of its planes from nowhere
             resampler = av.AudioResampler("flt", stream.codec_context.layout, self.sample_rate)
             first = expected = None  # when the first packet, the next frame begin, in seconds
+            form: tuple[int, int] | None = None
             for packet in self._packets(container):
                 if packet.stream_index != stream.index:
                     continue
@@ -190,6 +199,9 @@ class ContainerSource:
                         yield from self._silence(begin - expected)
                     if begin is not None:
                         expected = begin + Fraction(frame.samples, self.sample_rate)
+                    now = frame.sample_rate, frame.layout.nb_channels
+                    form = form or now
+                    check_alike(self.path, *now, form)
                     with decoding(self.path):
                         for out in resampler.resample(frame):
                             block = out.to_ndarray().reshape(-1, self.channels)
@@ -275,7 +287,7 @@ def describe(path: Path) -> Description:
             cover = next((bytes(p) for p in container.demux(covers[:1]) if p.size), b"") \
                 if covers else b""
             return Description(tags, cover, tuple(container.chapters()), has_pictures(container),
-                               mask_of(stream))
+                               mask_of(stream.codec_context.layout))
     except (AudioError, *LIBAV):
         return Description()
 

@@ -93,6 +93,13 @@ def broken_off(path: Path, there: str) -> AudioError:
                       "is there with --salvage")
 
 
+def check_alike(path: Path, sample_rate: int, channels: int, first: tuple[int, int]) -> None:
+    """Raises AudioError for a part of a file that is not of the first part's rate and channels."""
+    if (sample_rate, channels) != first:
+        raise AudioError(f"{path}: holds several recordings, of {first[0]} and {sample_rate} Hz, "
+                         f"{first[1]} and {channels} channels: split it")
+
+
 def damaged(path: Path, seconds: float, error: Exception) -> AudioError:
     """For a file that a decoder gives up on, and about when."""
     return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): fetch or "

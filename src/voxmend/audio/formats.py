@@ -13,7 +13,7 @@ OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 RATES = {"OPUS": OPUS_RATES}  # of an encoding, where a format holds more
 LOSSY = ("AAC", "MPEG_LAYER_III", "VORBIS", "OPUS")
 FLAC = ("FLAC_16", "FLAC_24")  # in other containers than its own
-MOST_FLAC = 8  # channels
+MOST_LOSSLESS = 8  # channels of FLAC and ALAC
 
 
 class Format(NamedTuple):
@@ -41,7 +41,7 @@ AIFF = Format("AIFF", PCM)
 MATROSKA = ("AAC", "OPUS", *FLAC, "PCM_16", "PCM_24")
 FORMATS = {
     ".wav": Format("WAV", PCM),
-    ".flac": Format("FLAC", ("PCM_16", "PCM_24"), channels=MOST_FLAC),
+    ".flac": Format("FLAC", ("PCM_16", "PCM_24"), channels=MOST_LOSSLESS),
     ".ogg": OGG,
     ".oga": OGG,
     ".opus": Format("OGG", ("OPUS",), rates=OPUS_RATES),
@@ -112,5 +112,5 @@ def choose_subtype(form: Format, wanted: str | None, sample_rate: int, channels:
     lossless = codec in ("ALAC", "FLAC") or wanted in PCM
     near = [f"PCM_{bits}", f"{codec}_24", "PCM_24"] if lossless else []
     known = [name for name in form.subtypes if sample_rate in RATES.get(name, form.rates)
-             and channels <= (MOST_FLAC if name in FLAC else form.channels)]
+             and (channels <= MOST_LOSSLESS or not name.startswith(("ALAC", "FLAC")))]
     return next((name for name in (wanted, *near) if name in known), form.subtypes[0])

@@ -128,6 +128,8 @@ class ContainerSink:
         options = ({"movie_timescale": str(sample_rate)} if form.mov else  # exact edit lists
                    {"avoid_negative_ts": "disabled"})  # what precedes 0 is priming, which is marked
         self._file: Any = av.open(f"file:{path}", "w", format=form.container, options=options)
+        four = channels == 4 and subtype == "OPUS"  # which has no centre then
+        self._layout = "quad" if four else LAYOUTS[channels]
         self._bit_rate = bit_rate or BITS * sample_rate * channels
         self._done, self._held = 0, None
         self.film = Film(film, self._file) if film else None
@@ -140,7 +142,7 @@ class ContainerSink:
 
     def _add(self) -> Any:
         stream = self._file.add_stream(ENCODERS[self.subtype], rate=self.sample_rate,
-                                       layout=LAYOUTS[self.channels])
+                                       layout=self._layout)
         stream.bit_rate = round(self._bit_rate)
         if self.subtype in SAMPLES:
             stream.codec_context.format = SAMPLES[self.subtype]
@@ -156,7 +158,7 @@ class ContainerSink:
         if not block.shape[1]:
             return
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.T).reshape(1, -1), "flt",
-                                           LAYOUTS[self.channels])
+                                           self._layout)
         frame.sample_rate, frame.time_base = self.sample_rate, Fraction(1, self.sample_rate)
         frame.pts = self._done + round(self._begin * self.sample_rate)
         self._done += block.shape[1]

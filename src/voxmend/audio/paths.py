@@ -9,14 +9,18 @@ from tempfile import TemporaryFile
 from .errors import AudioError, encoding
 
 
+def _check_name(target: Path, overwrite: bool) -> None:
+    if target.is_dir():
+        raise AudioError(f"{target}: is a folder: name a file in it")
+    if target.exists() and not overwrite:
+        raise AudioError(f"{target}: exists already: choose another name, or add --overwrite")
+
+
 def check_free(target: Path, overwrite: bool) -> None:
     """Raises AudioError at once, before minutes of work, where an output cannot be put."""
-    if target.is_dir():
-        raise AudioError(f"{target}: a folder; name a file in it")
+    _check_name(target, overwrite)
     if not target.parent.is_dir():
         raise AudioError(f"{target}: no such folder as {target.parent}; make it first")
-    if target.exists() and not overwrite:
-        raise AudioError(f"{target}: exists already; add --overwrite or use another name")
     with encoding(target), TemporaryFile(dir=target.parent):
         pass  # where a file can be made one can be put
 
@@ -36,10 +40,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder: name a file in it")
-    if path.exists() and not overwrite:
-        raise AudioError(f"{path}: exists already: choose another name, or add --overwrite")
+    _check_name(path, overwrite)
     temporary = path.with_name(f".voxmend-{secrets.token_hex(4)}{path.suffix}")
     with encoding(path):
         temporary.touch(exist_ok=False)

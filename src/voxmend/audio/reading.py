@@ -39,7 +39,7 @@ class Reader:
         if not self.path.exists():
             raise AudioError(f"{path}: no such file: check the name")
         if not self.path.is_file():
-            raise AudioError(f"{path}: a folder or a device: name an audio file")
+            raise AudioError(f"{path}: a folder, a pipe or a device: name an audio file")
         if self.path.stat().st_size == 0:
             raise AudioError(f"{path}: the file is empty (0 bytes): fetch or export it again")
         self._source = _source(self.path, salvage)

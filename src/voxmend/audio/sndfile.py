@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from . import chunks
-from .errors import AudioError, broken_off, damaged, decoding
+from .errors import AudioError, broken_off, check_alike, damaged, decoding
 from .parts import View, find_parts, frame_rate
 from .quiet import silenced
 
@@ -29,6 +29,20 @@ SHORT = re.compile(r"^ *(?:data|SSND|Data Size|Riff size|riff) *: (\d+) \(should
                    re.MULTILINE)
 # Of others, as Vorbis, libsndfile may find another place than it was asked for.
 SEEKABLE = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+
+# Where each channel of a wav (front left, right, centre, LFE, ...) is in a codec that has an order
+# of its own, which libsndfile leaves as it is: Vorbis I, section 4.3.9, and RFC 7845, section
+# 5.1.1.2; Apple's ALACAudioTypes.h.
+XIPH = {3: (0, 2, 1), 5: (0, 2, 1, 3, 4), 6: (0, 2, 1, 5, 3, 4), 7: (0, 2, 1, 6, 5, 3, 4),
+        8: (0, 2, 1, 7, 5, 6, 3, 4)}
+APPLE = {3: (1, 2, 0), 4: (1, 2, 0, 3), 5: (1, 2, 0, 3, 4), 6: (1, 2, 0, 5, 3, 4),
+         7: (1, 2, 0, 6, 3, 4, 5), 8: (3, 4, 0, 7, 5, 6, 1, 2)}
+
+
+def _order(subtype: str, channels: int) -> np.ndarray:
+    """Where in a file of a sample encoding each channel is."""
+    orders = XIPH if subtype in ("VORBIS", "OPUS") else APPLE if "ALAC" in subtype else {}
+    return np.array(orders.get(channels, range(channels)))
 
 
 class _Stream(soundfile.SoundFile):
@@ -112,10 +126,8 @@ class SoundFileSource:
         """
         for number in range(len(self._parts)):
             with self._open(number) as stream:
-                if (stream.samplerate, stream.channels) != (self.sample_rate, self.channels):
-                    raise AudioError(f"{self.path}: holds several recordings, of "
-                                     f"{self.sample_rate} and {stream.samplerate} Hz, "
-                                     f"{self.channels} and {stream.channels} channels: split it")
+                check_alike(self.path, stream.samplerate, stream.channels,
+                            (self.sample_rate, self.channels))
                 try:
                     if begin:
                         stream.seek(begin)
@@ -130,12 +142,13 @@ class SoundFileSource:
         return sum(block.shape[1] for block in blocks) / self.sample_rate
 
     def _read(self, stream: _Stream, size: int) -> Iterator[np.ndarray]:
+        order = _order(self.subtype, self.channels)
         while True:
             buffer = np.empty((size, self.channels), np.float32)
             count = stream.buffer_read_into(buffer, "float32")
             if count == 0:
                 return
-            yield np.ascontiguousarray(buffer[:count].T)
+            yield np.ascontiguousarray(buffer[:count, order].T)
 
 
 def _nominal(sample_rate: int, channels: int, level: float) -> int:
@@ -187,7 +200,7 @@ class SoundFileSink:
             bit_rate = constant or bit_rate
         if bit_rate:
             options["compression_level"] = compression(subtype, sample_rate, channels, bit_rate)
-        self._steps = STEPS.get(subtype)
+        self._steps, self._places = STEPS.get(subtype), np.argsort(_order(subtype, channels))
         self._stream = _Stream(path, "w", sample_rate, channels, subtype, format=container,
                                **options)
         if subtype in ("FLOAT", "DOUBLE"):  # the same samples are to be the same bytes
@@ -198,7 +211,7 @@ class SoundFileSink:
         if self._steps:  # libsndfile rounds down, by half a step in the mean
             block = np.rint(block * np.float32(self._steps)) / np.float32(self._steps)
         for start in range(0, block.shape[1], PIECE):
-            self._stream.write(block[:, start:start + PIECE].T)
+            self._stream.write(block[self._places, start:start + PIECE].T)
 
     def close(self) -> None:
         self._stream.close()
