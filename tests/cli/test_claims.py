@@ -3,10 +3,13 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import soundfile
@@ -254,6 +257,45 @@ def test_a_signal_at_the_moment_of_a_claim_leaves_nothing(number, tmp_path, monk
         pytest.fail("it waits for the end of the steps, not for that of the work")
     assert [signal.signal(kind, handler) for kind, handler in before.items()] == [usual, usual]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_signal_does_not_part_the_end_of_a_claim(tmp_path, monkeypatch):
+    def settle(folder, keep=False, real=claims.settle):
+        if not keep:
+            signal.raise_signal(signal.SIGINT)
+        real(folder, keep)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(claims, "settle", settle)
+        with pytest.raises(KeyboardInterrupt), claims.claim([tmp_path / "new" / "a.wav"]):
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not list(tmp_path.iterdir()) and not claims._held
+
+
+def test_the_thread_that_ends_a_process_waits_for_what_is_being_settled(tmp_path, monkeypatch):
+    """Else the process would end in the midst of it, and leave the rest."""
+    slow, over = Event(), []
+
+    def rmtree(path, real=shutil.rmtree):
+        slow.set()
+        time.sleep(0.3)
+        real(path)
+
+    def end():
+        slow.wait(20)
+        claims.settle_held()
+        over.append([*tmp_path.iterdir()])
+
+    monkeypatch.setattr(claims.shutil, "rmtree", rmtree)
+    ending = Thread(target=end)
+    ending.start()
+    with claims.claim([tmp_path / "a.wav"]) as claimed:
+        (claimed.folder / "folder").mkdir()
+    ending.join()
+    assert over == [[]]
 
 
 def test_a_full_device_is_named(wav, capsys):

@@ -189,12 +189,25 @@ def test_nothing_goes_to_stdout_when_something_fails(empty, files, capfdbinary, 
     assert text.err.count(b"\n") == 1
 
 
+def test_a_closed_stdin_is_said(files, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it where the descriptor is closed
+    code, text = quantise(capsys, "-", files / "out.wav")
+    assert code == 2 and text.err.startswith("voxmend: -: stdin is closed; ")
+    assert not (files / "out.wav").exists()
+
+
 def test_no_folder_of_stdin_is_told(files, capfd, monkeypatch):
     from voxmend.cli import main
 
     feed(monkeypatch, files / "two" / "c.wav")
     assert main.main(["mend", "-", "--dry-run"]) == 0
     assert capfd.readouterr().out.startswith("stdin.wav: ")
+
+
+def test_no_folder_of_stdin_is_told_of_what_is_too_short(wav, tmp_path, capsys, monkeypatch):
+    feed(monkeypatch, wav(wave=voice()[:, :300]))
+    code, text = run(capsys, "enhance", "-", tmp_path / "out.wav", "--device", "cpu")
+    assert code == 0 and text.err.startswith("voxmend: stdin.wav: too short")
 
 
 def test_stdin_into_a_folder(files, capsys, monkeypatch):

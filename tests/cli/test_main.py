@@ -481,7 +481,7 @@ def mels(tmp_path):
                       ("object", np.array([{}], dtype=object))):
         np.save(tmp_path / f"{name}.npy", mel)
     (tmp_path / "junk.npy").write_text("junk")
-    return {"transposed": "[80, frames]", "complex": "is real", "log": "negative",
+    return {"transposed": "[80, frames]", "complex": "is real", "log": "below 0",
             "text": "is real", "huge": "huge", "nan": "NaN", "object": "not a .npy array",
             "junk": "not a .npy array", "missing": "no such file"}
 
@@ -556,10 +556,14 @@ def test_interrupt_leaves_nothing(number, wav, prior, tmp_path):
          "--prior", prior, "--steps", "500"], stderr=subprocess.PIPE, text=True,
         # in the background, where a shell ignores SIGINT, the child would inherit that
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # noqa: PLW1509, no threads yet
-    deadline = time.time() + 120  # an output is in work, not only claimed
-    while not [path for path in (tmp_path / "out").glob(".*/*") if path.name != "lock"] \
-            and time.time() < deadline:
+
+    def in_work():  # not only claimed
+        return [path for path in (tmp_path / "out").glob(".*/*") if path.name != "lock"]
+
+    deadline = time.time() + 240
+    while not in_work() and child.poll() is None and time.time() < deadline:
         time.sleep(0.1)
+    assert in_work(), "it takes too long to begin, or has ended"
     os.kill(child.pid, number)
     error = child.communicate(timeout=60)[1]
     assert child.returncode == 130 and "Traceback" not in error and "interrupted" in error
@@ -572,6 +576,14 @@ def test_a_closed_pipe_ends_the_command_quietly():
     child.stdout.close()
     error = child.stderr.read()
     assert (child.wait(), error) == (141, "")
+
+
+@pytest.mark.parametrize(("closed", "verb", "status"), [
+    (">&-", "info", 0), ("2>&-", "mend a.wav b.wav", 2)])
+def test_closed_outputs_end_no_command(closed, verb, status):
+    done = subprocess.run(["/bin/sh", "-c", f"{sys.executable} -m voxmend {verb} {closed}"],
+                          check=False, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
 
 
 def test_help_is_light():

@@ -46,6 +46,27 @@ def test_a_command_that_hears_nothing_is_ended_with_all_it_started(number, tmp_p
     assert not stopping._runs(child)
 
 
+LOST = """
+import signal, sys
+from voxmend.cli.stopping import stopping
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with stopping(lambda: None, patience=0.2):
+    deaf = Deaf()
+    del deaf
+    signal.pause()
+"""
+
+
+def test_an_interrupt_that_is_lost_is_not_said_twice():
+    """As one that comes while a finaliser or a weak reference's callback runs."""
+    told = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert (told.returncode, told.stderr) == (130, stopping.SAID + "\n")
+
+
 def test_what_ends_in_time_is_left_alone():
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 from .. import audio
@@ -33,6 +34,7 @@ PARTIAL = re.compile(r"\.voxmend-[0-9a-f]{8}(\..*)?")  # a file that `audio.atom
 STALE = 24 * 3600.0  # seconds since the last write, after which nobody does
 _said: set[str] = set()  # of outputs that have no place, each once
 _held: set[Path] = set()  # folders whose locks this process has
+_settling = Lock()  # of those, which the thread that ends this process settles as well
 
 
 class Taken(audio.AudioError):
@@ -122,15 +124,17 @@ def claim(outputs: Sequence[Path]) -> Iterator[Claim]:
         with _renamed(Claim(outputs, folder)) as claimed:
             yield claimed
     finally:
-        if lock is not None:
-            try:
-                settle(folder)
-            finally:
-                _held.discard(folder)
-                os.close(lock)
-        for parent in new:
-            with suppress(OSError):  # it holds something
-                parent.rmdir()
+        with deferred():  # a second Ctrl-C
+            if lock is not None:
+                try:
+                    with _settling:
+                        settle(folder)
+                finally:
+                    _held.discard(folder)
+                    os.close(lock)
+            for parent in new:
+                with suppress(OSError):  # it holds something
+                    parent.rmdir()
 
 
 def _name(path: Path) -> str:
@@ -168,7 +172,7 @@ def settle(folder: Path, keep: bool = False) -> None:
     for name, told in moves.items():
         place = Path(os.path.normpath(folder / told))
         if (folder / name).exists():  # else it was moved already
-            _check_file(place)  # into a folder it would be moved
+            check_file(place)  # into a folder it would be moved
             with _writing(place):
                 shutil.move(folder / name, place)
     for path in list(folder.iterdir()):
@@ -186,7 +190,7 @@ def settle(folder: Path, keep: bool = False) -> None:
 def settle_held() -> None:
     """Settles what this process has in work, before it ends in the midst of it."""
     for folder in list(_held):
-        with suppress(OSError, audio.AudioError):
+        with suppress(OSError, audio.AudioError), _settling:
             settle(folder)
 
 
@@ -282,13 +286,13 @@ def _refusal(target: Path, error: OSError) -> audio.AudioError:
 def _check_places(outputs: Sequence[Path]) -> None:
     """Raises AudioError where a folder has the name of an output or its sidecar, or lacks one."""
     for path in (*outputs, sidecar(outputs[0])):
-        _check_file(path)
+        check_file(path)
         if not (place := _follow(path)).parent.is_dir():
             raise audio.AudioError(f"{path}: a link to {place}, whose folder is missing: make that "
                                    "or remove the link")
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Raises AudioError where a folder has the name of a file."""
     if path.is_dir():
         raise audio.AudioError(f"{path}: a folder, where a file is to go; rename it")

@@ -89,7 +89,7 @@ def draw(source: Path, target: Path, plot_file: Path) -> None:
 
 def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
                 how: Handling = PLAIN) -> Made:
-    """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another shape."""
+    """Makes speech from a mel-spectrogram `.npy` `[80, frames]`; AudioError for another array."""
     if not source.is_file():
         raise audio.AudioError(f"{source}: no such file: check the name")
     try:
@@ -99,14 +99,13 @@ def vocode_file(source: Path, targets: Sequence[Path], restorer: Restorer,
     if mel.dtype.kind not in "fiu":
         raise audio.AudioError(f"{source}: an array of {mel.dtype}; a linear-magnitude "
                                "mel-spectrogram is real")
-    if mel.ndim != 2 or mel.shape[0] != 80 or mel.shape[1] < 4:
-        raise audio.AudioError(f"{source}: shape {list(mel.shape)}, but a mel-spectrogram is "
-                               "[80, frames] with at least 4 frames; transpose or recompute it")
-    mel = mel.astype(np.float32)
-    if not (mel.min() >= 0 and mel.max() < 1e9):
-        raise audio.AudioError(f"{source}: holds NaN, infinite, huge or negative values; a linear-"
-                               "magnitude mel-spectrogram has none (exponentiate a log one)")
-    wave = restorer.from_mel(mel)
+    if (mel >= 1e9).any():
+        raise audio.AudioError(f"{source}: holds huge values; a linear-magnitude mel-spectrogram "
+                               "has none")
+    try:
+        wave = restorer.from_mel(mel)
+    except ValueError as error:
+        raise audio.AudioError(f"{source}: {error}") from error
     write([wave], [writer_of(path, restorer.sample_rate, signal, how)
                    for path, signal in zip(targets, wave, strict=True)], how)
     return restorer.entry, wave.shape[1] / restorer.sample_rate
@@ -147,7 +146,7 @@ def enhance_file(source: Path, targets: Sequence[Path], separator: Enhancer,
     reader, entry = opened(source, how.salvage), separator.entry
     outs = writers(reader, targets)
     if reader.frames < SHORTEST_SECONDS * reader.sample_rate:
-        print(f"voxmend: {source}: too short to tell speech from noise, left as it is",
+        print(as_told(f"voxmend: {source}: too short to tell speech from noise, left as it is"),
               file=sys.stderr)
     with (progress_bar(reader, entry["task"]) as progress,
           TemporaryDirectory(dir=targets[0].parent) as folder):
@@ -187,8 +186,8 @@ def refine_file(noisy: Path, enhanced: Path, targets: Sequence[Path], refiner: R
     outs = writers(reader, targets)
     pair = Pair(reader, other)
     if pair.delay:
-        print(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to where "
-              f"{noisy.name} is")
+        print(as_told(f"{enhanced}: moved by {-1000 * pair.delay / pair.sample_rate:.1f} ms, to "
+                      f"where {noisy.name} is"))
     with progress_bar(reader, "refine") as progress:
         write(streaming(refiner.stream, pair, progress=progress), outs, how)
     return {**refiner.entry, "delay_samples": pair.delay}, reader.frames / reader.sample_rate

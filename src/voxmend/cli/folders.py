@@ -107,6 +107,8 @@ def keep_stdin(paths: Sequence[Path], stack: ExitStack) -> list[Path]:
     """The paths with a file `stdin.wav` in the place of `-`, which holds what is read there."""
     if PIPE not in paths:
         return list(paths)
+    if sys.stdin is None:
+        raise audio.AudioError("-: stdin is closed; pipe a recording into it, or name a file")
     kept = Path(stack.enter_context(TemporaryDirectory(prefix=KEPT))) / "stdin.wav"
     with kept.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
@@ -187,9 +189,9 @@ def find(sources: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> dict[Pa
     for source in sources:
         if source.is_dir():
             top = source.resolve().name if len(sources) > 1 else ""
-            found = recordings(source, suffixes)
+            found, left = _sorted_out(source, suffixes)
             places |= {file: top / _named(urls.relative(file, source)) for file in found}
-            others += [path for path in _inside(source) if path not in places]
+            others += left
         elif source.suffix.lower() in suffixes:
             places[source] = _named(Path(source.name))
         elif not source.exists():
@@ -212,10 +214,16 @@ def _named(place: Path) -> Path:
 
 def recordings(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The recordings in a folder, by their names, sorted; raises AudioError for none."""
-    found = [path for path in _inside(folder) if path.suffix.lower() in suffixes]
+    return _sorted_out(folder, suffixes)[0]
+
+
+def _sorted_out(folder: Path, suffixes: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The recordings in a folder, and its other files."""
+    files = _inside(folder)
+    found = [path for path in files if path.suffix.lower() in suffixes]
     if not found:
         raise audio.AudioError(f"{folder}: no audio files ({', '.join(suffixes)}) there")
-    return found
+    return found, [path for path in files if path.suffix.lower() not in suffixes]
 
 
 def _inside(folder: Path) -> list[Path]:

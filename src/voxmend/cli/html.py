@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import audio
 from ..audio import urls
-from . import folders, jobs, running, sidecars
+from . import claims, folders, jobs, running, sidecars
 from .folders import Job, Plan
 from .options import Calling
 
@@ -98,8 +98,7 @@ def check(target: Path, verb: jobs.Verb, several: bool, made: Path | None = None
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: give the report a name that ends in .html")
     with urls.reached(target):
-        if target.is_dir():
-            raise audio.AudioError(f"{target}: a folder, where a file is to go; rename it")
+        claims.check_file(target)
         parent = target.parent
         if not (urls.is_remote(target) or parent.is_dir() or (several and made == parent)):
             raise audio.AudioError(f"{target}: no such folder as {parent}; make it first")

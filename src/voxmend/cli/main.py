@@ -46,6 +46,9 @@ def _run(args: list[str]) -> int:
 def command() -> NoReturn:
     """Runs the command as a process; an interrupted one ends without Python's own tidying up."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # one that spins loses a shared core's turn
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started it
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     status = main()
     if status == INTERRUPTED:  # what has been loaded takes seconds to unload
         os._exit(status)

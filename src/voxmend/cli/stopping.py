@@ -81,6 +81,13 @@ def stopping(settle: Callable[[], None], patience: float = PATIENCE) -> Iterator
     heard, told = os.pipe()
     os.set_blocking(told, False)
     before, over = signal.set_wakeup_fd(told, warn_on_full_buffer=False), threading.Event()
+    report = sys.unraisablehook
+
+    def report_others(lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type is not KeyboardInterrupt:  # of which the thread knows
+            report(lost)
+
+    sys.unraisablehook = report_others
 
     def watch() -> None:
         while number := os.read(heard, 1):
@@ -96,6 +103,7 @@ def stopping(settle: Callable[[], None], patience: float = PATIENCE) -> Iterator
         yield
     finally:
         over.set()
+        sys.unraisablehook = report
         signal.set_wakeup_fd(before)
         os.close(told)
         watcher.join()
