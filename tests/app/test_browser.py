@@ -138,7 +138,30 @@ def test_a_run_is_cancelled(visit, clipped):
     restore(page)
     expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Cancel").first.click()
-    expect(status(page)).to_contain_text("cancelled", timeout=10_000)
+    expect(status(page)).to_contain_text("stopped", timeout=10_000)
+
+
+def test_a_run_is_cancelled_after_another_recording_was_dropped(visit, clipped):
+    page = visit()
+    for name in ("long.wav", "short.wav"):
+        drop(page, clipped / name)
+        expect(page.locator("#finding")).to_contain_text(name, timeout=SLOW)
+        if name == "long.wav":
+            restore(page)
+            expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(status(page)).to_contain_text("stopped", timeout=10_000)
+
+
+def test_of_two_recordings_dropped_at_once_the_last_counts(visit, clipped):
+    page = visit()
+    for name in ("long.wav", "short.wav"):
+        with page.expect_response(re.compile("/upload")):
+            drop(page, clipped / name)
+    expect(page.locator("#finding")).to_contain_text("short.wav", timeout=SLOW)
+    page.wait_for_timeout(2000)  # in which the other one would have come
+    expect(page.locator("#finding")).to_contain_text("short.wav")
+    expect(page.locator("#arrival")).not_to_contain_text("cancelled")
 
 
 def test_what_dereverb_does_not_take_is_not_offered(visit):
@@ -192,8 +215,10 @@ def test_a_second_visitor_waits_and_is_served(visit, clipped):
 
 def test_a_phone_shows_everything_in_its_width(visit, clipped):
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
-    drop(page, clipped / "short.wav")
-    expect(page.locator("#finding")).to_contain_text("short.wav", timeout=SLOW)
+    name = f"{'a_long_name_' * 9}.wav"
+    drop(page, {"name": name, "mimeType": "audio/wav",
+                "buffer": (clipped / "short.wav").read_bytes()})
+    expect(page.locator("#finding")).to_contain_text(name, timeout=SLOW)
     expect(page.frame_locator("iframe").get_by_role("button", name="Play")).to_be_visible(
         timeout=SLOW)
     wide = "document.documentElement.scrollWidth"
@@ -201,6 +226,7 @@ def test_a_phone_shows_everything_in_its_width(visit, clipped):
         page.get_by_role("tab", name=tab).click()
         assert page.evaluate(wide) <= 390, tab
     assert all(frame.evaluate(wide) <= 390 for frame in page.frames)
+    assert page.locator("iframe").bounding_box()["width"] > 360  # little is left beside it
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
 
 

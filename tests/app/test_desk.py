@@ -113,13 +113,27 @@ def test_a_failing_command_leaves_its_line_and_no_files(desk, clipped):
     assert not (recording.folder / "1").exists()
 
 
-def test_cancel_stops_a_run(desk, clipped):
+def test_what_is_done_with_a_recording_ends_with_it(desk, clipped):
     recording, _ = drop(desk, clipped)
     course = desk.mend(recording.secret, list(recording.found.mendable), "wav", 8, 0)
     next(course)
-    assert "cancelled" in desk.cancel(recording.secret)
+    desk.store.remove(recording.secret)
     assert "cancelled" in [*course][-1].status
-    assert not recording.work.running and not (recording.folder / "1").exists()
+    assert not recording.work.running and not recording.folder.exists()
+
+
+def test_an_upload_takes_the_place_of_one_that_is_still_examined(desk, clipped):
+    first, other = desk.store.new("a.flac"), desk.store.new("b.flac")
+    for recording in (first, other):
+        recording.path.write_bytes(clipped)
+    course = desk.arrive(first.secret)
+    assert next(course).recording is first  # a click on Restore finds it at work
+    assert "being worked on" in [*desk.separate(first.secret)][-1].status
+    assert "b.flac: " in [*desk.arrive(other.secret, first.secret)][-1].finding
+    assert not [view for view in course if view.finding or "error" in view.status]
+    assert not first.folder.exists()
+    [*_, _] = desk.arrive(drop(desk, clipped)[0].secret, other.secret)
+    assert other.path.exists()  # which was examined, so that its results stay
 
 
 def test_a_run_that_nobody_follows_any_more_leaves_nothing(desk, clipped):
@@ -129,7 +143,6 @@ def test_a_run_that_nobody_follows_any_more_leaves_nothing(desk, clipped):
                    (view for _, view in desk.draw_voices(recording.secret, 3, 1))):
         next(course)
         course.close()
-        assert "nothing was kept" in desk.cancel(recording.secret)
         assert not recording.running and {*recording.folder.rglob("*")} == before
     left = desk.store.new("a.wav")
     left.path.write_bytes(clipped)
@@ -179,19 +192,14 @@ def test_voices_are_kept_anew_after_an_hour(desk):
         assert "generate: no" in course[-1][1].status
 
 
-def test_cancel_after_a_run_does_not_say_that_its_result_is_gone(desk, clipped):
-    recording, _ = drop(desk, clipped)
-    said = desk.cancel(recording.secret)
-    assert "nothing runs" in said and "cancelled" not in said
-    assert recording.found and recording.path.exists()
-
-
-def test_who_has_no_recording_is_told_so(desk):
+def test_who_has_no_recording_is_told_so(desk, clipped):
     (view,) = desk.separate(None)
     assert "drop a recording first" in view.status
     (view,) = desk.separate("strange")
     assert "gone" in view.status
-    assert "gone" in desk.cancel("strange")
+    recording, _ = drop(desk, clipped)
+    (view,) = desk.refine(recording.secret, None, "wav", 0)
+    assert "another tool" in view.status
 
 
 def test_kinds_of_several_channels_name_them():

@@ -137,6 +137,16 @@ def test_pictures_change_with_scale_and_channel(shown):
     assert "1 marks of gap" in shown.get_attribute(".wave", "aria-label")
 
 
+def test_a_legend_tells_the_marks_of_a_channel_apart(shown):
+    assert shown.locator("#legend span").all_inner_texts() == ["gap"]
+    box = "getComputedStyle(document.querySelector('#legend span'), '::before').backgroundColor"
+    shown.evaluate("document.body.append(element('i', { id: 'ink' }))")
+    shown.evaluate("$('ink').style.backgroundColor = colour('gaps')")
+    assert shown.evaluate(box) == shown.evaluate("getComputedStyle($('ink')).backgroundColor")
+    shown.select_option("#channel", "R")
+    assert not shown.locator("#legend span").all_inner_texts()
+
+
 def test_a_phone_needs_no_scrolling_aside(shown):
     shown.set_viewport_size({"width": 390, "height": 844})
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390

@@ -30,6 +30,7 @@ def test_reverberation_counts_as_the_energy_that_comes_late():
 
 def test_other_kinds_count_by_their_shares():
     assert severity([Damage(rms=1.0)], 1.0) == 0 and severity([], 1.0) == 0
+    assert severity([Damage(), Damage(rms=1.0)], 1.0) == 1  # a channel in which nothing is
     assert severity([Damage(gaps=((0.0, 1.0),), ends=((3.0, 4.0),), rms=1.0)], 4.0) == 0.5
     assert severity([Damage(noise=0.3, coloured=0.4, rms=1.0)], 1.0) == pytest.approx(0.5)
     half = 700 * (math.sqrt(1 + 8000 / 700) - 1)  # Hz in the middle of the mels

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ from . import commands, markup, voices
 from .commands import Line, Sampling
 from .examine import Found, examine
 from .limits import MOST_DRAWS, MOST_VOICES, Limits
-from .process import FailedError, Process
+from .process import CancelledError, FailedError, Process
 from .runs import Command, Made, run
 from .store import BusyError, GoneError, Recording, Store
 
@@ -33,7 +33,7 @@ class View(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What the page shows of an upload: a line, what is wrong, and the recording once known."""
+    """What the page shows of an upload: a line, what is wrong, and the recording if it is taken."""
 
     status: str = ""
     finding: str = ""
@@ -69,15 +69,26 @@ class Desk:
     def __init__(self, store: Store, limits: Limits, main: Command):
         self.store, self.limits, self.main = store, limits, main
 
-    def arrive(self, secret: str) -> Iterator[Arrival]:
-        """Finds what is wrong with an upload; one that cannot be used is removed."""
+    def arrive(self, secret: str, before: str | None = None) -> Iterator[Arrival]:
+        """Finds what is wrong with an upload; one that cannot be used is removed.
+
+        Args:
+            before: the upload that it takes the place of, which is removed unless it is examined.
+        """
+        with suppress(GoneError):
+            earlier = self.store.get(before)
+            if earlier.found is None:
+                self.store.remove(earlier.secret)
         try:
             recording = self.store.get(secret)
             work = yield from self._follow(
-                recording, recording.path.parent, "looking for damage", Arrival, examine,
-                recording.name, self.limits)
+                recording, recording.path.parent, "looking for damage",
+                lambda status: Arrival(status, "", recording), examine, recording.name,
+                self.limits)
         except BusyError as error:
             yield Arrival(markup.failure(str(error)))
+            return
+        except CancelledError:  # another one has taken its place
             return
         except (ValueError, FailedError) as error:
             self.store.remove(secret)
@@ -121,7 +132,9 @@ class Desk:
                seed: float) -> Iterator[View]:
         """Refines what another tool has made of the recording."""
         def plan(recording: Recording, found: Found) -> Plan:
-            enhanced = self.store.get(other)
+            if other is None:
+                raise ValueError("drop what another tool has made of it as well, in this tab")
+            enhanced, _ = self._examined(other)
             name = f"by another tool/{enhanced.name}"  # the two may be called the same
             lines = commands.refine(recording.name, name, _suffix(form, found), _sampling(1, seed))
             return Plan(lines, ["Refined"], links={name: enhanced.path})
@@ -133,17 +146,6 @@ class Desk:
         titles = ["Speaker 1", "Speaker 2"]
         return self._run(secret, lambda recording, found: Plan(
             commands.separate(recording.name), titles, titles))
-
-    def cancel(self, secret: str | None) -> str:
-        """Stops what is done with a recording."""
-        try:
-            recording = self.store.get(secret)
-        except ValueError as error:
-            return markup.failure(str(error))
-        if recording.work and recording.work.made is not None:
-            return markup.note("nothing runs or waits now; what was made before is kept")
-        recording.cancel()
-        return markup.note("cancelled; nothing was kept")
 
     def draw_voices(self, secret: str | None, count: float, seed: float,
                     start: Sequence[voices.Place] = (),
@@ -190,15 +192,20 @@ class Desk:
         except GoneError:
             return self.store.new("voices")
 
+    def _examined(self, secret: str | None) -> tuple[Recording, Found]:
+        """A recording with which nothing is done now; raises BusyError and GoneError."""
+        recording = self.store.get(secret)
+        if recording.found is None or recording.running:
+            raise BusyError
+        return recording, recording.found
+
     def _run(self, secret: str | None,
              make: Callable[[Recording, Found], Plan]) -> Iterator[View]:
         """Runs what is planned for a recording."""
         begun, typed = time.monotonic(), ""
         try:
-            recording = self.store.get(secret)
-            if recording.found is None or recording.running:
-                raise BusyError
-            plan = make(recording, recording.found)
+            recording, found = self._examined(secret)
+            plan = make(recording, found)
             typed = markup.command(commands.as_typed(plan.lines))
             with recording.new_run() as folder:
                 for name, path in plan.links.items():
@@ -206,7 +213,7 @@ class Desk:
                     os.link(path, folder / name)
                 work = yield from self._follow(
                     recording, folder, "loading", lambda status: View(status, "", typed), run,
-                    self.main, plan.lines, recording.name, recording.found.damages, plan.titles)
+                    self.main, plan.lines, recording.name, found.damages, plan.titles)
         except (ValueError, FailedError) as error:
             yield View(markup.failure(str(error)), "", typed)
             return

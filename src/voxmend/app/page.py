@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from . import voices
+from . import markup, voices
 from .desk import SAME, Arrival, Desk, View, VoicesView
 from .limits import MOST_DRAWS, MOST_VOICES, Limits
 from .runs import Command
@@ -33,8 +33,12 @@ CSS, HEAD = asset("page.css"), asset("frames.html")
 
 def theme() -> gr.themes.Base:
     """Colours, and fonts that every system has: none is fetched."""
-    return gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"],
-                             font_mono=["ui-monospace", "monospace"])
+    plain = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"],
+                              font_mono=["ui-monospace", "monospace"])
+    return plain.set(  # with a contrast of 4.5 at least (WCAG 2.2, 1.4.3)
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        body_text_color_subdued="*neutral_500")
 
 
 class Outputs(NamedTuple):
@@ -64,22 +68,20 @@ def build(store: Store, limits: Limits, main: Command) -> gr.Blocks:
             _speakers(desk)
 
         def arrive(event: gr.EventData) -> Iterator[list[Any]]:
-            for view in desk.arrive(event.secret):
+            for view in desk.arrive(event.secret, event.before):
                 yield [*_arrived(view), *[_forms(view)] * len(forms)]
 
         drop.upload(arrive, None, [secret, status, finding, kinds, *forms],
                     concurrency_limit=limits.concurrency + 1, show_progress="hidden",
-                    api_visibility="private")
+                    trigger_mode="multiple", api_visibility="private")
     return blocks
 
 
 def _arrived(view: Arrival) -> list[Any]:
     """An arrival as values of the secret, the line, what was found, and the kinds to choose."""
-    recording = view.recording
-    if recording is None or recording.found is None:
-        return [None, view.status, view.finding, gr.CheckboxGroup(choices=[], value=[])]
-    kinds = recording.found.mendable
-    return [recording.secret, view.status, view.finding, gr.CheckboxGroup(
+    recording, found = view.recording, view.recording and view.recording.found
+    kinds = found.mendable if found else {}
+    return [recording and recording.secret, view.status, view.finding, gr.CheckboxGroup(
         choices=[(text, kind) for kind, text in kinds.items()], value=list(kinds))]
 
 
@@ -122,8 +124,8 @@ def _runs(run: str, desk: Desk, limits: Limits, secret: gr.State,
     running = start.click(course, [secret, *chosen], list(outputs), concurrency_id=QUEUE,
                           concurrency_limit=limits.concurrency, show_progress="minimal",
                           show_progress_on=outputs.status, api_visibility="private")
-    stop.click(desk.cancel, secret, outputs.status, cancels=running, queue=False,
-               show_progress="hidden", api_visibility="private")
+    stop.click(lambda: markup.note("stopped; nothing of it was kept"), None, outputs.status,
+               cancels=running, queue=False, show_progress="hidden", api_visibility="private")
 
 
 def _restore(desk: Desk, limits: Limits, secret: gr.State) -> tuple[gr.CheckboxGroup, list[Any]]:
@@ -157,11 +159,11 @@ def _enhance(desk: Desk, limits: Limits, secret: gr.State) -> list[Any]:
         drop, status = _drop(limits), gr.HTML()
 
         def arrive(event: gr.EventData) -> Iterator[list[Any]]:
-            for view in desk.arrive(event.secret):
+            for view in desk.arrive(event.secret, event.before):
                 yield [view.recording and view.recording.secret, view.status]
 
         drop.upload(arrive, None, [other, status], concurrency_limit=limits.concurrency + 1,
-                    show_progress="hidden", api_visibility="private")
+                    show_progress="hidden", trigger_mode="multiple", api_visibility="private")
         refined_form = _form()
         seed = gr.Number(0, label="Seed", precision=0, minimum=0)
         _runs("Refine", desk, limits, secret, desk.refine, [other, refined_form, seed])

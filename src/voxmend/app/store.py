@@ -117,9 +117,10 @@ class Recording:
         return self.work is not None and self.work.running
 
     def cancel(self) -> None:
-        """Stops what is being done."""
-        if self.work:
-            self.work.cancel()
+        """Stops what is being done, or has just been asked for."""
+        with self._lock:
+            if self.work:
+                self.work.cancel()
 
 
 class Store:

@@ -184,6 +184,12 @@ function drawFrequencies(track, pen, width, height) {
   }
 }
 
+function scaleOfColours() {
+  const bar = element("span", { className: "bar" });
+  bar.style.background = `linear-gradient(90deg, ${MAGMA})`;
+  return element("p", { className: "soft" }, `Spectrogram, dB: −${RANGE_DB} `, bar, " 0, the loudest of all");
+}
+
 function drawAxis() {
   const { pen, width } = sized($("axis")), span = view.last - view.first;
   const step = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find(s => span / s * 56 < width) || 20;
@@ -208,6 +214,8 @@ function draw() {
 function describe(track) {
   const counts = {};
   for (const [kind] of about().spans) counts[kind] = (counts[kind] || 0) + 1;
+  if (track.recording) $("legend").replaceChildren(...Object.keys(counts).map(kind =>
+    element("span", { className: kind, textContent: KINDS[kind] })));
   const marks = Object.entries(counts).map(([kind, n]) => `${n} marks of ${KINDS[kind]}`).join(", ");
   labelled(track.wave, `Waveform of ${track.name}${marks && `, ${marks}`}`);
   labelled(track.spectrogram, `Spectrogram of ${track.name}, 0 to ${NYQUIST / 1000} kHz`);

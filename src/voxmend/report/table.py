@@ -43,7 +43,7 @@ def severity(damages: Sequence[Damage], seconds: float) -> float:
     bandwidth: its share of the mels up to 8 kHz. Noise: its amplitude beside that of all. Clicks:
     the share of the time that they spoil. Reverberation: 1 − D50 = exp(−0.05 · 13.8/T60), the share
     of its energy that comes later than 50 ms (ISO 3382-1). Hum, whose level is not known, counts
-    nothing.
+    nothing; silence counts as a gap from end to end.
 
     Args:
         seconds: how long the recording is.
@@ -55,6 +55,7 @@ def severity(damages: Sequence[Damage], seconds: float) -> float:
 def _shares(damage: Damage, seconds: float) -> Iterator[float]:
     """What each kind of damage takes of a channel, as `severity` has it."""
     yield sum(end - start for start, end in (*damage.gaps, *damage.ends)) / seconds
+    yield 0.0 if damage.rms else 1.0
     yield math.sqrt(damage.clipped)
     top = mel(min(damage.cutoff or BAND, damage.dull or BAND, BAND))
     yield 1 - (top - mel(damage.low_cutoff or 0.0)) / mel(BAND)

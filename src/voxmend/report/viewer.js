@@ -135,8 +135,10 @@ function build(buffers) {
   }
   document.querySelectorAll("audio").forEach(audio => { audio.hidden = true; });
   tracks.forEach((track, n) => plotted(figures[n], track));
+  figures[0].querySelector("figcaption").append(element("span", { id: "legend" }));
   $("plots").append(element("canvas", { id: "axis", className: "axis" }));
   labelled($("axis"), "Time in seconds");
+  $("plots").append(scaleOfColours());
 
   player = new Player(tracks);
   Object.assign(view, { last: player.duration, peak: Math.max(...buffers.map(peak)) });

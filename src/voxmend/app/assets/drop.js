@@ -3,7 +3,7 @@ const zone = element.querySelector(".drop");
 const input = element.querySelector("input[type=file]");
 const record = element.querySelector(".record");
 const said = element.querySelector(".said");
-let recorder = null;
+let recorder = null, sending = null, sent = null;
 
 function send(file, name) {
   const megabytes = file.size / 1e6;
@@ -11,7 +11,8 @@ function send(file, name) {
     say(`${name}: larger than the ${props.most} MB that are taken here`, true);
     return;
   }
-  const request = new XMLHttpRequest();
+  sending?.abort(); // the last one counts
+  const request = sending = new XMLHttpRequest();
   request.open("POST", "upload?name=" + encodeURIComponent(name));
   request.upload.onprogress = (event) => {
     if (event.lengthComputable) say(`Sending ${name}: ${Math.round(100 * event.loaded / event.total)} %`);
@@ -20,7 +21,8 @@ function send(file, name) {
   request.onload = () => {
     if (request.status !== 200) { say(request.responseText || request.statusText, true); return; }
     say(name);
-    trigger("upload", { secret: request.responseText });
+    trigger("upload", { secret: request.responseText, before: sent });
+    sent = request.responseText;
   };
   request.send(file);
 }
