@@ -141,7 +141,9 @@ def test_bad_checkpoints_are_one_line(release, tmp_path):
              ({k: t for k, t in release.items() if k != first}, "lacks down.1.0.conv1.weight"),
              (release | {first: torch.zeros(3, 4)}, r"shape \[3, 4\]"),
              (release | {"extra": torch.zeros(1)}, "has extra, "),
-             ({"time_embed.0.weight": torch.zeros(2, 2)}, "no U-Net of Diffiner")]
+             ({"time_embed.0.weight": torch.zeros(2, 2)}, "lacks down.1.0.time.weight"),
+                 (release | {"input_blocks.1.0.emb_layers.1.weight": torch.zeros(3)}
+                  | {"time_embed.0.weight": torch.zeros(2, 0)}, "shapes that no DDPMUNet has")]
     for checkpoint, word in cases:
         with pytest.raises(CheckpointError, match=word) as caught:
             imported(tmp_path, checkpoint)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from helpers.speech import voice
 from voxmend import audio
 from voxmend.training import cache
 from voxmend.training.cache import Decoded
-from voxmend.training.corpus import Corpus, recordings
+from voxmend.training.corpus import Corpus, Mixtures, recordings
 
 RATE = 8000
 
@@ -36,7 +37,7 @@ def decoded(monkeypatch):
     """The files that are decoded from here on."""
     seen, decode = [], cache.decode
     monkeypatch.setattr(cache, "decode",
-                        lambda some, rate: seen.append(some.path.name) or decode(some, rate))
+                        lambda some, rate: seen.append(some[0].path.name) or decode(some, rate))
     return seen
 
 
@@ -78,30 +79,53 @@ def test_only_what_is_new_is_decoded(speech, tmp_path, monkeypatch):
     assert len(seen) == 2 + 5
 
 
-def test_what_is_decoded_before_a_bad_file_stays(speech, tmp_path, monkeypatch):
-    (speech / "3.wav").write_bytes(b"no audio")
-    with pytest.raises(audio.AudioError, match=r"3\.wav"):
+def test_bad_files_are_told_together_when_all_others_are_decoded(
+        speech, tmp_path, monkeypatch, capsys):
+    (speech / "1.wav").write_bytes(b"no audio")
+    (speech / "3.wav").write_bytes(b"")
+    with pytest.raises(audio.AudioError, match=r"^2 recordings of 5 cannot be read"):
         Corpus(speech, tmp_path / "cache", RATE)
-    add_again = speech / "3.wav"
-    add_again.unlink()
-    add(speech, 3)
+    told = [line for line in capsys.readouterr().err.splitlines() if ".wav: " in line]
+    assert [line.partition(": ")[0] for line in told] == [f"{speech}/1.wav", f"{speech}/3.wav"]
+    (speech / "1.wav").unlink()
+    add(speech, 1)
     seen = decoded(monkeypatch)
+    with pytest.raises(audio.AudioError, match=r"/3\.wav: the file is empty"):  # the only one
+        Corpus(speech, tmp_path / "cache", RATE)
+    (speech / "3.wav").unlink()
+    add(speech, 3)
     check(Corpus(speech, tmp_path / "cache", RATE), speech)
-    assert sorted(seen) == ["3.wav", "4.wav"]
+    assert sorted(seen) == ["1.wav", "3.wav", "3.wav"]
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
-def test_a_full_disk_leaves_nothing_half_written(speech, tmp_path, monkeypatch):
-    def full(shard, key, samples, rms):
-        if shard.bytes:
-            raise OSError(28, "No space left on device")
-        add_to(shard, key, samples, rms)
+def test_what_resampling_leaves_nothing_of_is_told(speech, tmp_path):
+    audio.save(speech / "one.wav", np.full((1, 1), 0.5), 8 * RATE)
+    with pytest.raises(audio.AudioError, match=r"one\.wav: too short for a sample at 8000 Hz"):
+        Corpus(speech, tmp_path / "cache", RATE)
 
-    add_to = cache._Shard.add
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr(cache._Shard, "add", full)
+
+def test_a_full_disk_leaves_nothing_half_written(speech, tmp_path, monkeypatch):
+    """/dev/full takes what is buffered, and nothing when that is flushed or the file is closed."""
+    path = tmp_path / "cache" / f"{RATE}-00000.int16"
+    with monkeypatch.context() as patch, pytest.raises(
+            audio.AudioError, match=rf"{path}: .*No space left on device"):
+        opened = Path.open
+
+        def full(file, mode="r", *more):
+            if file.suffix == ".part":
+                opened(file, mode).close()
+                return opened(Path("/dev/full"), mode)
+            return opened(file, mode, *more)
+
+        patch.setattr(Path, "open", full)
         Corpus(speech, tmp_path / "cache", RATE)
     assert [p.name for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"] == []
+    check(Corpus(speech, tmp_path / "cache", RATE), speech)
+
+
+def test_where_no_one_tells_the_processors_of_a_process(speech, tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
     check(Corpus(speech, tmp_path / "cache", RATE), speech)
 
 
@@ -150,3 +174,15 @@ def test_a_missing_file_is_named(speech, tmp_path):
     (speech / "2.wav").unlink()
     with pytest.raises(audio.AudioError, match=r"2\.wav: no such file"):
         Decoded(found, tmp_path / "cache", RATE)
+
+
+def test_a_crop_of_a_mixture_decodes_no_more_than_itself(speech, tmp_path, monkeypatch):
+    """However long the file is."""
+    mixtures = Mixtures(tmp_path, ("speech", "speech"), tmp_path / "cache", RATE)
+    wholes = [mixtures.parts[0][i] for i in range(5)]
+    monkeypatch.delattr(Corpus, "__getitem__")
+    crops = mixtures.crops(8, 100, np.random.default_rng(0)).numpy()
+    np.testing.assert_array_equal(crops[:, 0], crops[:, 1])
+    for crop in crops[:, 0]:
+        assert any((np.lib.stride_tricks.sliding_window_view(w, 100) == crop).all(1).any()
+                   for w in wholes)

@@ -130,7 +130,13 @@ def test_a_file_without_a_recipe_is_refused(tmp_path, text, says):
 @pytest.mark.parametrize("change, says", [
     ({"steps": 0}, "steps=0: give at least 1"), ({"steps": "a"}, "steps='a': give a number"),
     ({"steps": math.nan}, "steps=nan: give at least 1"),
-    ({"batch": 2.5}, "batch=2.5: give a whole number"),
+    ({"batch": 2.5}, "batch=2.5: give a whole number"), ({"batch": 0}, "batch=0: give at least 1"),
+    ({"sample_rate": 1.5}, "sample_rate=1.5: give a whole number"),
+    ({"sample_rate": 0}, "sample_rate=0: give at least 1"), ({"seed": -1}, "seed=-1: .* least 0"),
+    ({"seconds": 0}, "seconds=0: give more than 0"),
+    ({"seconds": math.nan}, "seconds=nan: give more than 0"),
+    ({"sigma_min": 0.0}, "sigma_min=0.0: give more than 0"),
+    ({"card": {"data": os}}, "config and card are written as JSON: .*module is not JSON.*"),
     ({"learning_rate": "1e-3"}, "learning_rate='1e-3': give a number")])
 def test_a_recipe_s_numbers_are_checked(tmp_path, change, says):
     recipe = recipes.load_recipe(recipe_file(tmp_path, 2))

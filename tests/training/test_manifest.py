@@ -43,6 +43,7 @@ def write(path, *entries):
     ({"path": "a.wav", "start": 0.5, "seconds": 0.25}, Recording("a.wav", "", 0.5, 0.25)),
     ({"audio_filepath": "a.wav", "duration": 1.0, "text": "hello", "speaker": 7},
      Recording("a.wav", "7")),
+    ({"path": "a.wav", "speaker": 0}, Recording("a.wav", "0")),
     ({"audio_filepath": "a.wav", "offset": 0.0, "duration": 0.5, "text": ""},
      Recording("a.wav", "", 0.0, 0.5)),
     (CUT["recording"], Recording("two.wav")),
@@ -73,6 +74,37 @@ def test_parts_and_channels_are_what_the_manifest_says(folder):
     assert corpus.sexes == {"ben": "M", "anna": "F"}
 
 
+def test_all_parts_of_a_file_are_read_in_one_pass(tmp_path, monkeypatch):
+    """Out of order, one in another, at the ends, in two blocks; of what has no seekable samples."""
+    (wave,), read = voice(30.0, RATE, seed=1), []
+    audio.save(tmp_path / "long.ogg", wave[None], RATE)
+    (whole,) = audio.load(tmp_path / "long.ogg", RATE)
+    blocks = audio.Reader.blocks
+    monkeypatch.setattr(audio.Reader, "blocks",
+                        lambda *args: (read.append(len(b[0])) or b for b in blocks(*args)))
+    parts = [(20.0, 5.0), (8.0, 0.5), (0.0, 0.25), (7.5, 10.0), (29.75, 0.25), (3.0, 0.125)]
+    listing = write(tmp_path / "all.jsonl", *({"path": "long.ogg", "start": start, "seconds": size}
+                                              for start, size in parts))
+    corpus = Corpus(listing, tmp_path / "cache", RATE)
+    for found, (start, size) in zip(corpus, parts, strict=True):
+        expected = whole[int(start * RATE):int((start + size) * RATE)]
+        np.testing.assert_allclose(found, expected, atol=0.51 / 32768)
+    assert sum(read) == len(whole)
+
+
+def test_parts_before_damage_are_read_and_the_damage_is_told_once(tmp_path):
+    audio.save(tmp_path / "cut.flac", voice(20.0, RATE, seed=1), RATE)
+    (whole,) = audio.load(tmp_path / "cut.flac", RATE)
+    content = bytearray((tmp_path / "cut.flac").read_bytes())
+    content[len(content) // 2:] = bytes(len(content) - len(content) // 2)
+    (tmp_path / "cut.flac").write_bytes(content)
+    entries = [{"path": "cut.flac", "start": start, "seconds": 1} for start in range(19)]
+    with pytest.raises(audio.AudioError, match=rf"^{tmp_path}/cut.flac: damaged"):
+        Corpus(write(tmp_path / "all.jsonl", *entries), tmp_path / "cache", RATE)
+    corpus = Corpus(write(tmp_path / "all.jsonl", *entries[:2]), tmp_path / "cache", RATE)
+    np.testing.assert_allclose(corpus[1], whole[RATE:2 * RATE], atol=0.51 / 32768)
+
+
 @pytest.mark.parametrize("line, message", [
     ("no json", "line 2: names no recording"), ('{"text": "hello"}', "line 2: names no recording"),
     ("[1]", "line 2: names no recording"), ('{"path": "a.wav", "start": 1}', "line 2"),
@@ -80,6 +112,7 @@ def test_parts_and_channels_are_what_the_manifest_says(folder):
     ('{"path": "a.wav", "start": 0, "seconds": NaN}', "line 2: names no recording"),
     ('{"path": "a.wav", "start": 0, "seconds": Infinity}', "line 2: names no recording"),
     ('{"path": "a.wav", "start": Infinity, "seconds": 1}', "line 2: names no recording"),
+    ('{"path": "a.wav", "start": 0, "seconds": 1' + "0" * 400 + "}", "line 2: names no recording"),
     (r'{"path": "a\u0000.wav"}', "line 2: names no recording"),
     (json.dumps(CUT | {"channel": -1}), "line 2: names no recording"),
     ('{"path": "a.wav", "start": 0, "seconds": 1e-5}', "a manifest asks for 0 to 1e-05 s"),

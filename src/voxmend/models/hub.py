@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..audio import atomic_path
+from ..audio.errors import encoding
 from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
 from ..diffusion.told import GuessDenoiser, ToldDenoiser
@@ -59,8 +60,10 @@ def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
     path = Path(path)
     with atomic_path(path, overwrite=True) as partial:
         # not save_file, whose files nobody else may read
-        partial.write_bytes(save({n: t.detach().cpu().contiguous() for n, t in state.items()}))
-    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial:
+        content = save({n: t.detach().cpu().contiguous() for n, t in state.items()})
+        with encoding(path):
+            partial.write_bytes(content)
+    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial, encoding(path):
         partial.write_text(json.dumps(card, indent=2) + "\n")
 
 
@@ -99,7 +102,9 @@ def read_card(path: Path) -> dict:
         raise PriorError(f"{card}: the card that belongs to {path} is missing") from None
     except (ValueError, OSError) as error:
         raise PriorError(f"{card}: the card cannot be read ({error})") from None
-    if not isinstance(content, dict) or not content.keys() >= {"network", "config"}:
+    if not (isinstance(content, dict) and isinstance(content.get("network"), str)
+            and isinstance(content.get("config"), dict)
+            and isinstance(content.get("prediction"), str | None)):
         raise PriorError(f"{card}: no card of a prior, which names its network and config")
     return content
 
@@ -123,7 +128,8 @@ def fitting(path: Path) -> Iterator[None]:
         raise
     except NetworkError as error:
         raise PriorError(f"{path}: {error}") from None
-    except (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, LookupError, ArithmeticError, TypeError,
+            ValueError) as error:
         reason = textwrap.shorten(str(error), 200)
         raise PriorError(f"{path}: the weights are damaged or do not fit their card ({reason}); "
                          "train or fetch them again") from None
@@ -162,13 +168,13 @@ def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
 
 def _edm(network: nn.Module, card: dict,
          kind: type[EDMDenoiser] = EDMDenoiser) -> EDMDenoiser:
-    return kind(network, card["sample_rate"], card["sigma_min"], card["sigma_max"],
-                card["sigma_data"])
+    return kind(network, int(card["sample_rate"]), *(
+        float(card[name]) for name in ("sigma_min", "sigma_max", "sigma_data")))
 
 
 def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
-    return EpsilonDenoiser(network, build_betas(card["betas"]), card["sample_rate"],
-                           card["sigma_data"])
+    return EpsilonDenoiser(network, build_betas(card["betas"]), int(card["sample_rate"]),
+                           float(card["sigma_data"]))
 
 
 # Priors of waveforms, and what other weights are for, by what their cards call `prediction`.

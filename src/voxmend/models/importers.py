@@ -75,16 +75,17 @@ def _undiff_state(path: Path, checkpoint: dict, ema: bool) -> tuple[str, dict[st
     prefix = key.removesuffix(telling)
     state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
     if ema:
-        averages: list = next(iter(checkpoint.get("ema_params", [])), [])
-        state |= _averaged(path, averages, [k for k in state if not k.endswith(BUFFERS)])
+        told = checkpoint.get("ema_params")
+        state |= _averaged(path, told[0] if isinstance(told, list) and told else [],
+                           [k for k in state if not k.endswith(BUFFERS)])
     for theirs, ours in names.items():
         state = {k.replace(theirs, ours): t for k, t in state.items()}
     return name, state
 
 
-def _averaged(path: Path, averages: list, parameters: list[str]) -> dict[str, Tensor]:
+def _averaged(path: Path, told: Any, parameters: list[str]) -> dict[str, Tensor]:
     """The averages of the parameters, which a checkpoint lists in the same order."""
-    averages = [t for t in averages if isinstance(t, Tensor)]
+    averages = [t for t in told if isinstance(t, Tensor)] if isinstance(told, list) else []
     if len(averages) != len(parameters):
         raise CheckpointError(f"{path}: has {len(averages)} averages for {len(parameters)} "
                               "parameters")
@@ -124,21 +125,19 @@ def _check(path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) ->
 
 
 def _network_of(path: Path, name: str, state: dict[str, Tensor], read_config: Callable,
-                told: dict | None = None) -> tuple[dict, nn.Module]:
+                told: dict) -> tuple[dict, nn.Module]:
     """The size of a network, read off its weights' shapes and told, and one that has it.
 
-    It is on the meta device. Raises CheckpointError where the weights do not fit it.
+    It is on the meta device. Raises CheckpointError where there is no network of such weights.
     """
     try:
-        config = read_config(name, state) | (told or {})
+        config = read_config(name, state) | told
+        with torch.device("meta"):
+            return config, hub.build_network(name, config)
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
-    except (LookupError, ArithmeticError, ValueError):
+    except (LookupError, ArithmeticError, TypeError, ValueError, RuntimeError):
         raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
-    with torch.device("meta"):
-        network = hub.build_network(name, config)
-    _check(path, state, network.state_dict())
-    return config, network
 
 
 def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = False,
@@ -160,6 +159,7 @@ def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = Fa
     path, out = Path(path), Path(out)
     name, state = _undiff_state(path, _read(path, out, overwrite), ema)
     config, network = _network_of(path, name, state, _undiff_config, config)
+    _check(path, state, network.state_dict())
     return _save(path, out, network, state, {
         "network": name, "config": config, "prediction": "epsilon",
         "betas": {"schedule": "linear", "steps": 200, "start": 1e-4, "end": 0.02},
@@ -207,6 +207,12 @@ def _diffsep_state(path: Path, checkpoint: dict) -> tuple[dict[str, Tensor], boo
     return {k: state[k] for k in keys}, bool(averages)
 
 
+def _diffsep_config(name: str, state: dict[str, Tensor]) -> dict:
+    """An NCSN++'s size, read off its weights' shapes."""
+    return {"sources": len(state["output_layer.bias"]) // 2,
+            "channels": len(state["all_modules.3.bias"])}
+
+
 def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: bool = False,
                    **config: Any) -> dict:
     """Writes a model from a checkpoint of DiffSep, with its averaged weights, and returns its card.
@@ -222,13 +228,7 @@ def import_diffsep(path: Path, out: Path, task: str = "separate", overwrite: boo
     """
     path, out = Path(path), Path(out)
     state, averaged = _diffsep_state(path, _read(path, out, overwrite))
-    try:
-        config = {"sources": len(state["output_layer.bias"]) // 2,
-                  "channels": len(state["all_modules.3.bias"])} | config
-    except KeyError as error:
-        raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
-    with torch.device("meta"):
-        network = hub.build_network("NCSNpp", config)
+    config, network = _network_of(path, "NCSNpp", state, _diffsep_config, config)
     expected = network.state_dict()
     if len(state) != len(expected):
         raise CheckpointError(f"{path}: has {len(state)} weights, where an NCSN++ of "
@@ -281,19 +281,20 @@ def import_speechbrain(path: Path, out: Path, kind: str = "ecapa", overwrite: bo
     state = {re.sub(r"[^.]+\.([^.]+)$", r"\1", key): t for key, t in state.items()}
     if name == "XVector":
         state = {key.replace("blocks.16.", "fc."): t for key, t in state.items()}
-    config, network = _network_of(path, name, state, _speechbrain_config)
+    config, network = _network_of(path, name, state, _speechbrain_config, {})
+    _check(path, state, network.state_dict())
     return _save(path, out, network, state, {
         "network": name, "config": config, "prediction": "embedding", "dim": config["dim"],
         "sample_rate": 16000}, "SpeechBrain", averaged=False)
 
 
-def _diffiner_config(state: dict[str, Tensor]) -> dict:
+def _diffiner_config(name: str, state: dict[str, Tensor]) -> dict:
     """The U-Net's size, read off its weights' names and shapes."""
     channels, told = state["embed.0.weight"].shape[1], state["down.1.0.time.weight"]
-    numbers = sorted(int(found[1]) for name in state
-                     if (found := re.fullmatch(r"down\.(\d+)\.0\.time\.weight", name)))
+    numbers = sorted(int(found[1]) for key in state
+                     if (found := re.fullmatch(r"down\.(\d+)\.0\.time\.weight", key)))
     widths = [len(state[f"down.{n}.0.conv2.bias"]) for n in numbers]
-    levels = 1 + sum(bool(re.fullmatch(r"down\.\d+\.0\.conv\.weight", name)) for name in state)
+    levels = 1 + sum(bool(re.fullmatch(r"down\.\d+\.0\.conv\.weight", key)) for key in state)
     blocks = len(widths) // levels
     attention = {2 ** (i // blocks) for i, n in enumerate(numbers)
                  if f"down.{n}.1.qkv.weight" in state}
@@ -323,13 +324,7 @@ def import_diffiner(path: Path, out: Path, overwrite: bool = False, **config: An
         raise CheckpointError(f"{path}: holds no Diffiner: no time_embed.0.weight")
     for theirs, ours in DIFFINER_NAMES.items():
         state = {k.replace(theirs, ours): t for k, t in state.items()}
-    try:
-        config = _diffiner_config(state) | config
-        with torch.device("meta"):
-            network = hub.build_network("DDPMUNet", config)
-    except (LookupError, ArithmeticError, ValueError):
-        raise CheckpointError(f"{path}: its weights have shapes that no U-Net of Diffiner has"
-                              ) from None
+    config, network = _network_of(path, "DDPMUNet", state, _diffiner_config, config)
     _check(path, state, network.state_dict())
     return _save(path, out, network, state, {
         "network": "DDPMUNet", "config": config, "prediction": "spectrogram",

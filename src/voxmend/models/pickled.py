@@ -34,13 +34,13 @@ def read_checkpoint(path: Path) -> Any:
     Raises OSError if the file cannot be opened, else CheckpointError.
     """
     foreign = []
+    with Path(path).open("rb"):
+        pass  # from here on what the system refuses is the fault of what the file holds
     try:
         if is_zipfile(path):  # files from before PyTorch 1.6 hold tensors and plain values only
             foreign = get_unsafe_globals_in_checkpoint(path)
         with safe_globals([(_Placeholder, name) for name in foreign]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception:  # a broken file may raise anything
         holds = f"it asks for {', '.join(sorted(foreign))}" if foreign else (
             "it is damaged or no checkpoint")

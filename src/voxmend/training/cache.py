@@ -11,9 +11,9 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import compress, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from .. import audio
+from ..audio.errors import encoding
+from .decoding import Samples, decode
 from .manifest import Recording
 
 SHARD_BYTES = 2**30
-FULL_SCALE = 2**15  # of int16, as files have it
 FORMAT = 2  # of the samples: shards of an earlier one are of no use
 
 
@@ -42,37 +43,6 @@ def key(recording: Recording, sample_rate: int) -> bytes:
     told = (str(recording.path.resolve()), state.st_size, state.st_mtime_ns, recording.start,
             recording.seconds, recording.channel, sample_rate, FORMAT)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:20].encode()
-
-
-def to_int16(wave: np.ndarray) -> np.ndarray:
-    """Samples in −1…1 as int16, rounded; those of a 16-bit file are its own."""
-    return np.rint(wave * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
-def from_int16(samples: np.ndarray) -> np.ndarray:
-    """What `to_int16` stands for, float32 in −1…1."""
-    return samples.astype(np.float32) / FULL_SCALE
-
-
-def decode(recording: Recording, sample_rate: int) -> tuple[np.ndarray, np.float32]:
-    """Samples of a recording in int16, and their RMS in −1…1; raises AudioError."""
-    if recording.seconds is None:
-        wave = audio.load(recording.path, sample_rate)
-    else:
-        reader = audio.Reader(recording.path)
-        start = round(recording.start * reader.sample_rate)
-        stop = round((recording.start + recording.seconds) * reader.sample_rate)
-        if stop > reader.frames + reader.sample_rate // 100 or start >= min(stop, reader.frames):
-            raise audio.AudioError(f"{recording.path}: has {reader.frames / reader.sample_rate:.2f}"
-                                   f" s, and a manifest asks for {recording.start:g} to "
-                                   f"{recording.start + recording.seconds:g} s")
-        part = reader.span(start, min(stop, reader.frames))
-        wave = audio.resample(part, reader.sample_rate, sample_rate)
-    if recording.channel is not None and recording.channel >= len(wave):
-        raise audio.AudioError(f"{recording.path}: has {len(wave)} channels, and a manifest asks "
-                               f"for channel {recording.channel}")
-    mono = wave.mean(0) if recording.channel is None else wave[recording.channel]
-    return to_int16(mono), np.sqrt(np.mean(mono**2) + 1e-12)
 
 
 class _Index(NamedTuple):
@@ -107,7 +77,7 @@ def _read_index(cache: Path, sample_rate: int) -> _Index:
 
 
 class _Shard:
-    """A shard that is being written; it counts from when it is closed without an OSError."""
+    """A shard that is being written; it counts from when it is closed, if all of it was written."""
 
     def __init__(self, cache: Path, sample_rate: int):
         numbers = [int(p.stem.partition("-")[2]) for p in cache.glob(f"{sample_rate}-*.npz")]
@@ -117,25 +87,33 @@ class _Shard:
 
     def __enter__(self) -> Self:
         self._partial = self.path.with_suffix(".part")
-        self._file = self._partial.open("wb")
+        with encoding(self.path):
+            self._file = self._partial.open("wb")
         return self
 
-    def add(self, key: bytes, samples: np.ndarray, rms: np.float32) -> None:
-        self._file.write(samples.tobytes())
-        self._entries.append((key, len(samples), rms))
-        self.bytes += samples.nbytes
-
-    def __exit__(self, kind: type | None, *rest: Any) -> None:
+    def add(self, key: bytes, samples: Samples) -> None:
+        self._entries.append((key, len(samples.wave), samples.rms))
+        self.bytes += samples.wave.nbytes
         try:
-            if self._entries and not (kind and issubclass(kind, OSError)):
-                self._keep(self._file, self.path)
-                keys, lengths, rms = zip(*self._entries, strict=True)
-                with self._partial.open("wb") as file:
-                    np.savez(file, keys=np.array(keys), lengths=np.array(lengths),
-                             rms=np.array(rms))
-                    self._keep(file, self.path.with_suffix(".npz"))
+            with encoding(self.path):
+                self._file.write(samples.wave.tobytes())
+        except audio.AudioError:
+            self._entries.clear()
+            raise
+
+    def __exit__(self, *exception: Any) -> None:
+        try:
+            if self._entries:
+                with encoding(self.path):
+                    self._keep(self._file, self.path)
+                    keys, lengths, rms = zip(*self._entries, strict=True)
+                    with self._partial.open("wb") as file:
+                        np.savez(file, keys=np.array(keys), lengths=np.array(lengths),
+                                 rms=np.array(rms))
+                        self._keep(file, self.path.with_suffix(".npz"))
         finally:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, which has been told
+                self._file.close()
             self._partial.unlink(missing_ok=True)
 
     def _keep(self, file: Any, path: Path) -> None:
@@ -144,15 +122,45 @@ class _Shard:
         self._partial.replace(path)
 
 
-def _decoded(recordings: Sequence[Recording], sample_rate: int, workers: int
-             ) -> Iterator[tuple[np.ndarray, np.float32]]:
-    """`decode` of every recording in their order, by threads: libsndfile runs without the GIL."""
+Keyed = tuple[bytes, Recording]
+
+
+def _files(lacking: dict[bytes, Recording]) -> list[list[Keyed]]:
+    """Recordings by their files, as `decode` takes them: whole ones, and parts of one together."""
+    files: dict[tuple[Path, bool], list[Keyed]] = {}
+    for key, some in lacking.items():
+        files.setdefault((some.path, some.seconds is None), []).append((key, some))
+    return [sorted(parts, key=lambda part: part[1].start) for parts in files.values()]
+
+
+def _decoded(lacking: dict[bytes, Recording], sample_rate: int, workers: int
+             ) -> Iterator[tuple[bytes, Samples | audio.AudioError]]:
+    """What recordings are by their keys, file by file, by threads: libsndfile has no GIL."""
+    def of_file(parts: list[Keyed]) -> list[tuple[bytes, Samples | audio.AudioError]]:
+        keys, recordings = zip(*parts, strict=True)
+        return list(zip(keys, decode(recordings, sample_rate), strict=True))
+
     with ThreadPoolExecutor(workers) as threads:
-        coming = (threads.submit(decode, some, sample_rate) for some in recordings)
+        coming = (threads.submit(of_file, parts) for parts in _files(lacking))
         waiting = deque(islice(coming, 4 * workers))  # so that none pile up in memory
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
             waiting.extend(islice(coming, 1))
+
+
+def _sound(found: Iterable[tuple[bytes, Samples | audio.AudioError]], faults: dict[str, None]
+           ) -> Iterator[tuple[bytes, Samples]]:
+    """Those that could be decoded; what is wrong with others goes to `faults`."""
+    for key, samples in found:
+        if isinstance(samples, audio.AudioError):
+            faults[str(samples)] = None  # once, of a file that has many parts
+        else:
+            yield key, samples
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -179,21 +187,28 @@ def fill(recordings: Sequence[Recording], keys: np.ndarray, cache: Path, sample_
         keys: of the recordings.
         workers: threads; by default one for each processor.
 
-    Raises AudioError; what was decoded by then stays.
+    Raises AudioError for recordings that cannot be decoded, when all others are: of several, each
+    has a line on stderr.
     """
     with _sole_builder(cache):
         _, there = _read_index(cache, sample_rate).find(keys)
         lacking = dict(compress(zip(keys, recordings, strict=True), ~there))
-        found = _decoded([*lacking.values()], sample_rate,
-                         workers or len(os.sched_getaffinity(0)))
-        pairs = zip(lacking, tqdm(found, "decoding", len(lacking), unit="file"), strict=True)
+        found = _decoded(lacking, sample_rate, workers or _processors())
+        faults: dict[str, None] = {}
+        pairs = _sound(tqdm(found, "decoding", len(lacking), unit="file"), faults)
         pair = next(pairs, None)
         while pair:
             with _Shard(cache, sample_rate) as shard:
                 while pair and (not shard.bytes
-                                or shard.bytes + pair[1][0].nbytes <= SHARD_BYTES):
-                    shard.add(pair[0], *pair[1])
+                                or shard.bytes + pair[1].wave.nbytes <= SHARD_BYTES):
+                    shard.add(*pair)
                     pair = next(pairs, None)
+    if len(faults) > 1:
+        print(*faults, sep="\n", file=sys.stderr)
+        raise audio.AudioError(f"{len(faults)} recordings of {len(recordings)} cannot be read, as "
+                               "said above: fetch them again, or take them out")
+    for fault in faults:
+        raise audio.AudioError(fault)
 
 
 class Decoded:

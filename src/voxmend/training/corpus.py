@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from .. import audio
-from .cache import Decoded, from_int16
+from .cache import Decoded
+from .decoding import from_int16
 from .manifest import Recording, read_manifest
 
 
@@ -99,7 +100,12 @@ class Corpus:
             speed_range: of speeds uniform in their logarithm; the pitch moves with them, so that
                 a speaker sounds like another one. (Ko et al. 2015, "Audio augmentation for speech
                 recognition")
+
+        Raises ValueError for speeds that are none.
         """
+        low, high = speed_range
+        if not 0 < low <= high:
+            raise ValueError(f"speed_range {speed_range}: give two speeds above 0, the lower first")
         self.balance, self.speed_range = balance, speed_range
         lengths = (self.ends - self.starts).astype(float)
         _, owner = np.unique(self.speakers, return_inverse=True)
@@ -119,6 +125,15 @@ class Corpus:
     def _at(self, place: int) -> int:
         return int(np.searchsorted(self._shares, place + 0.5, side="right"))
 
+    def place(self, file: int, length: int, generator: np.random.Generator) -> int:
+        """Where a random crop of a file begins; 0 in one that is shorter."""
+        size = int(self.ends[file] - self.starts[file])
+        return int(generator.integers(0, max(1, size - length + 1)))
+
+    def piece(self, file: int, start: int, length: int) -> np.ndarray:
+        """Samples of a file, as many as there are. Shape: `[≤ length]`, float32 in −1…1."""
+        return from_int16(self._decoded[file][start:start + length])
+
     def cut(self, file: int, length: int, generator: np.random.Generator,
             speed: float | None = None) -> np.ndarray:
         """A random crop of a file, or all of a shorter one, at a speed, by default a random one.
@@ -130,9 +145,7 @@ class Corpus:
             speed = low if low == high else low * (high / low) ** generator.random()
         rate = round(speed * self.sample_rate)
         heard = math.ceil(length * rate / self.sample_rate)
-        wave = self._decoded[file]
-        start = generator.integers(0, max(1, len(wave) - heard + 1))
-        crop = from_int16(wave[start:start + heard])
+        crop = self.piece(file, self.place(file, heard, generator), heard)
         return audio.resample(crop[None], rate, self.sample_rate)[0, :length]
 
     def crops(self, batch: int, length: int, rms: float, gain_db: float,
@@ -182,12 +195,11 @@ class Mixtures:
 
         Shape: `[batch, K, length]`, float32.
         """
-        out = np.zeros((batch, len(self.parts), length), np.float32)
+        out, first = np.zeros((batch, len(self.parts), length), np.float32), self.parts[0]
         for row in out:
-            file = self.parts[0].pick(generator)
-            sources = np.stack([part[file] for part in self.parts])
-            start = generator.integers(0, max(1, sources.shape[1] - length + 1))
-            crop = sources[:, start:start + length]
+            file = first.pick(generator)
+            start = first.place(file, length, generator)
+            crop = np.stack([part.piece(file, start, length) for part in self.parts])
             row[:, :crop.shape[1]] = crop
         if self.names[-1] == "noisy":
             out[:, -1] -= out[:, :-1].sum(1)

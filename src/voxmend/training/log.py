@@ -1,13 +1,40 @@
 """A run's log: a line of JSON for every step and validation, and TensorBoard."""
 
 import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import torch
 from torch import Tensor
 
+from ..audio.errors import encoding
 from .ranks import Ranks
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of another when all of it is on disk, so a whole one is there.
+
+    It has one name, so that those of killed runs do not pile up. Raises AudioError where it cannot
+    be written.
+    """
+    partial = path.with_suffix(".part")
+    try:
+        with encoding(path):
+            with partial.open("wb") as file:
+                try:
+                    yield file
+                except RuntimeError as error:  # torch.save's, of what the system said before
+                    raise error.__context__ or error from None
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class Log:
@@ -18,7 +45,8 @@ class Log:
     """
 
     def __init__(self, path: Path, ranks: Ranks):
-        self.ranks, self._board = ranks, _tensorboard(path.parent) if ranks.first else None
+        self.path, self.ranks = path, ranks
+        self._board = _tensorboard(path.parent) if ranks.first else None
         self._file = path.open("a", buffering=1) if ranks.first else None
         self._kept: list[tuple[int, Tensor]] = []
 
@@ -26,8 +54,9 @@ class Log:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        for out in filter(None, (self._file, self._board)):
-            out.close()
+        with encoding(self.path):
+            for out in filter(None, (self._file, self._board)):
+                out.close()
 
     def keep(self, step: int, loss: Tensor, norm: Tensor) -> None:
         """Keeps the loss of a step, of this rank's examples, and the gradient's norm."""
@@ -47,7 +76,8 @@ class Log:
     def write(self, step: int, entry: dict[str, Any]) -> None:
         """Writes an entry of numbers, or of several of them by their names."""
         if self._file:
-            self._file.write(json.dumps({"step": step, **entry}) + "\n")
+            with encoding(self.path):
+                self._file.write(json.dumps({"step": step, **entry}) + "\n")
         if self._board:
             for name, value in entry.items():
                 values = value if isinstance(value, dict) else {"": value}
@@ -56,12 +86,18 @@ class Log:
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Drops the lines of a log that are newer than a step, and one that is not whole."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-    partial = path.with_suffix(".part")
-    partial.write_text("".join(line + "\n" for line in kept))
-    partial.replace(path)
+    """Drops the lines of a log that are newer than a step, and those that are not whole."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    with replacing(path) as file:
+        file.writelines(line + b"\n" for line in lines if _step(line) <= step)
+
+
+def _step(line: bytes) -> float:
+    """Of a line of the log; of one that a full disk or a crash cut off, infinity."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, LookupError, TypeError):
+        return math.inf
 
 
 def _tensorboard(folder: Path) -> Any:

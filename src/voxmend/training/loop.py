@@ -8,13 +8,14 @@ processes changes, but for the order of sums.
 
 import copy
 import math
-import os
 import signal
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -22,11 +23,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..models import hub
-from ..models.pickled import read_checkpoint
+from ..models.pickled import CheckpointError, read_checkpoint
 from ..models.precision import for_training
 from .ahead import Ahead
 from .corpus import Corpus, Mixtures
-from .log import Log, drop_after
+from .log import Log, drop_after, replacing
 from .manifest import find_part
 from .ranks import Piece, Ranks, alone, joined, share_norms
 from .recipes import Model, Recipe, Source, check
@@ -92,28 +93,37 @@ class Run:
         """Writes the checkpoint beside its place and renames it, so a whole one always exists."""
         if not self.ranks.first:
             return
-        partial = self.checkpoint.with_suffix(".part")
-        torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
-                    "seconds": self.seconds_trained, "precision": self.precision,
-                    "optimizers": [o.state_dict() for o in self.optimizers]}, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(self.checkpoint)
+        with replacing(self.checkpoint) as file:
+            torch.save({"weights": self.denoiser.state_dict(), "ema": self.ema, "step": self.step,
+                        "seconds": self.seconds_trained, "precision": self.precision,
+                        "optimizers": [o.state_dict() for o in self.optimizers]}, file)
 
     def resume(self) -> None:
-        """Loads the checkpoint and drops the log's lines that are newer than it."""
+        """Loads the checkpoint and drops the log's lines that are newer than it.
+
+        Raises CheckpointError for one that is damaged or of another recipe.
+        """
         state = read_checkpoint(self.checkpoint)
+        try:
+            self._take(state)
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            reason = textwrap.shorten(str(error), 160)
+            raise CheckpointError(f"{self.checkpoint}: does not fit {self.recipe.name} ({reason}); "
+                                  "resume it with its own recipe, or use another --out"
+                                  ) from None
+        if self.ranks.first:
+            drop_after(self.log, self.step)
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.denoiser.load_state_dict(state["weights"])
-        self.ema = {name: tensor.to(self.device) for name, tensor in state["ema"].items()}
+        self.ema = {name: state["ema"][name].to(self.device) for name in self.ema}
         base = [[g["base"] for g in o.param_groups] for o in self.optimizers]
         for optimizer, saved, rates in zip(self.optimizers, state["optimizers"], base, strict=True):
             optimizer.load_state_dict(saved)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["base"] = rate  # the recipe's, should it have changed since
-        self.step, self.seconds_trained = state["step"], state["seconds"]
+        self.step, self.seconds_trained = int(state["step"]), float(state["seconds"])
         self.precision = state.get("precision", self.precision)
-        if self.ranks.first:
-            drop_after(self.log, self.step)
 
     def batch(self, source: Source, step: int | None = None) -> list[Piece]:
         """This process's share of the batch of a step, by default the next one, on the device."""
@@ -276,8 +286,8 @@ def train(recipe: Recipe, data: Path, folder: Path, minutes: float = math.inf,
 
     Raises: AudioError without data; FileExistsError when a run is there and resume is off, or
     another process is at it;
-    ValueError as `open_data` and `Run`; `hub.PriorError` for weights to begin with that are damaged
-    or of another network.
+    ValueError as `open_data`, `Run` and `Run.resume`; `hub.PriorError` for weights to begin with
+    that are damaged or of another network.
     """
     if steps is not None:
         recipe = copy.copy(recipe)

@@ -47,7 +47,7 @@ def _first(entry: dict, *names: str) -> Any:
 
 
 def _recording(entry: dict, folder: Path) -> Recording:
-    """Raises KeyError, TypeError or ValueError for an entry that names no recording."""
+    """Raises a number of errors for an entry that names no recording."""
     cut = entry.get("recording") or {}  # of lhotse, as is what it holds
     said = (entry.get("supervisions") or [{}])[0]
     sources = (cut or entry).get("sources")
@@ -60,7 +60,9 @@ def _recording(entry: dict, folder: Path) -> Recording:
         raise ValueError("start")  # not a number is neither
     if isinstance(channel, int) and channel < 0:
         raise ValueError("channel")
-    return Recording(folder / path, str(_first(entry, "speaker") or said.get("speaker") or ""),
+    speaker = next((str(who["speaker"]) for who in (entry, said)
+                    if who.get("speaker") is not None), "")
+    return Recording(folder / path, speaker,
                      float(start or 0), None if start is None else float(seconds),
                      int(channel) if isinstance(channel, int) else None,
                      str(_first(entry, "sex", "gender") or said.get("gender") or "")[:1].upper())
@@ -82,7 +84,7 @@ def read_manifest(path: Path) -> list[Recording]:
     for number, line in lines:
         try:
             found.append(_recording(json.loads(line), path.parent))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise audio.AudioError(f"{path}, line {number}: names no recording; give one JSON "
                                    "object a line, with path, and seconds where it has start"
                                    ) from None

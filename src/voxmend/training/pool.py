@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import audio
-from .cache import FULL_SCALE, to_int16
 from .corpus import Corpus
+from .decoding import FULL_SCALE, to_int16
 
 
 class Draws:

@@ -4,6 +4,7 @@ A recipe says what a step sees and what its loss is; `loop.train` runs it.
 """
 
 import inspect
+import json
 import math
 import runpy
 import textwrap
@@ -278,15 +279,27 @@ class EpsilonRecipe(PriorRecipe):
                                  weight_decay=self.weight_decay)]
 
 
+LEAST = {"steps": 1, "batch": 1, "seed": 0, "sample_rate": 1}  # all but steps are whole numbers
+POSITIVE = ("seconds", "sigma_min", "sigma_max", "sigma_data")
+
+
 def check(recipe: "Recipe") -> None:
-    """Raises ValueError for a recipe whose numbers are none, and for fewer steps than one."""
+    """Raises ValueError for impossible numbers, and for what no card can be written of."""
     told = {name: one.type for name, one in getattr(recipe, "__dataclass_fields__", {}).items()}
     for name, kind in (told | inspect.get_annotations(Recipe)).items():
-        value, whole = getattr(recipe, name, 0), name in ("batch", "seed")
+        value, whole = getattr(recipe, name, 0), name in LEAST and name != "steps"
         if kind in (int, float) and not isinstance(value, Integral if whole else Real):
             raise ValueError(f"{recipe.name}: {name}={value!r}: give a {'whole ' * whole}number")
-    if not recipe.steps >= 1:
-        raise ValueError(f"{recipe.name}: steps={recipe.steps}: give at least 1")
+    for name, least in LEAST.items():
+        if not (value := getattr(recipe, name)) >= least:
+            raise ValueError(f"{recipe.name}: {name}={value}: give at least {least}")
+    for name in POSITIVE:
+        if not 0 < (value := getattr(recipe, name, 1)) < math.inf:
+            raise ValueError(f"{recipe.name}: {name}={value}: give more than 0")
+    try:
+        json.dumps([recipe.config, recipe.card])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{recipe.name}: config and card are written as JSON: {error}") from None
 
 
 def load_recipe(path: Path) -> "Recipe":
