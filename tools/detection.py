@@ -1,4 +1,4 @@
-"""How surely damage is found: `python tools/detection.py SPEECH [--clips 44] [--out PAGE]`.
+"""How reliably damage is detected: `python tools/detection.py SPEECH [--clips 44] [--out PAGE]`.
 
 Loudest 4 s of each recording of a folder of clean speech, peak 0.9, damaged in ways that people's
 recordings are; `voxmend mend --dry-run` says what it finds. Prints the share of clips in which the

@@ -1,6 +1,6 @@
 """Hooks of mkdocs: pages, sounds and pictures that are made when the site is built.
 
-- `api/ROOM.md` for every room, in the order of the layers in pyproject.toml.
+- `api/NAME.md` for every subpackage, in the order of the layers in pyproject.toml.
 - `command-line.md`, the help of every verb; `models.md`, the cards of the bundled weights.
 - `sounds/`, by tools/docs_sounds.py and tools/docs_pictures.py, anew when the package has changed.
 - Functions of tools/docs_tables.py in `<!-- {{ }} -->`, a comment to all other readers of a page.
@@ -33,19 +33,19 @@ sys.path.insert(0, str(TOOLS))
 import docs_tables  # noqa: E402, a neighbour
 
 
-def rooms() -> list[str]:
-    """The rooms of the package, the topmost first."""
+def packages() -> list[str]:
+    """The subpackages, the topmost layer first."""
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = " ".join(told["tool"]["importlinter"]["contracts"][0]["layers"])
-    return [room for room in re.findall(r"\w+", layers) if (PACKAGE / room).is_dir()]
+    return [name for name in re.findall(r"\w+", layers) if (PACKAGE / name).is_dir()]
 
 
-def room_page(room: str) -> str:
-    """The reference of a room: its docstring, and that of every module in it.
+def package_page(package: str) -> str:
+    """The reference of a subpackage: its docstring, and that of every module in it.
 
-    Of the room's own file only what is defined there, since what it imports stands below.
+    Of its `__init__.py` only what is defined there, since what it imports stands below.
     """
-    files = sorted(file for file in (PACKAGE / room).rglob("*.py")
+    files = sorted(file for file in (PACKAGE / package).rglob("*.py")
                    if file.stem == "__init__" or not file.stem.startswith("_"))
     page = []
     for file in files:
@@ -101,7 +101,7 @@ def on_config(config: MkDocsConfig) -> None:
     """Names the API's pages and those that `nav` does not name yet, and the fence of formulas."""
     sections = {title: entries for section in config.nav for title, entries in section.items()}
     sections["Reference"][-1]["API"] = ["api/index.md",
-                                        *({room: f"api/{room}.md"} for room in rooms())]
+                                        *({name: f"api/{name}.md"} for name in packages())]
     named = Path(config.config_file_path).read_text(encoding="utf-8")
     written = sorted(path.relative_to(config.docs_dir).as_posix()
                      for path in Path(config.docs_dir).rglob("*.md"))
@@ -114,7 +114,7 @@ def on_config(config: MkDocsConfig) -> None:
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Adds what is made."""
     make_sounds()
-    pages = {f"api/{room}.md": room_page(room) for room in rooms()}
+    pages = {f"api/{name}.md": package_page(name) for name in packages()}
     pages |= {"command-line.md": command_line(),
               "models.md": f"# Models\n\nThe cards of the weights that come with the package.\n\n"
                            f"{docs_tables.models()}"}

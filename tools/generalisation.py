@@ -1,10 +1,10 @@
-"""What weights bring to speakers and noise that they were trained with, and to others.
+"""What weights gain on speakers and noise that they were trained with, and on others.
 
     python tools/generalisation.py WEIGHTS CACHE SPEECH ...
     python tools/generalisation.py WEIGHTS CACHE SPEECH:NOISE ...
 
 WEIGHTS is a bundled name or a file: a DiffSep that separates, or with NOISE one that enhances or a
-prior that listens, which is called once; CACHE keeps recordings decoded. Prints for each folder, or
+conditional prior, which is called once; CACHE keeps decoded recordings. Prints for each folder, or
 pair of folders, the mean SI-SNR improvement in dB, and its standard error, on 64 random mixtures of
 4 s, to enhance at 5 dB.
 """
@@ -27,7 +27,7 @@ COUNT, SNR = 64, (5.0, 5.0)
 
 
 def of_listener(path: Path) -> tuple[EnhancementRecipe, Callable]:
-    """How mixtures are made, and what a prior that listens gains on them, `[B, 2, T]` to `[B]`."""
+    """How mixtures are made, and what a conditional prior gains on them, `[B, 2, T]` to `[B]`."""
     recipe = EnhancementRecipe(name="", config={}, steps=0, snr_db=SNR)
     listener = load_listener(path)
 

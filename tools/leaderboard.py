@@ -34,11 +34,11 @@ RANKED = ("si_snr", "pesq_wb", "dnsmos")  # the first that a case has orders its
 PHASELESS = ("vocode",)  # cases of which SI-SNR says nothing
 INTRO = """# Leaderboard
 
-Every figure is a mean over clips, in brackets its 95 % interval by bootstrap, the best of a column
-in bold; figures of different cases cannot be compared. This page is made by `tools/leaderboard.py`
-of the results that the commands in `docs/rivals.md` wrote; a table may hold rows of several runs
-that heard the same clips, sample by sample. The time of "refined" is the refiner's alone, and
-"refined by 20%" is made of what both have made.
+Every figure is a mean over clips, with its 95 % bootstrap interval in brackets and the best of each
+column in bold; do not compare figures of different cases. `tools/leaderboard.py` makes this page of
+the results of the commands in `docs/rivals.md`; a table may hold rows of several runs on the same
+clips. The time of "refined" is the refiner's alone; "refined by 20%" is a weighted mean of the
+enhanced and the refined recording.
 """
 
 

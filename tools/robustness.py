@@ -1,4 +1,4 @@
-"""What becomes of recordings as people have them: `python tools/robustness.py SPEECH --out PAGE`.
+"""Cases with faults of everyday recordings: `python tools/robustness.py SPEECH --out PAGE`.
 
 Writes a table with a row for every case: what was done to 4 s of clean speech (folder SPEECH), the
 verb, what it said it found, SI-SDR in dB before and after, and a verdict. `RULES` has the rules.

@@ -1,4 +1,4 @@
-"""What a call of a prior that listens takes away of errors of several kinds beside a voice.
+"""How much a call of a conditional prior removes of several kinds of errors beside a voice.
 
     python tools/told_errors.py SPEECH NOISE [PRIOR]
 

@@ -27,19 +27,18 @@ class Trial(NamedTuple):
     card: dict
     course: dict[int, dict[str, float]]
 
-    def line(self, step: int) -> list[str]:
-        """Minutes, hours heard and validation at a step; all steps are taken to be as long."""
-        training = self.card["training"]
-        part = step / training["steps"]
-        found = ", ".join(f"{name}: {value:.2f}" for name, value in self.course[step].items())
-        return [f"{training['minutes'] * part:.1f}", f"{training['hours_seen'] * part:.2f}", found]
+    def found(self, step: int) -> str:
+        """What validation found at a step, "–" where it did not look."""
+        return ", ".join(f"{name}: {value:.2f}"
+                         for name, value in self.course.get(step, {}).items()) or "–"
 
     def row(self) -> list[str]:
         """How it ended."""
-        training, (minutes, hours, found) = self.card["training"], self.line(max(self.course))
+        training = self.card["training"]
         speed = 60 * training["hours_seen"] / max(training["minutes"], 1e-9)
-        return [training["recipe"], f"{self.card['parameters'] / 1e6:.3g} M", minutes, hours,
-                f"{speed:.3g}", found]
+        return [training["recipe"], f"{self.card['parameters'] / 1e6:.3g} M",
+                f"{training['minutes']:.1f}", f"{training['hours_seen']:.2f}", f"{speed:.3g}",
+                self.found(max(self.course))]
 
 
 def read(folder: Path) -> Trial:
@@ -109,11 +108,11 @@ def main(texts: list[str] | None = None) -> None:
     for recipe in [recipes.load_recipe(path) for path in arguments.recipes]:
         train(recipe, arguments)
     trials = [read(path.parent) for path in sorted(arguments.out.glob("*/*.json"))]
-    table(["trial", "parameters", "CPU minutes", "hours heard", "times real time", "validation"],
+    table(["trial", "parameters", "CPU minutes", "hours of audio", "times real time", "validation"],
           [trial.row() for trial in trials])
-    table(["trial", "CPU minutes", "hours heard", "validation"],
-          [[trial.card["training"]["recipe"], *trial.line(step)]
-           for trial in trials for step in trial.course])
+    steps = sorted({step for trial in trials for step in [*trial.course][:-1]})
+    table(["trial", *(f"after {step} steps" for step in steps)],
+          [[trial.card["training"]["recipe"], *map(trial.found, steps)] for trial in trials])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Public test sets on miniature trees: files are matched, scored at their rate, or refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,18 @@ def test_mixtures_are_scored_at_8_khz_over_the_mixture(tmp_path):
     mixture = np.stack([example.damaged] * 2)
     assert score(example, mixture)["si_sdr_gain"] == pytest.approx(0, abs=0.1)
     assert score(example, example.clean[::-1])["si_sdr_gain"] > 60
+
+
+def test_an_offset_counts_in_the_mixture_and_in_the_voices(tmp_path):
+    """SI-SDR has it as an error, so what is left as it was gains nothing; judges or not."""
+    libri2mix(tmp_path)
+    (example,), = read("libri2mix", tmp_path).values()
+    example = replace(example, damaged=example.damaged + 0.1)
+    for panel in (None, lambda *_: {"words_changed": 0.0}):
+        score = protocols.Scores(8000, panel)
+        score.judges = lambda wave, rate: {}
+        found = score(example, np.stack([example.damaged] * 2))
+        assert found["si_sdr_gain"] == pytest.approx(0, abs=0.1)
 
 
 def test_a_table_has_its_rows_and_what_was_published(tmp_path, monkeypatch, capsys):

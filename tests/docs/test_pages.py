@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
+import docs_tables
 from helpers.blocks import FENCE, ROOT, blocks, commands, run_page, run_shell, understood
 from voxmend import audio
 from voxmend.benchmarks.restoration import mel_of
@@ -80,6 +81,15 @@ def test_links_between_files_resolve(path):
                 or Path(file).name in ("command-line.md", "models.md", "contributing.md"))
         if file and not made and "://" not in target:
             assert (path.parent / file).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_tables_and_tools_that_pages_take_from_elsewhere_exist(path):
+    text = path.read_text()
+    for call in re.findall(r"<!-- \{\{ (table\(.*?\)) \}\} -->", text, re.DOTALL):
+        assert eval(call, {"table": docs_tables.table})
+    for tool in re.findall(r"tools/(\w+\.\w+)", text):
+        assert (ROOT / "tools" / tool).exists(), tool
 
 
 def test_a_command_that_is_not_known_is_noticed():

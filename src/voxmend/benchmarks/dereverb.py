@@ -60,7 +60,7 @@ def run(data: Path, clips: int | None = None, weights: str | None = None, seed: 
         device: str = "cpu", progress: bool = True,
         save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
         judges: bool = False, compared: bool = False, only: tuple[str, ...] = ()) -> dict:
-    """Measures the reverberant clips and what a prior that listens makes of them.
+    """Measures the reverberant clips and what a conditional prior makes of them.
 
     Args:
         data, clips, save: as in `restoration.run`.

@@ -102,7 +102,7 @@ def enhanced_by(listener: Listener, **heard: Any) -> Callable[[Example], np.ndar
 
 
 def listening(listener: Listener, card: dict) -> dict[str, Callable[[Example], np.ndarray]]:
-    """Methods by their labels: a prior that listens in one call, and heard as its card says."""
+    """Methods by their labels: a conditional prior in one call, and in those of its card."""
     heard = hearing(card)
     calls = heard["polarities"] * len(heard["speeds"])
     usual = {f"voxmend, {calls} calls": enhanced_by(listener, **heard)} if calls > 1 else {}
@@ -152,8 +152,8 @@ class Comparison:
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
         separators: names or paths of supervised separators' weights.
         prior: of the prior's own task.
-        enhancer: name or path of a prior that listens, of the task "enhance", which to separate is
-            told the mixture less a voice; or None.
+        enhancer: name or path of a conditional prior of the task "enhance", which to separate is
+            given the mixture less a voice; or None.
         precision: of all networks, as in `models.precision.resolve`.
         judges: whether a `Panel` judges, too.
         compared: whether what `rivals` there are have a row, of the task "enhance".
@@ -243,8 +243,8 @@ class Comparison:
         """
         examples = mixed_with_noise(Path(data), Path(noise), clips)
         count = len(next(iter(examples.values())))
-        notes = ["Wiener and ours are told the noise's RMS and take it for white; blind, ours "
-                 "looks for stationary noise itself and changes nothing where it finds none."]
+        notes = ["Wiener and ours are given the noise's RMS and assume white noise; ours (blind) "
+                 "detects stationary noise, and changes nothing where it finds none."]
         if voicebank:
             examples["real pairs"] = real_pairs(Path(voicebank), clips)
             notes.append(f"The real pairs are {len(examples['real pairs'])} whole recordings.")
@@ -301,7 +301,7 @@ class Comparison:
                        model.network)
 
     def _told(self, listener: Listener) -> Iterator[tuple[str, Callable, nn.Module]]:
-        """Rows of voices by a prior that listens, from noise and after every separator."""
+        """Rows of voices by a conditional prior, from noise and after every separator."""
         yield (f"told, {TASKS['separate'].steps} steps", self._brought(
             told_the_mixture(listener, seed=self.seed, device=self.device)), listener.prior)
         for title, (network, rate) in self.separators.items():

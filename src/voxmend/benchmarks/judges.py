@@ -38,8 +38,8 @@ class Panel:
         self.quality = Judges(*quality)
         self.notes += self.quality.notes
         if "words_changed" in self.metrics:
-            self.notes.append(f"Words are heard by {recogniser.chosen().name}; their share is the "
-                              "mean over the clips. Intervals are of 95 %, by bootstrap.")
+            self.notes.append(f"Words are recognised by {recogniser.chosen().name}; their shares "
+                              "are means over the clips. Intervals are of 95 %, by bootstrap.")
 
     def __call__(self, example: Example, estimate: np.ndarray,
                  rate: int = RATE) -> dict[str, float]:

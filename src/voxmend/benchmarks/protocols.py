@@ -19,6 +19,7 @@ from .. import audio
 from ..dsp import degrade
 from ..dsp.rms import rms
 from ..metrics import FIDELITY, table
+from ..metrics.swap_rate import best_order
 from ..models import hub
 from ..models.precision import choose
 from ..restore.damage import Damage
@@ -158,13 +159,15 @@ class Scores:
             example.clean, estimate, example.damaged))
         brought = Example(clean, heard, example.damage, said=example.said)
         scores = scoring.score(brought, found, self.rate) | self.judges(found, self.rate)
+        if clean.ndim > 1:
+            found = found[list(best_order(found, clean))]
+            scores["si_sdr_gain"] = float(np.mean(
+                [FIDELITY["si_sdr"](one, voice, self.rate) - FIDELITY["si_sdr"](
+                    heard, voice, self.rate) for one, voice in zip(found, clean, strict=True)]))
         if self.panel:
             return scores | self.panel(brought, found, self.rate)
-        if clean.ndim > 1:
-            return scores | {"si_sdr_gain": scores["si_snr"] - float(np.mean(
-                [FIDELITY["si_sdr"](heard, voice, self.rate) for voice in clean]))}
-        return scores | {name: FIDELITY[name](found, clean, self.rate)
-                         for name in ("si_sdr", "lsd_hann")}
+        return scores if clean.ndim > 1 else scores | {
+            name: FIDELITY[name](found, clean, self.rate) for name in ("si_sdr", "lsd_hann")}
 
 
 def methods(task: str, compared: bool, refined: bool, wanted: Callable[[str], bool],

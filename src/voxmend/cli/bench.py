@@ -51,7 +51,7 @@ def bench(task: Positional[Task], data: Folder, common: Judged,
           prior: str = "speech16k", steps: tuple[int, ...] = (8, 16, 32)) -> int:
     """Restoration: declip, extend, inpaint, denoise, vocode, mend, all.
 
-    Measures tasks on clean speech that is damaged on the way; prints a Markdown table.
+    Damages clean speech, restores it, and prints a Markdown table of the scores.
 
     Args:
         task: Which task, or all, separation included.
@@ -79,10 +79,10 @@ def bench_separate(data: Folder, common: Compared,
 
     File i of n is mixed with file i + n/2; these should be different speakers, and it is said where
     by their names they are not. Everything is scored at the lowest rate of the models: DiffSep's is
-    mostly 8 kHz, where PESQ is the narrow-band one. A prior that listens is told the mixture less
-    the other voice, as it or a separator estimates that. More tables say, of networks as voxmend
-    separate runs them, what it depends on: the speakers' sexes, where a manifest.csv beside the
-    files tells them, how much they overlap, noise; and what becomes of one voice alone.
+    mostly 8 kHz, where PESQ is the narrow-band one. Rows "told" are of a conditional prior, given
+    the mixture less an estimate of the other voice. More tables show, for networks as voxmend
+    separate runs them, the influence of the speakers' sexes (of a manifest.csv beside the files),
+    of overlap and of noise, and what becomes of a single voice.
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
@@ -147,7 +147,7 @@ def bench_dereverb(data: Folder, common: Judged, weights: Weights = None,
 
     Args:
         data: Folder of clean speech; its test/ is used where there is one.
-        weights: A prior that listens: a bundled name or a .safetensors.
+        weights: A conditional prior: a bundled name or a .safetensors.
         rivals: A row for every other tool that is installed, on the same clips.
     """
     from ..benchmarks import dereverb, restoration
@@ -202,8 +202,8 @@ def bench_protocol(name: Positional[PublicSet], data: Folder, common: Judged,
             from 4 kHz (vctk-16k), or separation (libri2mix).
         data: Folder of the corpus, as it is unpacked.
         rivals: Of enhancement, a row for every other tool that is installed.
-        refine: Of enhancement, refine what every enhancer makes in rows of their own.
-        sounds: Write there what every row makes of the first five recordings.
+        refine: Of enhancement, add rows with the output of every enhancer refined.
+        sounds: Write every row's output for the first five recordings there.
     """
     from ..benchmarks import protocols
 

@@ -1,8 +1,7 @@
-"""Tools that people would use instead, one adapter a file, run on the same clips as ours.
+"""Other tools, run on the same clips: one adapter per file, which defines `RIVAL`.
 
-An adapter defines `RIVAL`. It feeds its tool at the tool's own rate and takes back the tool's
-delay, so that all that a table compares is what became of the speech. Only tables import this room,
-and an adapter imports its package only when it is loaded.
+It feeds its tool at the tool's own rate and compensates the tool's delay. Only benchmarks import
+this package, and an adapter imports its tool only when it is loaded.
 """
 
 import re
