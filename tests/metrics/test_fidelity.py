@@ -1,6 +1,7 @@
 """Slower judges against closed forms, edit distances counted by hand and releases."""
 
 import sys
+import tracemalloc
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def listener(monkeypatch):
     monkeypatch.setattr(recogniser, "load", lambda name: recogniser.Recogniser(
         name, lambda wave: HEARD[float(wave[0])]))
     monkeypatch.setenv(recogniser.VARIABLE, "known")
-    recogniser._heard.cache_clear()
+    recogniser._heard.clear()
     yield
-    recogniser._heard.cache_clear()
+    recogniser._heard.clear()
 
 
 def test_words_and_characters_changed_are_edit_distances(listener):
@@ -43,6 +44,21 @@ def test_words_and_characters_changed_are_edit_distances(listener):
     assert TRANSCRIPT["wer"](restored, "SHE SELLS SEA SHELLS.", RATE) == pytest.approx(2 / 4)
     assert TRANSCRIPT["cer"](restored, "he sells shells", RATE) == 0
     assert np.isnan(TRANSCRIPT["wer"](restored, "...", RATE))
+
+
+def test_what_was_heard_is_remembered_without_the_signal(monkeypatch):
+    heard = []
+    monkeypatch.setattr(recogniser, "load", lambda name: recogniser.Recogniser(
+        name, lambda wave: heard.append(len(wave)) or "shells"))
+    monkeypatch.setenv(recogniser.VARIABLE, "known")
+    recogniser._heard.clear()
+    tracemalloc.start()
+    for level in (1.0, 2.0, 3.0, 3.0):
+        assert recogniser.hear(np.full(10 * RATE, level), RATE) == ["shells"]
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    recogniser._heard.clear()
+    assert len(heard) == 3 and kept < 4 * 10 * RATE  # less than one of them in float32
 
 
 @pytest.mark.parametrize("name", ["words_changed", "characters_changed", "speaker_similarity"])

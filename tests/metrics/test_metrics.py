@@ -40,6 +40,13 @@ def test_si_snr_at_its_ends():
     assert np.isnan(METRICS["si_snr"](wave, 0 * wave, RATE))
 
 
+@pytest.mark.parametrize("offset", [0.1, 1 / 3, 2 / 3])  # whose mean over samples is another
+def test_si_snr_of_a_constant_has_no_meaning(offset):
+    wave, constant = np.random.default_rng(0).normal(size=RATE), np.full(RATE, offset)
+    assert np.isnan(METRICS["si_snr"](wave, constant, RATE))
+    assert np.isnan(METRICS["si_snr"](constant, wave, RATE))
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_lsd_of_a_gain_is_the_gain(rate):
     wave = np.random.default_rng(0).normal(size=rate)
@@ -63,6 +70,23 @@ def test_pesq_resamples_and_finds_no_utterance_in_silence(name, best, voiced):
     assert METRICS[name](voiced, voiced, 22050) == pytest.approx(best, abs=0.01)
     assert np.isnan(METRICS[name](voiced, 0 * voiced, RATE))
     assert np.isnan(METRICS[name](0 * voiced, voiced, RATE))
+
+
+@pytest.mark.parametrize("name, rate", [("pesq_wb", 16000), ("pesq_nb", 8000)])
+def test_pesq_of_more_utterances_than_the_package_holds_is_a_mean_of_parts(name, rate):
+    package = pytest.importorskip("pesq")
+    rng = np.random.default_rng(0)
+    clean = 0.1 * (rng.normal(size=(66, rate)) * (np.arange(rate) < rate / 2)).flatten()
+    noisy = clean + 0.003 * rng.normal(size=len(clean))
+    parts = [package.pesq(rate, c, n, name[-2:])
+             for c, n in zip(np.split(clean, 3), np.split(noisy, 3))]
+    assert METRICS[name](noisy, clean, rate) == pytest.approx(np.mean(parts), abs=1e-6)
+    noisy[:22 * rate] = 0  # than which nothing is worse
+    least = {"pesq_wb": 1.04, "pesq_nb": 1.02}[name]
+    assert METRICS[name](noisy, clean, rate) == pytest.approx(
+        np.mean([least, *parts[1:]]), abs=2e-3)
+    clean[:22 * rate] = 0  # nobody speaks there: it does not count
+    assert METRICS[name](noisy, clean, rate) == pytest.approx(np.mean(parts[1:]), abs=1e-6)
 
 
 def test_narrow_band_pesq_does_not_hear_the_upper_band(voiced):
@@ -113,6 +137,15 @@ def test_estoi_has_no_meaning_on_too_little_speech():
     assert np.isnan(METRICS["estoi"](wave, 0 * wave, RATE))
     wave[-8000:] = np.random.default_rng(0).normal(size=8000)
     assert METRICS["estoi"](wave, wave, RATE) == pytest.approx(1)
+
+
+def test_estoi_is_the_same_every_time_and_draws_no_number_of_others(voiced):
+    pytest.importorskip("pystoi")
+    state = np.random.get_state
+    key, place = state()[1:3]
+    silent = METRICS["estoi"](0 * voiced, voiced, RATE)
+    assert METRICS["estoi"](0 * voiced, voiced, RATE) == silent
+    assert np.array_equal(state()[1], key) and state()[2] == place
 
 
 @pytest.mark.parametrize("name, package", PACKAGES.items())

@@ -59,9 +59,10 @@ def test_p808_features_have_their_closed_form():
 @pytest.mark.parametrize("seconds, ovrl, sig, bak, p808", [
     (3.0, 1.1913922, 1.1577868, 1.1316814, 2.4595826),
     (9.01, 1.2101427, 1.1657891, 1.1423271, 2.4853773),
-    (12.5, 1.1976466, 1.1650714, 1.1273868, 2.5274155)])
+    (12.5, 1.1976466, 1.1650714, 1.1273868, 2.5274155),
+    (20.0, 1.1847787, 1.1516784, 1.1224052, 2.5207322)])
 def test_dnsmos_matches_the_release(seconds, ovrl, sig, bak, p808, speechmos):
-    """Figures of speechmos 0.0.1.1 with librosa 0.11: repeated, one segment, several segments."""
+    """Figures of speechmos 0.0.1.1 with librosa 0.11: repeated, one segment, several, but some."""
     scores = QUALITY["dnsmos"](voice(seconds)[0], RATE)
     assert scores == pytest.approx({"sig": sig, "bak": bak, "ovrl": ovrl, "p808": p808}, abs=1e-4)
 

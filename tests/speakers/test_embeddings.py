@@ -99,3 +99,8 @@ def test_labels_that_say_nothing_are_refused(text, word, tmp_path):
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(audio.AudioError, match=f"labels.csv: .*{word}"):
         embeddings.read_labels(tmp_path / "labels.csv")
+
+
+def test_a_table_of_no_rows_labels_nothing(tmp_path):
+    (tmp_path / "labels.csv").write_text("path,speaker,sex\n")
+    assert embeddings.read_labels(tmp_path / "labels.csv") == {}

@@ -240,3 +240,9 @@ def test_no_axis_of_sex_without_labels_or_difference(originals):
     for axis in ("0", "13", "-1", "age"):
         with pytest.raises(ValueError, match=f"--axis {axis}: give sex or a number from 1 to 12"):
             VoiceSpace.of(originals).direction(axis)
+
+
+@pytest.mark.parametrize("amount", [np.nan, np.inf])
+def test_steering_takes_a_finite_amount(originals, amount):
+    with pytest.raises(ValueError, match="--amount"):
+        VoiceSpace.of(originals).steer(originals.vectors, "1", amount)

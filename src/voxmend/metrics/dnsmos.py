@@ -44,7 +44,8 @@ def dnsmos(estimate: ArrayLike, sample_rate: int,
     """Predicted mean opinion scores, about 1 to 5; higher is better.
 
     The mean over segments of 9.01 s that start every second; shorter clips are doubled until they
-    are long enough. (Reddy et al. 2021 and 2022, DNSMOS and DNSMOS P.835)
+    are long enough. As in the release, whose rounding loses a sample of them, those that start at
+    7 to 23 s do not count. (Reddy et al. 2021 and 2022, DNSMOS and DNSMOS P.835)
 
     Args:
         models: folder that holds Microsoft's `sig_bak_ovr.onnx` and `model_v8.onnx`; default
@@ -66,7 +67,8 @@ def dnsmos(estimate: ArrayLike, sample_rate: int,
     while len(wave) < SEGMENT:
         wave = np.concatenate([wave, wave])
     count = int(len(wave) // RATE - SEGMENT / RATE) + 1
-    segments = [wave[i * RATE:i * RATE + SEGMENT] for i in range(count)]
+    segments = [wave[i * RATE:i * RATE + SEGMENT] for i in range(count)
+                if int((i + SEGMENT / RATE) * RATE) == i * RATE + SEGMENT]
     scores: dict[bytes, dict[str, float]] = {}
     for segment in segments:  # of a doubled clip of whole seconds, many are the same
         if segment.tobytes() not in scores:

@@ -9,7 +9,8 @@ def pesq_nb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> floa
     """Predicted mean opinion score (MOS-LQO), 1.02 to 4.55; higher is better.
 
     ITU-T P.862 (2001) with the mapping of P.862.1 at 8 kHz, to which other rates are resampled;
-    computed by pesq. It is not on the scale of `pesq_wb`.
+    computed by pesq. It is not on the scale of `pesq_wb`. Of more than 30 s, for which it is not
+    made (P.862.3), it is the mean over equal parts of at most as many.
 
     Shape: `[T]`, `[T]` to a float, nan where no utterance is found, of a silent estimate, and of
     NaN or infinity.

@@ -8,7 +8,9 @@ from ._common import pesq
 def pesq_wb(estimate: ArrayLike, reference: ArrayLike, sample_rate: int) -> float:
     """Predicted mean opinion score (MOS-LQO), 1.04 to 4.64; higher is better.
 
-    ITU-T P.862.2 (2007) at 16 kHz, to which other rates are resampled; computed by pesq.
+    ITU-T P.862.2 (2007) at 16 kHz, to which other rates are resampled; computed by pesq. Of more
+    than 30 s, for which it is not made (P.862.3), it is the mean over equal parts of at most as
+    many.
 
     Shape: `[T]`, `[T]` to a float, nan where no utterance is found, of a silent estimate, and of
     NaN or infinity.

@@ -1,5 +1,6 @@
 """Recognisers of English speech, whose words judge what became of a recording."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -61,6 +62,9 @@ def _by_whisper(model: str) -> Callable[[np.ndarray], str]:
     return hear
 
 
+_heard: dict[tuple[str, bytes], list[str]] = {}  # by name and SHA-256 of the samples
+
+
 @lru_cache
 def load(name: str) -> Recogniser:
     """A recogniser by name: "pocketsphinx", whose package ships its model, or a Whisper.
@@ -80,19 +84,18 @@ def chosen() -> Recogniser:
     return load(os.environ.get(VARIABLE) or DEFAULT)
 
 
-@lru_cache(4096)
-def _heard(samples: bytes, name: str) -> str:
-    return load(name).hear(np.frombuffer(samples, np.float32))
-
-
 def hear(wave: ArrayLike, sample_rate: int) -> list[str]:
     """The words of a signal; what was heard once is remembered.
 
     Shape: `[T]`. Raises ValueError for a signal that is not finite, not 1-D or shorter than 0.1 s,
     ImportError without a recogniser.
     """
+    samples = mono_16k(wave, sample_rate, SHORTEST).astype(np.float32)
     name = os.environ.get(VARIABLE) or DEFAULT
-    return words(_heard(mono_16k(wave, sample_rate, SHORTEST).astype(np.float32).tobytes(), name))
+    known = name, hashlib.sha256(samples.tobytes()).digest()
+    if known not in _heard:
+        _heard[known] = words(load(name).hear(samples))
+    return _heard[known]
 
 
 def hear_both(estimate: ArrayLike, reference: ArrayLike,

@@ -12,7 +12,7 @@ def si_sdr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = 
     SI-SDR = 10 log10(‖αs‖² / ‖ŝ − αs‖²), α = ⟨ŝ, s⟩/‖s‖².
     (Le Roux et al. 2019, "SDR – half-baked or well done?", eq. 5)
 
-    Shape: `[T]`, `[T]` to a float in dB: inf for a perfect estimate, nan for a silent reference.
+    Shape: `[T]`, `[T]` to a float in dB: inf for a perfect estimate, nan where either is silent.
 
     Raises ValueError for signals that are not 1-D or differ in length.
 

@@ -16,7 +16,8 @@ def si_snr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = 
         estimate, reference: ŝ and s, on any scale.
         sample_rate: not used; every metric takes it.
 
-    Shape: `[T]`, `[T]` to a float in dB: inf for a perfect estimate, nan for a silent reference.
+    Shape: `[T]`, `[T]` to a float in dB: inf for a perfect estimate, nan where either is silent,
+    as all that is constant is here.
 
     Raises ValueError for signals that are not 1-D or differ in length.
 
@@ -24,4 +25,5 @@ def si_snr(estimate: ArrayLike, reference: ArrayLike, sample_rate: int | None = 
     9.54
     """
     found, wanted = paired(estimate, reference)
+    found, wanted = (x - x[0] for x in (found, wanted))  # of a constant nothing is left, not 1e-17
     return si_sdr(found - found.mean(), wanted - wanted.mean())

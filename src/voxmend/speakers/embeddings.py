@@ -120,10 +120,11 @@ def read_labels(path: Path) -> dict[str, tuple[str, str]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            table = csv.DictReader(file)
+            header = {name.strip().lower(): name for name in table.fieldnames or () if name}
+            rows = list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise audio.AudioError(f"{path}: cannot be read as a CSV table ({error})") from None
-    header = {name.strip().lower(): name for name in (rows[0] if rows else ()) if name}
     columns = {key: next((header[n] for n in names if n in header), None)
                for key, names in COLUMNS.items()}
     if columns["file"] is None or not (columns["speaker"] or columns["sex"]):

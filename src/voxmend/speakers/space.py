@@ -111,7 +111,11 @@ class VoiceSpace(nn.Module):
         parts of v and a, by an angle below 180°, and what is orthogonal to both stays zero.
 
         Shape: `[N, D]` to the same, float32.
+
+        Raises ValueError for an amount that is not finite, and as `direction`.
         """
+        if not np.isfinite(amount):
+            raise ValueError(f"--amount {amount}: give a number of standard deviations")
         step = self.scale * (self.axes @ (self.variances.sqrt() * self.direction(axis)))
         before = torch.from_numpy(vectors).float()
         parts = zip(before.split(self.parts, 1), (before + amount * step).split(self.parts, 1),
