@@ -89,6 +89,8 @@ class GuessDenoiser(EDMDenoiser):
 class Posterior(Wrapper):
     """The denoiser of a posterior: a prior that is told the same with every call.
 
+    Where its correction of the guess has a weight (`Evidence`), it counts that much.
+
     Args:
         speeds: at which the prior hears the guess where noise hides all else, at σ_max; there the
             denoiser is the `energy_mean` of what it makes of it at each. The first is 1, and no
@@ -104,12 +106,12 @@ class Posterior(Wrapper):
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         found = self.denoiser(x, sigma, self.evidence)
         if len(self.speeds) == 1 or torch.as_tensor(sigma).min() < 0.999 * self.sigma_max:
-            return found
+            return self.evidence.corrected(found)
         noise, others = x - self.evidence.guess, [found]
         for speed in self.speeds[1:]:
             there = brought_back(at_speed(found, speed), speed, x.shape[-1])
             others.append(found - there + self._heard(noise, sigma, speed))
-        return energy_mean(torch.stack(others))
+        return self.evidence.corrected(energy_mean(torch.stack(others)))
 
     def _heard(self, noise: Tensor, sigma: Tensor | float, speed: float) -> Tensor:
         """What the prior makes of the guess at a speed, brought back, under as much noise."""

@@ -129,8 +129,8 @@ class Compose(Operator):
 
     def __init__(self, outer: Operator, inner: Operator):
         self.outer, self.inner = outer, inner
-        coloured = inner.noise_std and not outer.keeps_white
-        self.linear = outer.linear and inner.linear and not coloured
+        coloured = torch.as_tensor(inner.noise_std).any() and not outer.keeps_white
+        self.linear = bool(outer.linear and inner.linear and not coloured)
         self.keeps_white = outer.keeps_white and inner.keeps_white
         self.projects = outer.projects and inner.projects
         self.identity = outer.identity and inner.identity
@@ -165,7 +165,10 @@ class Compose(Operator):
         if first is None or second is None:
             return None
         known = 1 - first.marks[:, :, 1:].abs()
-        return Evidence(second.guess, first.marks + known * second.marks)
+        weight = None
+        if first.weight is not None and second.weight is not None:
+            weight = first.weight * second.weight
+        return Evidence(second.guess, first.marks + known * second.marks, weight)
 
     def __repr__(self) -> str:
         return f"{self.outer!r} @ {self.inner!r}"

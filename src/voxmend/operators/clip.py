@@ -11,6 +11,22 @@ from ..classical.spade import s_spade
 from .base import Operator, by_channel, check_inside
 from .evidence import Evidence
 
+TOO_SHORT, LONG_ENOUGH = 2, 5  # runs, in samples at 16 kHz (`tools/clipped_runs.py`)
+
+
+def correctable(clipped: Tensor) -> Tensor:
+    """How much of a correction of the sparse guess counts: 1, but less in short runs.
+
+    Between two known samples the guess is nearer than what a prior makes of it.
+
+    Shape: flags `[…, T]` to weights of 0 … 1.
+    """
+    place, end = torch.arange(clipped.shape[-1], device=clipped.device), clipped.shape[-1]
+    before = torch.where(clipped, -1, place).cummax(-1).values
+    after = torch.where(clipped, end, place).flip(-1).cummin(-1).values.flip(-1)
+    share = (after - before - 1 - TOO_SHORT) / (LONG_ENOUGH - TOO_SHORT)
+    return torch.where(clipped, share.clamp(0, 1), 1.0)
+
 
 class Clip(Operator):
     """Hard clipping, A(x) = ½(|x + c| − |x − c|) = max(−c, min(c, x)), about an offset.
@@ -93,7 +109,8 @@ class Clip(Operator):
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)
-        return Evidence.of(guess, bound=self._bound(y))
+        bound = self._bound(y)
+        return Evidence.of(guess, bound, weight=correctable(bound != 0))
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)

@@ -28,6 +28,7 @@ class Each(Operator):
     def __init__(self, operators: Sequence[Operator]):
         if not operators:
             raise ValueError(f"operators={operators!r}: give one or more")
+        self.operators = list(operators)
         self.runs = [(operator, len(list(run))) for operator, run in groupby(operators)]
         for name in ("linear", "keeps_white", "projects", "identity", "sums_sources"):
             setattr(self, name, all(getattr(operator, name) for operator in operators))
@@ -73,4 +74,4 @@ class Each(Operator):
         return Evidence.joined([e for e in found if e is not None]) if all(found) else None
 
     def __repr__(self) -> str:
-        return f"Each({[operator for operator, n in self.runs for _ in range(n)]})"
+        return f"Each({self.operators})"

@@ -78,7 +78,7 @@ class Gap(Operator):
 
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)
-        return Evidence.of(guess, missing=~self.present)
+        return Evidence.of(guess, missing=~self.present, weight=1.0)
 
     def blank(self, noise: Tensor) -> Tensor:
         return noise if self.present.sum() < 2 else torch.zeros_like(noise)
