@@ -74,3 +74,8 @@ def test_silence_and_scraps():
     np.testing.assert_array_equal(declick(np.zeros(4000), RATE), 0)
     np.testing.assert_array_equal(declick(np.ones(100), RATE), 1)
     assert not len(certain_clicks(np.ones(100), RATE)[0])
+
+
+def test_only_a_mono_signal_is_taken():
+    with pytest.raises(ValueError, match="mono"):
+        declick(np.zeros((2, 9000)), 16000)

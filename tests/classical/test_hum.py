@@ -53,3 +53,8 @@ def test_silence_and_scraps():
     np.testing.assert_array_equal(dehum(np.zeros(8000), RATE, 50), 0)
     for length in (1, 100, 2000):
         assert np.isfinite(dehum(np.ones(length), RATE, 60)).all()
+
+
+def test_only_a_mono_signal_is_taken():
+    with pytest.raises(ValueError, match="mono"):
+        dehum(np.zeros((2, 9000)), 16000, 50.0)

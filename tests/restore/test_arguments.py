@@ -37,7 +37,7 @@ def correcting():
 @pytest.mark.parametrize("option", [
     {"steps": 0}, {"steps": -1}, {"steps": 1.5}, {"draws": 0}, {"draws": 2.5}, {"seed": -1},
     {"seed": 1.5}, {"batch": 0}, {"batch": 2.5}, {"prior": torch.nn.Linear(1, 1)},
-    {"prior": None}, {"task": None}, {"task": Task}, {"device": "gpu"}, {"device": None}])
+    {"prior": 3}, {"task": None}, {"task": Task}, {"device": "gpu"}, {"device": None}])
 def test_an_option_that_cannot_be_is_named(option):
     [name] = option
     with pytest.raises(ValueError, match=f"^{name}[ =].*(give|use)"):
@@ -172,6 +172,12 @@ def test_numbers_and_lists_of_any_library_will_do():
     wave = voice(0.2)
     np.testing.assert_array_equal(Restorer("declip", Identity())(wave, np.array(16000), [damage]),
                                   Restorer("declip", Identity())(wave, 16000, damage))
+
+
+@pytest.mark.parametrize("shape", [(), (1, 1, 9)])
+def test_what_is_no_recording_is_refused(shape):
+    with pytest.raises(ValueError, match="give it as .channels, samples"):
+        Restorer("declip", Identity())(np.full(shape, 0.1, np.float32), 16000)
 
 
 def test_channels_last_are_refused():

@@ -263,3 +263,31 @@ def test_auto_is_one_on_a_cpu_and_what_fits_on_a_gpu(monkeypatch):
                             "mem_get_info": (free, 80 * gib)}.items():
             monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
         assert batching.resolve("auto", "cuda", lambda: None) == expected
+
+
+@pytest.mark.parametrize("name", ["declip", "mend", "denoise", "separate", "generate"])
+def test_without_an_operator_the_prior_alone_is_drawn(small, name):
+    task, y = replace(TASKS[name], steps=2), torch.zeros(2, 1, 1600)
+    alone = Restorer(task, GuessDenoiser(small)).draw(y, None)
+    unguided = replace(task, operator=None, guidance=G.Unguided())
+    torch.testing.assert_close(alone, Restorer(unguided, GuessDenoiser(small)).draw(y, None),
+                               rtol=0, atol=0)
+    assert alone.any() and torch.equal(alone[0], alone[1])
+
+
+def test_items_may_have_operators_of_their_own(small):
+    restorer = Restorer("inpaint", GuessDenoiser(small), steps=2)
+    y = 0.1 * torch.randn(2, 1, 1600, generator=torch.Generator().manual_seed(0))
+    gaps = [O.Gap.between([gap], 1600, 16000) for gap in ((0.02, 0.03), (0.05, 0.07))]
+    drawn = restorer.draw(y, O.Each(gaps))
+    for i, gap in enumerate(gaps):
+        torch.testing.assert_close(drawn[i:i + 1], restorer.draw(y[i:i + 1], gap))
+
+
+def test_what_a_loaded_prior_draws_is_of_single_precision():
+    y = torch.zeros(1, 1, 1600, dtype=torch.float64)
+    y[..., 400:] = 0.1 * torch.sin(torch.arange(1200.0))
+    restorer, gap = Restorer("inpaint"), O.Gap(torch.arange(1600) >= 400)
+    drawn = restorer.draw(y, gap)
+    assert drawn.dtype == torch.float32
+    torch.testing.assert_close(drawn, restorer.draw(y.float(), gap), rtol=0, atol=0)

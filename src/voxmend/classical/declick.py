@@ -121,9 +121,11 @@ def declick(wave: ArrayLike, sample_rate: int, ratio: float = 6.0, least: float 
         least: the error that a click must reach, as a share of the signal's RMS.
         passes: of finding.
 
-    Shape: `[T]` to the same, float64.
+    Shape: `[T]` to the same, float64. Raises ValueError for a signal that is not 1-D.
     """
     wave = np.asarray(wave, np.float64)
+    if wave.ndim != 1:
+        raise ValueError(f"click removal takes a mono signal, not {list(wave.shape)}")
     if len(wave) < 2 * FAR * max(1, round(BIN * sample_rate)):
         return wave
     spoiled, mended = np.zeros(len(wave), bool), wave

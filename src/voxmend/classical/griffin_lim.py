@@ -125,7 +125,8 @@ def _bands_of(mel: Tensor) -> Callable[[Tensor, int], Tensor]:
     weight = basis.sum(0).clamp_min(1e-9)
 
     def impose(spectrum: Tensor, _: int) -> Tensor:
-        magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()  # abs takes longer
+        power = spectrum.real.square() + spectrum.imag.square()
+        magnitude = power.clamp_min_(1e-30).sqrt()  # abs takes longer; √ has no slope at 0
         bands = (magnitude @ basis.T).clamp_min(1e-6)
         return spectrum * ((mel / bands) @ basis / weight)
 

@@ -151,7 +151,9 @@ def synthesise(phasors: Phasors, length: int, sample_rate: int,
 def dehum(wave: ArrayLike, sample_rate: int, mains: float) -> np.ndarray:
     """A signal less the harmonics of the mains, of which the nominal frequency is known, Hz.
 
-    Shape: `[T]` to the same, float64.
+    Shape: `[T]` to the same, float64. Raises ValueError for a signal that is not 1-D.
     """
     wave = np.asarray(wave, np.float64)
+    if wave.ndim != 1:
+        raise ValueError(f"hum removal takes a mono signal, not {list(wave.shape)}")
     return wave - synthesise(find_phasors(wave, sample_rate, mains), len(wave), sample_rate)

@@ -198,8 +198,8 @@ def conjugate_gradients(apply: Callable[[Tensor], Tensor], b: Tensor, iterations
 
 def _linear_solve(operator: Operator, y: Tensor, x0: Tensor, variance: Tensor) -> Tensor:
     """Aᵀ(A r² Aᵀ + σ_y²)⁻¹(y − A x0), with a small ridge where the observation is exact."""
-    most = variance.flatten(1).amax(1).view(-1, 1, 1) if variance.ndim else float(variance)
-    ridge = _noise_std(operator, x0) ** 2 + 1e-6 * most  # of every item by itself
+    most = broadcast(variance.flatten(1).amax(1), y) if variance.ndim else float(variance)
+    ridge = _noise_std(operator, y) ** 2 + 1e-6 * most  # of every item by itself
 
     def apply(u: Tensor) -> Tensor:
         return operator.forward(variance * operator.adjoint(u, x0)) + ridge * u
@@ -253,7 +253,7 @@ class PiGDM:
             step = broadcast(sigma, x).square() * gradient
             moved = operator.forward(step)
             share = _dot(y - operator.forward(x0), moved) / _dot(moved, moved).clamp(min=1e-30)
-            return x0 + share.clamp(0, 1) * step
+            return x0 + broadcast(share.flatten().clamp(0, 1), step) * step
 
         return denoise
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..diffusion.chunked import NoiseStream
 from ..diffusion.denoiser import Denoiser
-from ..diffusion.guidance import NoisyObservation
+from ..diffusion.guidance import NoisyObservation, Unguided
 from ..diffusion.told import GuessDenoiser
 from ..models.batching import in_batches
 from ..operators import Each, Evidence, Operator
@@ -25,7 +25,7 @@ class Request:
 
     Attributes:
         y: what is observed, at the prior's scale, `[1, …]`.
-        operator: that it is observed by; None where nothing is.
+        operator: that it is observed by; None where nothing is, which draws the prior alone.
         start: its position in the recording, in samples, which selects the noise.
         first: a guess, in the place of the operator's, `[1, K, T]`.
     """
@@ -136,7 +136,9 @@ class Drawing:
             x = (1 + sigma**2).sqrt() * fresh(first)
         else:
             x = first + sigma * fresh(first)
-        drawn: Tensor = task.sampler(task.guidance(denoiser, operator, y), x, sigmas,
+        unobserved = operator is None and task.operator is not None  # the prior is drawn alone
+        guidance = Unguided() if unobserved else task.guidance
+        drawn: Tensor = task.sampler(guidance(denoiser, operator, y), x, sigmas,
                                      lambda like: task.noise_scale * fresh(like))
         if drawn.shape != x.shape:
             raise ValueError(f"task {task.name!r}: its sampler made {list(drawn.shape)} of "

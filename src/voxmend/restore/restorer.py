@@ -29,11 +29,10 @@ from ..audio.segments import Aligner, Spread, in_turn, process
 from ..classical.griffin_lim import MEL_RATE, mel_griffin_lim
 from ..diffusion.chunked import ChunkedDenoiser
 from ..diffusion.denoiser import Checked, Denoiser
-from ..diffusion.guidance import Unguided
 from ..models import hub, remote
 from ..models.batching import resolve
 from ..models.precision import choose, precision_of
-from ..operators import Mel, Operator
+from ..operators import Each, Mel, Operator
 from .analysis import analyse
 from .damage import Damage, listed
 from .drawing import Drawing, Request
@@ -53,7 +52,8 @@ class Restorer:
     Args:
         task: a name from `TASKS` or a Task of one's own; `dataclasses.replace` swaps one part.
         prior: a bundled name, a path, `hf://OWNER/NAME[@REVISION]`, or any Denoiser, which is put
-            on the device and, as dropout is for training, into evaluation mode.
+            on the device and, as dropout is for training, into evaluation mode; by default the
+            task's.
         steps: the task's number of steps, replaced.
         seed: same seed, same result.
         draws: posterior draws; the result is their mean.
@@ -65,7 +65,7 @@ class Restorer:
     Raises ValueError for an unknown task, and for options that it does not take.
     """
 
-    def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser = hub.DEFAULT,
+    def __init__(self, task: str | Task = "mend", prior: str | Path | Denoiser | None = None,
                  steps: int | None = None, seed: int = 0, draws: int = 1, device: str = "auto",
                  speakers: int | None = None, precision: str = "auto",
                  batch: int | Literal["auto"] = "auto"):
@@ -77,6 +77,7 @@ class Restorer:
             raise ValueError(f"task={task!r}: give a name of TASKS, or a Task")
         check_whole(1, steps=steps, draws=draws, speakers=speakers)
         check_whole(0, seed=seed)
+        prior = task.prior if prior is None else prior
         if not isinstance(prior, str | Path | Denoiser):
             raise ValueError(f"prior={prior!r}: give a name, a path or a Denoiser")
         if speakers is not None and task.sources is None:
@@ -130,10 +131,10 @@ class Restorer:
         `sources`; T is longer where the task raises the rate.
         """
         wave = np.asarray(wave)
-        reader = audio.ArrayReader(np.atleast_2d(wave), sample_rate)
+        reader = audio.ArrayReader(wave[None] if wave.ndim == 1 else wave, sample_rate)
         mended = np.concatenate(list(self.stream(reader, damage)), axis=1)[:self.outputs(reader)]
         if self.task.sources is not None:
-            mended = mended.reshape(self.task.sources, *np.atleast_2d(wave).shape[:1], -1)
+            mended = mended.reshape(self.task.sources, reader.channels, -1)
             return mended[:, 0] if wave.ndim == 1 else mended
         return mended[0] if wave.ndim == 1 else mended
 
@@ -306,17 +307,21 @@ class Restorer:
         if not 0 < seconds < math.inf:
             raise ValueError(f"seconds={seconds!r}: give more than 0")
         blank = torch.zeros(1, 1, round(seconds * self.sample_rate), device=self.device)
-        alone = self.task if self.task.operator is None else replace(
-            self.task, guidance=Unguided())
-        drawing = replace(self.drawing, task=alone)
-        return drawing.numbered([Request(blank, None)], [number])[0][0].cpu().numpy()
+        return self.draw(blank, None, number)[0].cpu().numpy()
 
     def draw(self, y: Tensor, operator: Operator | None, number: int = 0) -> Tensor:
         """Draw `number` of the posterior given a scaled observation.
 
-        Shape: y `[B, …]` to `[B, K, T]`; all items share their noise.
+        Args:
+            operator: of all items, or `Each` of each; None where nothing is observed, and y is
+                where the prior alone starts.
+
+        Shape: y `[B, …]` to `[B, K, T]`, float32 by a prior that was loaded here; all items share
+        their noise.
         """
-        requests = [Request(part, operator) for part in y.split(1)]
+        y = y.to(self.device, torch.float32 if self.weights else y.dtype)
+        each = operator.operators if isinstance(operator, Each) else [operator] * len(y)
+        requests = [Request(*pair) for pair in zip(y.split(1), each, strict=True)]
         return torch.cat(self.drawing.numbered(requests, [number]))
 
 
