@@ -127,6 +127,15 @@ def test_a_recording_is_found_mended_and_heard(visit, clipped):
     assert audio.load(download.value.path(), 16000).shape == (1, 32000)
 
 
+def stays_stopped(page):
+    """A run that goes on would show its progress again."""
+    expect(status(page)).to_contain_text("stopped", timeout=10_000)
+    page.wait_for_timeout(3000)
+    expect(status(page)).to_contain_text("stopped")
+    restore(page)
+    expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
+
+
 def test_a_run_is_cancelled(visit, clipped):
     page = visit()
     drop(page, clipped / "long.wav")
@@ -138,7 +147,7 @@ def test_a_run_is_cancelled(visit, clipped):
     restore(page)
     expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Cancel").first.click()
-    expect(status(page)).to_contain_text("stopped", timeout=10_000)
+    stays_stopped(page)
 
 
 def test_a_run_is_cancelled_after_another_recording_was_dropped(visit, clipped):
@@ -150,7 +159,7 @@ def test_a_run_is_cancelled_after_another_recording_was_dropped(visit, clipped):
             restore(page)
             expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Cancel").first.click()
-    expect(status(page)).to_contain_text("stopped", timeout=10_000)
+    stays_stopped(page)
 
 
 def test_of_two_recordings_dropped_at_once_the_last_counts(visit, clipped):

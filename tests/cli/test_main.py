@@ -578,12 +578,17 @@ def test_a_closed_pipe_ends_the_command_quietly():
     assert (child.wait(), error) == (141, "")
 
 
-@pytest.mark.parametrize(("closed", "verb", "status"), [
-    (">&-", "info", 0), ("2>&-", "mend a.wav b.wav", 2)])
-def test_closed_outputs_end_no_command(closed, verb, status):
-    done = subprocess.run(["/bin/sh", "-c", f"{sys.executable} -m voxmend {verb} {closed}"],
-                          check=False, capture_output=True, text=True)
+@pytest.mark.parametrize(("closed", "out", "status"), [
+    (">&-", "out.wav", 0), ("2>&-", "out.wav", 0), (">&- 2>&- <&-", "out.wav", 0),
+    (">&-", "-", 2)])
+def test_closed_streams_end_no_command(closed, out, status, wav, tmp_path):
+    """But what is to go through one is refused."""
+    line = f"{sys.executable} -m voxmend degrade clip {wav()} {out} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=False, capture_output=True,
+                          text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+    assert (tmp_path / "out.wav").exists() == (out == "out.wav")
+    assert ("stdout: cannot be written" in done.stderr) == (status == 2)
 
 
 def test_help_is_light():

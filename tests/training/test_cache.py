@@ -51,6 +51,25 @@ def check(corpus, folder):
     assert corpus.hours == pytest.approx(len(files) * 0.5 / 3600)
 
 
+def test_an_interrupted_write_is_not_counted(speech, tmp_path, monkeypatch):
+    """What has no samples in its shard would never be decoded again."""
+    class Interrupted(np.ndarray):
+        def tobytes(self):
+            raise KeyboardInterrupt
+
+    def third(some, rate, decode=cache.decode):
+        for samples in decode(some, rate):
+            yield samples._replace(wave=samples.wave.view(Interrupted)) if (
+                some[0].path.name == "2.wav") else samples
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(cache, "decode", third)
+        Corpus(speech, tmp_path / "cache", RATE)
+    seen = decoded(monkeypatch)
+    check(Corpus(speech, tmp_path / "cache", RATE), speech)
+    assert sorted(seen) == ["2.wav", "3.wav", "4.wav"]
+
+
 def test_shards_hold_no_more_than_their_limit(speech, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD_BYTES", 20_000)  # two files and a half
     check(Corpus(speech, tmp_path / "cache", RATE), speech)

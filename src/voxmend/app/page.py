@@ -124,7 +124,7 @@ def _runs(run: str, desk: Desk, limits: Limits, secret: gr.State,
     running = start.click(course, [secret, *chosen], list(outputs), concurrency_id=QUEUE,
                           concurrency_limit=limits.concurrency, show_progress="minimal",
                           show_progress_on=outputs.status, api_visibility="private")
-    stop.click(lambda: markup.note("stopped; nothing of it was kept"), None, outputs.status,
+    stop.click(lambda: markup.note("stopped; what was done before is kept"), None, outputs.status,
                cancels=running, queue=False, show_progress="hidden", api_visibility="private")
 
 

@@ -46,13 +46,23 @@ def _run(args: list[str]) -> int:
 def command() -> NoReturn:
     """Runs the command as a process; an interrupted one ends without Python's own tidying up."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # one that spins loses a shared core's turn
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started it
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    _stand_in()
     status = main()
     if status == INTERRUPTED:  # what has been loaded takes seconds to unload
         os._exit(status)
     sys.exit(status)
+
+
+def _stand_in() -> None:
+    """Gives closed standard streams something that takes text, and keeps files off their numbers.
+
+    What is written to the numbers themselves, as a recording to `-`, is refused as before.
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for _ in closed:
+        os.open(os.devnull, os.O_RDONLY)
+    for name in {*closed} - {"stdin"}:
+        setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Checkpoints that other projects published, as priors, separators and encoders of voxmend."""
 
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,9 @@ def _network_of(path: Path, name: str, state: dict[str, Tensor], read_config: Ca
             return config, hub.build_network(name, config)
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks {error.args[0]}") from None
-    except (LookupError, ArithmeticError, TypeError, ValueError, RuntimeError):
-        raise CheckpointError(f"{path}: its weights have shapes that no {name} has") from None
+    except (LookupError, ArithmeticError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: its weights have shapes that no {name} has "
+                              f"({textwrap.shorten(str(error), 100)})") from None
 
 
 def import_undiff(path: Path, out: Path, ema: bool = False, overwrite: bool = False,

@@ -10,7 +10,7 @@ as does a build that was interrupted. A key tells a file by its place, size and 
 import hashlib
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -92,14 +92,14 @@ class _Shard:
         return self
 
     def add(self, key: bytes, samples: Samples) -> None:
-        self._entries.append((key, len(samples.wave), samples.rms))
-        self.bytes += samples.wave.nbytes
         try:
             with encoding(self.path):
                 self._file.write(samples.wave.tobytes())
         except audio.AudioError:
             self._entries.clear()
             raise
+        self._entries.append((key, len(samples.wave), samples.rms))
+        self.bytes += samples.wave.nbytes
 
     def __exit__(self, *exception: Any) -> None:
         try:
@@ -142,18 +142,18 @@ def _decoded(lacking: dict[bytes, Recording], sample_rate: int, workers: int
 
     with ThreadPoolExecutor(workers) as threads:
         coming = (threads.submit(of_file, parts) for parts in _files(lacking))
-        waiting = deque(islice(coming, 4 * workers))  # so that none pile up in memory
+        waiting = deque(islice(coming, workers + 1))  # of whole files, which fill the memory
         while waiting:
             yield from waiting.popleft().result()
             waiting.extend(islice(coming, 1))
 
 
-def _sound(found: Iterable[tuple[bytes, Samples | audio.AudioError]], faults: dict[str, None]
+def _sound(found: Iterable[tuple[bytes, Samples | audio.AudioError]], faults: Counter[str]
            ) -> Iterator[tuple[bytes, Samples]]:
     """Those that could be decoded; what is wrong with others goes to `faults`."""
     for key, samples in found:
         if isinstance(samples, audio.AudioError):
-            faults[str(samples)] = None  # once, of a file that has many parts
+            faults[str(samples)] += 1  # said once, of a file that has many parts
         else:
             yield key, samples
 
@@ -194,7 +194,7 @@ def fill(recordings: Sequence[Recording], keys: np.ndarray, cache: Path, sample_
         _, there = _read_index(cache, sample_rate).find(keys)
         lacking = dict(compress(zip(keys, recordings, strict=True), ~there))
         found = _decoded(lacking, sample_rate, workers or _processors())
-        faults: dict[str, None] = {}
+        faults = Counter[str]()
         pairs = _sound(tqdm(found, "decoding", len(lacking), unit="file"), faults)
         pair = next(pairs, None)
         while pair:
@@ -205,8 +205,8 @@ def fill(recordings: Sequence[Recording], keys: np.ndarray, cache: Path, sample_
                     pair = next(pairs, None)
     if len(faults) > 1:
         print(*faults, sep="\n", file=sys.stderr)
-        raise audio.AudioError(f"{len(faults)} recordings of {len(recordings)} cannot be read, as "
-                               "said above: fetch them again, or take them out")
+        raise audio.AudioError(f"{faults.total()} recordings of {len(recordings)} cannot be read, "
+                               "as said above: fetch them again, or take them out")
     for fault in faults:
         raise audio.AudioError(fault)
 

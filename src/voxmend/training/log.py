@@ -29,7 +29,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 try:
                     yield file
                 except RuntimeError as error:  # torch.save's, of what the system said before
-                    raise error.__context__ or error from None
+                    if isinstance(error.__context__, OSError):
+                        raise error.__context__ from None
+                    raise
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -96,7 +98,7 @@ def _step(line: bytes) -> float:
     """Of a line of the log; of one that a full disk or a crash cut off, infinity."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, ArithmeticError, LookupError, TypeError):
         return math.inf
 
 
