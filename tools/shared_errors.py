@@ -54,7 +54,7 @@ def rows(examples: list[Example], first: Callable[[Example], np.ndarray],
 
 def main(speech: Path, noise: Path) -> None:
     """Prints the table."""
-    prior = Restorer("denoise")
+    prior = Restorer("denoise", "speech16k")
     told, light = (partial(enhance.enhance, sample_rate=RATE, method=method)
                    for method in ("voxmend", "diffsep"))
     clips = load_clips(speech, None)

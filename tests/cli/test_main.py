@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from helpers.speech import voice
 from voxmend import audio, undiff
 from voxmend.audio import formats
 from voxmend.cli import main as cli
-from voxmend.cli import sidecars
+from voxmend.cli import restore, sidecars
 from voxmend.dsp import degrade
 from voxmend.restore.damage import Clipping, Damage
 from voxmend.restore.restorer import Restorer
@@ -625,3 +626,10 @@ def test_method_has_its_own_number_of_steps(wav, prior, tmp_path, capsys):
     code, text = run(capsys, "declip", wav("in.wav", voice(0.5)), tmp_path / "out.wav", "--method",
                      "undiff", *quick(prior))
     assert code == 2 and "leave out --steps" in text.err
+
+
+def test_a_verb_has_the_prior_of_its_task():
+    verbs = {name: getattr(restore, name) for name in TASKS if hasattr(restore, name)}
+    assert len(verbs) > 6
+    for name, verb in verbs.items():
+        assert get_type_hints(verb)["common"].prior == TASKS[name].prior, name

@@ -22,6 +22,12 @@ def test_corrections_count_from_runs_of_three_samples_and_wholly_from_five():
     assert (weight[y[0, 0].abs() < 0.9] == 1).all()
 
 
+def test_runs_are_as_long_at_any_rate():
+    y = clipped(6, 9, 15)
+    weight = Clip(1.0, sample_rate=48000).evidence(y, y).weight[0, 0]
+    assert [weight[20 * n + 10].item() for n in range(3)] == pytest.approx([0, 1 / 3, 1])
+
+
 def test_runs_at_the_ends_and_whole_signals_of_clipped_samples():
     y = torch.ones(1, 1, 8)
     y[..., 2:5] = 0

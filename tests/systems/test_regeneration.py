@@ -266,7 +266,7 @@ def test_in_training_it_hears_the_same(base, data, tmp_path, faster_and_slower):
 def test_a_missing_separator_is_named(base, weights):
     base.unlink()
     with pytest.raises(hub.PriorError, match="small.safetensors: corrects what the separator parts "
-                                             "makes of a mixture; put parts.safetensors"):
+                                             "makes; put parts.safetensors"):
         diffsep.load_model(weights)
     with pytest.raises(hub.PriorError, match="a separator, not a prior"):
         hub.load_prior(str(weights))

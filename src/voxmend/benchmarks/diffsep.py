@@ -151,7 +151,7 @@ class Comparison:
         task: what the DiffSeps were made to do, "separate" or "enhance".
         weights: names or paths of DiffSeps, each a row for every one of `SAMPLINGS`.
         separators: names or paths of supervised separators' weights.
-        prior: of the prior's own task.
+        prior: of the prior's own task; by default that task's.
         enhancer: name or path of a conditional prior of the task "enhance", which to separate is
             given the mixture less a voice; or None.
         precision: of all networks, as in `models.precision.resolve`.
@@ -164,11 +164,12 @@ class Comparison:
     """
 
     def __init__(self, task: str, weights: Sequence[str] = (), separators: Sequence[str] = (),
-                 prior: str = hub.DEFAULT, seed: int = 0, device: str = "cpu",
+                 prior: str | None = None, seed: int = 0, device: str = "cpu",
                  progress: bool = True, enhancer: str | None = None, precision: str = "auto",
                  judges: bool = False, compared: bool = False, only: tuple[str, ...] = ()):
         scoring.check_metrics()
-        self.prior_name, self.prior = prior, hub.load_prior(prior, device)
+        self.prior_name = prior or TASKS["denoise" if task == "enhance" else task].prior
+        self.prior = hub.load_prior(self.prior_name, device)
         paths = [hub.find_prior(str(name)) for name in weights]
         supervised = [hub.find_prior(str(name)) for name in separators]
         listener = hub.find_prior(str(enhancer)) if enhancer else None

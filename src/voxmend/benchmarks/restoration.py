@@ -239,14 +239,15 @@ def heading(prior: str, seed: int, clips: int, device: str, precision: str = "fp
             "precision": precision, "machine": machine(), "notes": [], "cases": {}}
 
 
-def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAULT, seed: int = 0,
+def run(task: str, data: Path, clips: int | None = None, prior: str | None = None, seed: int = 0,
         steps: tuple[int, ...] = (8, 16, 32), device: str = "cpu", progress: bool = True,
         save: Callable[[dict], None] = lambda result: None, precision: str = "auto",
         judges: bool = False, only: tuple[str, ...] = ()) -> dict:
     """Runs the cases of a task, or all; the result can be written as JSON.
 
     Args:
-        precision: of the prior, as in `models.precision.resolve`.
+        prior: of all cases; by default each has its task's.
+        precision: of the priors, as in `models.precision.resolve`.
         save: is called with the result so far whenever there is more of it.
         judges: whether a `Panel` judges, too.
         only: as in `scoring.has_row`.
@@ -257,8 +258,14 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
     if len(waves) < (2 if "separate" in names else 1):
         raise ValueError(f"{data}: too few clips for {', '.join(names)}; mixtures need two")
     check_metrics()
-    network = hub.load_prior(prior, device)
-    result = heading(prior, seed, len(waves), device, choose(network, precision))
+    priors = {name: prior or TASKS[CASES[name].task].prior for name in names}
+    networks = {name: hub.load_prior(name, device) for name in dict.fromkeys(priors.values())}
+    numbers = [choose(network, precision) for network in networks.values()]
+    first, *others = networks
+    result = heading(first, seed, len(waves), device, numbers[0])
+    if others:
+        result["models"] = {f"prior {name}": hub.file_hash(hub.find_prior(name))
+                            for name in others}
     if "separate" in names:
         result["notes"] += one_speaker(data, audio_files(measured_folder(data))[:clips])
     scored: Callable = score
@@ -267,7 +274,8 @@ def run(task: str, data: Path, clips: int | None = None, prior: str = hub.DEFAUL
         scored, result["spread"] = panel.beside(score), True
         result["notes"] += panel.notes
     fill(result["cases"], {
-        name: run_case(name, waves, network, seed, steps, device, progress, scored, only)
+        name: run_case(name, waves, networks[priors[name]], seed, steps, device, progress, scored,
+                       only)
         for name in names}, lambda: save(result))
     if "mend" in names:
         result["detection"] = detection(waves)

@@ -48,7 +48,7 @@ class Cropping(Measuring):
 
 
 def bench(task: Positional[Task], data: Folder, common: Judged,
-          prior: str = "speech16k", steps: tuple[int, ...] = (8, 16, 32)) -> int:
+          prior: Weights = None, steps: tuple[int, ...] = (8, 16, 32)) -> int:
     """Restoration: declip, extend, inpaint, denoise, vocode, mend, all.
 
     Damages clean speech, restores it, and prints a Markdown table of the scores.
@@ -56,7 +56,8 @@ def bench(task: Positional[Task], data: Folder, common: Judged,
     Args:
         task: Which task, or all, separation included.
         data: Folder of clean speech; its test/ is used where there is one.
-        prior: A bundled prior's name (see voxmend info) or a .safetensors file.
+        prior: A bundled prior's name (see voxmend info) or a .safetensors file; by default each
+            task's own.
         steps: Numbers of steps to compare, beside the task's own.
     """
     from ..benchmarks import restoration

@@ -178,6 +178,13 @@ class Mending(Common):
 
 
 @dataclass(frozen=True)
+class Denoising(Mending):
+    """Options of the verb whose prior has a second stage."""
+
+    prior: str = "denoiser16k"
+
+
+@dataclass(frozen=True)
 class Report:
     """Options of every verb that measures."""
 
@@ -259,8 +266,8 @@ class Comparing(Judging):
 
     weights: Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")] = ()
     """DiffSeps (.safetensors), each with seven rows; by default the bundled one."""
-    prior: str = "speech16k"
-    """A bundled prior's name (see voxmend info) or a .safetensors file."""
+    prior: Weights = None
+    """A bundled prior's name (see voxmend info) or a .safetensors file; by default the task's."""
     plot: File = None
     """Draw curves of quality against network calls into this PNG."""
 

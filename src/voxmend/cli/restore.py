@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from .options import (
     Common,
+    Denoising,
     Fresh,
     Handling,
     Mending,
@@ -179,7 +180,7 @@ def inpaint(paths: Paths, common: Options, gaps: str = "auto") -> int:
     return _mend("inpaint", paths, common, told)
 
 
-def denoise(paths: Paths, common: Options, noise: str = "auto") -> int:
+def denoise(paths: Paths, common: Annotated[Denoising, arg(name="")], noise: str = "auto") -> int:
     """Denoise: remove stationary noise of any colour, and hum.
 
     Above 8 kHz white noise is filtered, not by the prior. For noise of other kinds see voxmend

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from ..audio.errors import encoding
 from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser
 from ..diffusion.schedules import build_betas
 from ..diffusion.told import GuessDenoiser, ToldDenoiser
+from ..diffusion.two_stage import TwoStageDenoiser
 from ..networks import NetworkError, find_network
 from . import remote
 
@@ -63,7 +65,8 @@ def save_prior(path: Path, state: dict[str, Tensor], card: dict) -> None:
         content = save({n: t.detach().cpu().contiguous() for n, t in state.items()})
         with encoding(path):
             partial.write_bytes(content)
-    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial, encoding(path):
+    with atomic_path(path.with_suffix(".json"), overwrite=True) as partial, (
+            encoding(path.with_suffix(".json"))):
         partial.write_text(json.dumps(card, indent=2) + "\n")
 
 
@@ -166,21 +169,51 @@ def load_network(path: Path, card: dict, device: str = "cpu") -> nn.Module:
     return network.requires_grad_(False).eval().to(device)
 
 
-def _edm(network: nn.Module, card: dict,
+def find_companion(path: Path, name: str, digest: str | None, what: str) -> Path:
+    """The weights that others work with: beside them, or as `find_prior` has it.
+
+    Args:
+        path: of those others.
+        digest: the `file_hash` that they must have.
+        what: they are, in words.
+
+    Raises PriorError, also for others of that name.
+    """
+    beside = path.with_name(f"{name}.safetensors")
+    try:
+        found = beside if beside.is_file() else find_prior(name)
+    except PriorError:
+        raise PriorError(f"{path}: corrects what {what} {name} makes; put {name}.safetensors and "
+                         "its card beside it") from None
+    if digest and digest != (other := file_hash(found)):
+        raise PriorError(f"{path}: corrects {what} {name} of SHA-256 {digest}, but {found} has "
+                         f"{other}; put the one that it was trained with beside it")
+    return found
+
+
+def _edm(network: nn.Module, card: dict, path: Path,
          kind: type[EDMDenoiser] = EDMDenoiser) -> EDMDenoiser:
     return kind(network, int(card["sample_rate"]), *(
         float(card[name]) for name in ("sigma_min", "sigma_max", "sigma_data")))
 
 
-def _epsilon(network: nn.Module, card: dict) -> EpsilonDenoiser:
+def _epsilon(network: nn.Module, card: dict, path: Path) -> EpsilonDenoiser:
     return EpsilonDenoiser(network, build_betas(card["betas"]), int(card["sample_rate"]),
                            float(card["sigma_data"]))
 
 
+def _two_stage(network: nn.Module, card: dict, path: Path) -> TwoStageDenoiser:
+    first = find_companion(path, card["first"], card.get("first_sha256"), "the prior")
+    if read_card(first).get("prediction") not in (None, "told", "guess"):
+        raise PriorError(f"{path}: corrects the prior {card['first']}, which is none of EDM's kind")
+    prior: Any = load_prior(first)
+    return TwoStageDenoiser(prior, network)
+
+
 # Priors of waveforms, and what other weights are for, by what their cards call `prediction`.
-PRIORS: dict[str | None, Callable[[nn.Module, dict], Denoiser]] = {
+PRIORS: dict[str | None, Callable[[nn.Module, dict, Path], Denoiser]] = {
     None: _edm, "told": partial(_edm, kind=ToldDenoiser),
-    "guess": partial(_edm, kind=GuessDenoiser), "epsilon": _epsilon}
+    "guess": partial(_edm, kind=GuessDenoiser), "epsilon": _epsilon, "two-stage": _two_stage}
 OTHERS = {**dict.fromkeys(("sources", "score", "differences", "regeneration", "speech"),
                           "a separator, not a prior; separate and enhance take it as --weights"),
           "embedding": "an encoder of speakers, not a prior; give it as --encoder",
@@ -188,7 +221,7 @@ OTHERS = {**dict.fromkeys(("sources", "score", "differences", "regeneration", "s
           "spectrogram": "a prior of spectrograms; only refine takes it"}
 
 
-def load_prior(name_or_path: str = DEFAULT, device: str | torch.device = "cpu") -> Denoiser:
+def load_prior(name_or_path: str | Path = DEFAULT, device: str | torch.device = "cpu") -> Denoiser:
     """A prior of waveforms by name or path; raises PriorError, and ValueError as `pick_device`."""
     place = pick_device(device)
     path = find_prior(name_or_path, PRIORS)
@@ -198,4 +231,4 @@ def load_prior(name_or_path: str = DEFAULT, device: str | torch.device = "cpu") 
         other = OTHERS.get(str(prediction), f"predicts {prediction}, no prior")
         raise PriorError(f"{path}: {other}")
     with fitting(path):
-        return PRIORS[prediction](load_network(path, card), card).eval().to(place)
+        return PRIORS[prediction](load_network(path, card), card, path).eval().to(place)

@@ -24,7 +24,7 @@ LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-
 # How weights are used, by what their cards call `prediction`.
 USES = {None: "mend IN OUT --prior {}", "guess": "mend IN OUT --prior {}",
         "epsilon": "declip IN OUT --method undiff --prior {}",
-        "told": "enhance IN OUT --weights {}",
+        "two-stage": "denoise IN OUT --prior {}", "told": "enhance IN OUT --weights {}",
         "speech": "enhance IN OUT --method segan --weights {}",
         "sources": "separate IN OUTDIR --method {method} --weights {}",
         "score": "{task} IN OUT --method diffsep --weights {}",
@@ -96,7 +96,7 @@ def page(card: dict[str, Any], path: Path, repo: str) -> str:
     figures = "\n".join(["| measured | |", "|---|---|", *rows, ""] if rows else [])
     facts = {"network": card["network"], "parameters": card.get("parameters"),
              "sample rate": card.get("sample_rate"), "trained on": card.get("data"),
-             "licence": licence, "SHA-256": hub.file_hash(path) + "…"}
+             "licence": licence, "corrects": _corrected(card), "SHA-256": hub.file_hash(path) + "…"}
     about = "\n".join(f"- {name}: {value}" for name, value in facts.items() if value is not None)
     return f"""---
 {data.to_yaml()}
@@ -120,6 +120,16 @@ All that is known of it stands in `{remote.CARD}`:
 {json.dumps({k: v for k, v in card.items() if k != "loss_curve"}, indent=2)}
 ```
 """
+
+
+def _corrected(card: dict[str, Any]) -> str | None:
+    """The weights that others correct, which whoever uses them has to have as well."""
+    for kind in ("first", "separator"):
+        if kind in card:
+            digest = card.get(f"{kind}_sha256", "unsaid")
+            return (f"`{card[kind]}` (SHA-256 {digest}…), which has to be bundled with voxmend or "
+                    "to lie beside it")
+    return None
 
 
 def _module(network: str) -> str | None:

@@ -14,7 +14,7 @@ from .evidence import Evidence
 TOO_SHORT, LONG_ENOUGH = 2, 5  # runs, in samples at 16 kHz (`tools/clipped_runs.py`)
 
 
-def correctable(clipped: Tensor) -> Tensor:
+def correctable(clipped: Tensor, sample_rate: int) -> Tensor:
     """How much of a correction of the sparse guess counts: 1, but less in short runs.
 
     Between two known samples the guess is nearer than what a prior makes of it.
@@ -24,7 +24,8 @@ def correctable(clipped: Tensor) -> Tensor:
     place, end = torch.arange(clipped.shape[-1], device=clipped.device), clipped.shape[-1]
     before = torch.where(clipped, -1, place).cummax(-1).values
     after = torch.where(clipped, end, place).flip(-1).cummin(-1).values.flip(-1)
-    share = (after - before - 1 - TOO_SHORT) / (LONG_ENOUGH - TOO_SHORT)
+    lengths = (after - before - 1) * (16000 / sample_rate)
+    share = (lengths - TOO_SHORT) / (LONG_ENOUGH - TOO_SHORT)
     return torch.where(clipped, share.clamp(0, 1), 1.0)
 
 
@@ -110,7 +111,7 @@ class Clip(Operator):
     def evidence(self, y: Tensor, guess: Tensor | None = None) -> Evidence:
         guess = self.project(self.start(y) if guess is None else guess, y)
         bound = self._bound(y)
-        return Evidence.of(guess, bound, weight=correctable(bound != 0))
+        return Evidence.of(guess, bound, weight=correctable(bound != 0, self.sample_rate))
 
     def blank(self, noise: Tensor) -> Tensor:
         return torch.zeros_like(noise)

@@ -21,6 +21,7 @@ from ..diffusion.guidance import (
 from ..diffusion.samplers import ancestral, euler
 from ..diffusion.schedules import check_levels, karras_grid
 from ..diffusion.told import GuessDenoiser
+from ..models import hub
 from ..operators import Clip, Gap, Highpass, Lowpass, Mel, Mixture, Operator, WhiteNoise
 from .damage import BRIDGEABLE, Damage, listed
 
@@ -173,6 +174,7 @@ class Task:
             it for every prior.
         names: the fields of `Damage` that it cannot mend, but names, and the verb that can.
         leaves: the fields of `Damage` that it could mend, but was told to leave, and names.
+        prior: the weights that suit it, as `hub.find_prior` has them.
 
     Raises: ValueError for a field that cannot be what it is, and for fields that exclude each
     other: several sources have no band to keep, and neither they nor a simulated observation a
@@ -202,6 +204,7 @@ class Task:
     plain: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
+    prior: str = hub.DEFAULT
 
     @property
     def reports(self) -> tuple[str, ...]:
@@ -315,7 +318,7 @@ TASKS = {task.name: task for task in (
         **CORRECTED | {"speeds": (1.0, 0.9, 0.8)}),
     Task("denoise", found_damage, ("noise", "coloured", "hum"),
          NoisyObservation(otherwise=Imputation()), steps=1,  # the posterior mean in one call
-         native_rate=True),
+         native_rate=True, prior="denoiser16k"),
     correcting(
         Task("mend", found_damage,
              ("clipping", "cutoff", "low_cutoff", "gaps", "noise", "coloured", "hum", "clicks"),

@@ -35,17 +35,8 @@ def find_separator(path: Path, card: dict) -> Path:
 
     Raises `hub.PriorError`, also for another separator of that name than the card's.
     """
-    name, told = card["separator"], card.get("separator_sha256")
-    beside = path.with_name(f"{name}.safetensors")
-    try:
-        found = beside if beside.is_file() else hub.find_prior(name)
-    except hub.PriorError:
-        raise hub.PriorError(f"{path}: corrects what the separator {name} makes of a mixture; put "
-                             f"{name}.safetensors and its card beside it") from None
-    if told and told != (other := hub.file_hash(found)):
-        raise hub.PriorError(f"{path}: corrects the separator {name} of SHA-256 {told}, but "
-                             f"{found} has {other}; put the one that it was trained with beside it")
-    return found
+    return hub.find_companion(path, card["separator"], card.get("separator_sha256"),
+                              "the separator")
 
 
 def model_of(network: nn.Module, card: dict, path: Path, device: str = "cpu") -> ScoreModel:
