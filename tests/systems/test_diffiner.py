@@ -275,5 +275,6 @@ def test_unknown_method(prior):
 
 def test_a_refiner_offers_what_it_takes():
     with pytest.raises(hub.PriorError,
-                       match="no such prior.* or: diffiner_compact, enhancer16k, speech16k$"):
+                       match="no such prior.* or: denoiser16k, diffiner_compact, enhancer16k, "
+                             "speech16k$"):
         Refiner(prior="nobody", device="cpu")
