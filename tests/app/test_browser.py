@@ -132,6 +132,8 @@ def stays_stopped(page):
     expect(status(page)).to_contain_text("stopped", timeout=10_000)
     page.wait_for_timeout(3000)
     expect(status(page)).to_contain_text("stopped")
+    restore(page)
+    expect(status(page).get_by_role("progressbar")).to_be_visible(timeout=SLOW)
 
 
 def restore_slowly(page, path):

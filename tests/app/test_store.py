@@ -1,7 +1,9 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
 
+from helpers import visitors
 from voxmend.app import store as stores
 from voxmend.app.store import FullError, GoneError, Store, safe_name
 
@@ -94,3 +96,12 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
         (recording.folder / f"{folder.name}.html").touch()
         raise GeneratorExit
     assert {*recording.folder.rglob("*")} == before
+
+
+def test_a_copy_of_what_a_page_holds_leaves_running_work_alone(tmp_path):
+    """The copy's pipe would be closed with it, and with that what has its number by then."""
+    store = Store(tmp_path)
+    recording = store.new("a.wav")
+    work = recording.start(recording.folder, visitors.told, 5)
+    assert copy.deepcopy({"delete_callback": store.remove})["delete_callback"].__self__ is store
+    assert len([*work.progress()]) and work.made[0] == 5

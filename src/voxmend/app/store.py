@@ -139,6 +139,13 @@ class Store:
         self._recordings: dict[str, Recording] = {}
         self._lock = threading.Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Store":
+        """Itself: gradio copies all that its components hold for every page that it sends.
+
+        A copy of a process's pipe closes, when it goes, a descriptor that belongs to others.
+        """
+        return self
+
     def new(self, name: str) -> Recording:
         """A recording whose file is still to be written; raises FullError."""
         self.sweep()
