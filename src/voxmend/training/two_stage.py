@@ -61,10 +61,11 @@ class TwoStageRecipe(PriorRecipe):
         length = round(self.seconds * self.sample_rate)
         clean = pool.crops(length, self.sigma_data, self.gain_db, draws)[:, None]
         place = draws.stratified()
-        any_level, usual = (low * (high / low) ** place for low, high in (
+        any_level, sigma = (low * (high / low) ** place for low, high in (
             (self.lowest, self.highest), self.usual))
-        sigma = torch.where(draws.chance(self.others), any_level, usual)[..., None]
-        return clean, sigma, draws.normal(1, length)
+        if self.others:
+            sigma = torch.where(draws.chance(self.others), any_level, sigma)
+        return clean, sigma[..., None], draws.normal(1, length)
 
     def loss(self, denoiser: Model, *batch: Tensor) -> Tensor:
         clean, sigma, noise = batch
