@@ -2,7 +2,7 @@
 
     python tools/clipped_runs.py SPEECH [CLIPS]
 
-Of each recording the loudest 3 s are clipped. First the factor on the correction that brings
+Of each recording the loudest 4 s are clipped. First the factor on the correction that brings
 S-SPADE's guess g nearest to the truth x, Σ(D − g)(x − g)/Σ(D − g)², by the runs' length at 16 kHz,
 which `operators.clip.correctable` follows; then what `declip` gains on the guess;
 PESQ as a median, since now and then it aligns a clip wrongly.
@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from voxmend import Damage, Restorer, audio
+from voxmend import Damage, Restorer
+from voxmend.benchmarks.restoration import load_clips
+from voxmend.benchmarks.scoring import RATE
 from voxmend.diffusion.told import GuessDenoiser, Posterior
 from voxmend.dsp import degrade
 from voxmend.dsp.rms import rms
@@ -26,15 +28,7 @@ from voxmend.metrics.si_snr import si_snr
 from voxmend.operators import Clip, Evidence
 from voxmend.restore.damage import Clipping
 
-RATE, SECONDS = 16000, 3
 SDRS, LENGTHS = (3, 7, 10, 15, 20, 25), (1, 2, 3, 4, 5, 6, 9, 17, 33)
-
-
-def loudest(path: Path) -> np.ndarray:
-    """The loudest seconds of a recording. Shape: `[T]`."""
-    wave = audio.mixdown(audio.load(path, RATE))
-    power = np.convolve(wave**2, np.ones(SECONDS * RATE), "valid")
-    return wave[power.argmax():][:SECONDS * RATE]
 
 
 @torch.inference_mode()
@@ -55,7 +49,7 @@ def products(restorer: Restorer, clean: np.ndarray,
 
 def main(speech: Path, clips: int = 16) -> None:
     """Prints factors by length, then gains on the guess and PESQ."""
-    cleans = [loudest(path) for path in sorted(speech.rglob("*.flac"))[:clips]]
+    cleans = load_clips(speech, clips)
     restorer = Restorer("declip", device="cpu")
     lengths = " | ".join(f"{a}–{b - 1}" if b - a > 1 else f"{a}"
                          for a, b in pairwise(LENGTHS))

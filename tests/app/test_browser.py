@@ -125,6 +125,9 @@ def test_a_recording_is_found_mended_and_heard(visit, clipped):
     with page.expect_download() as download:
         link.click()
     assert audio.load(download.value.path(), 16000).shape == (1, 32000)
+    page.get_by_role("button", name="Cancel").first.click()  # which finds nothing to stop
+    expect(status(page)).to_contain_text("is kept", timeout=10_000)
+    expect(link).to_be_visible()
 
 
 def stays_stopped(page):
