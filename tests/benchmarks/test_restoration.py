@@ -9,8 +9,11 @@ import pytest
 from helpers.speech import voice
 from voxmend import audio
 from voxmend.benchmarks import diffsep, restoration, undiff
+from voxmend.benchmarks.scoring import Example, measure, missing
 from voxmend.cli.main import main
+from voxmend.metrics.si_snr import si_snr
 from voxmend.models import hub
+from voxmend.restore.damage import Damage
 from voxmend.restore.restorer import Restorer
 from voxmend.restore.tasks import TASKS
 from voxmend.systems.undiff import PAPER
@@ -69,6 +72,19 @@ def test_undiff_has_a_row_if_it_is_named(data, epsilon_prior):
                              only=("UnDiff",))
     (row,) = result["cases"]["vocode"]
     assert row["method"] == "UnDiff, 5 calls" and row["calls"] == 5
+
+
+def test_clips_that_a_mean_leaves_out_are_counted():
+    wave = voice(1.0)[0].astype(float)
+    clips = [Example(k * wave, k * wave, Damage()) for k in (1, 0.5)]
+    silent = [np.zeros_like(wave), 0.5 * wave + 0.01 * np.roll(wave, 7)]
+    outputs = iter(silent)
+    rows = [measure(clips, lambda e: e.damaged + 0.01 * np.roll(wave, 9), "noisy", None, False),
+            measure(clips, lambda e: next(outputs), "silent", None, False)]
+    assert rows[0]["missing"] == {} and rows[1]["missing"]["si_snr"] == 1
+    assert rows[1]["si_snr"] == pytest.approx(si_snr(silent[1], clips[1].clean), abs=1e-4)
+    line = "SI-SNR dB without 1 of 2 clips, where it has no meaning: silent"
+    assert line in missing(rows) and missing(rows[:1]) == []
 
 
 def test_a_missing_package_is_said_at_once(data, prior, monkeypatch):

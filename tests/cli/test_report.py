@@ -76,6 +76,17 @@ def test_a_folder_becomes_a_table_with_the_worst_first(folder, capsys):
     assert table.all("h1")[0][1] == "in"
 
 
+def test_a_table_says_in_which_channel_damage_is(wav, tmp_path, capsys):
+    clipped = degrade.clip(voice(1.0), 0.1)
+    (tmp_path / "in").mkdir()
+    wav("in/one.wav", np.concatenate([voice(1.0), clipped]))
+    wav("in/both.wav", np.concatenate([clipped, clipped]))
+    run(capsys, "report", tmp_path / "in", tmp_path / "out.html")
+    one, both = sorted(text for _, text in read(tmp_path / "out.html").all("td")
+                       if "clipped at 0.1" in text)  # capitals first
+    assert both.startswith("clipped at 0.1") and "; R: clipped at 0.1" in one
+
+
 def test_a_restored_folder_is_shown_beside_it(folder, wav, capsys):
     (folder / "out" / "sub").mkdir(parents=True)
     for name in ("a.wav", "sub/b & <b>.wav"):  # c.wav was not restored

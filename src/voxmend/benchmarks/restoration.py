@@ -27,7 +27,17 @@ from ..restore.tasks import TASKS, Task
 from ..systems import undiff
 from ..training.corpus import audio_files, speaker
 from .judges import Panel
-from .scoring import RATE, Example, check_metrics, fill, has_row, machine, measure, score
+from .scoring import (
+    RATE,
+    Example,
+    check_metrics,
+    fill,
+    has_row,
+    machine,
+    measure,
+    missing,
+    score,
+)
 
 SECONDS = 4
 
@@ -292,6 +302,7 @@ def markdown(result: dict) -> str:
              f"{result['device']}, {result.get('precision', 'fp32')}: {result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows, spread=result.get("spread", False))]
+        lines += ["", *lost] if (lost := missing(rows)) else []
     if "detection" in result:
         fields = ("clipping", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",

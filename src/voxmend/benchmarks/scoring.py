@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ..metrics import METRICS, QUALITY, SEPARATION
+from ..metrics import COLUMNS, METRICS, QUALITY, SEPARATION
 from ..metrics._common import WeightsError
 from ..metrics.swap_rate import best_order
 from ..restore.damage import Damage
@@ -149,7 +150,8 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
             progress: bool, score: Callable = score) -> dict:
     """One row: means over the examples with intervals, calls of a network per clip, time.
 
-    `examples` of the row is their `digest`: rows of several runs that share it can be compared.
+    `examples` of the row is their `digest`: rows of several runs that share it can be compared;
+    `missing` says of how many, if not of all, a metric has no meaning; its mean leaves them out.
     """
     scores, seconds = [], 0.0
     with counted_calls(network) as calls:
@@ -159,13 +161,25 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
             seconds += time.perf_counter() - begun
             scores.append(score(example, estimate))
     duration = sum(e.damaged.shape[-1] for e in examples) / RATE
-    return {"method": name, "examples": digest(examples),
+    lost = {k: sum(not np.isfinite(s[k]) for s in scores) for k in scores[0]}
+    return {"method": name, "examples": digest(examples), "clips": len(examples),
+            "missing": {k: count for k, count in lost.items() if 0 < count < len(examples)},
             **{metric: mean(s[metric] for s in scores) for metric in scores[0]},
             "intervals": {metric: interval(s[metric] for s in scores) for metric in scores[0]},
             "calls": len(calls) / len(examples),
             "real_time_factor": round(seconds / duration, 3),
             "si_snr_per_clip": [round(s["si_snr"], 3) if np.isfinite(s["si_snr"]) else None
                                 for s in scores]}
+
+
+def missing(rows: list[dict]) -> list[str]:
+    """Lines on clips that means leave out, as the SI-SNR of an output that is silent."""
+    counts = defaultdict[tuple[str, int, int], list[str]](list)
+    for row in rows:
+        for metric, count in row.get("missing", {}).items():
+            counts[COLUMNS[metric][0], count, row["clips"]].append(row["method"])
+    return [f"{title} without {count} of {clips} clips, where it has no meaning: "
+            + "; ".join(methods) for (title, count, clips), methods in counts.items()]
 
 
 def fill(tables: dict[str, list[dict]], measured: dict[str, Iterable[dict]],

@@ -26,7 +26,17 @@ from ..systems.conv_tasnet import load_separator, separate
 from ..training.corpus import audio_files
 from . import scoring
 from .restoration import CASES, measured_folder, mixtures, one_speaker
-from .scoring import RATE, Example, Judges, counted_calls, fill, labels, mean, measure
+from .scoring import (
+    RATE,
+    Example,
+    Judges,
+    counted_calls,
+    fill,
+    labels,
+    mean,
+    measure,
+    missing,
+)
 
 # title, columns and rows of the paper's tables, most of them on VCTK
 PAPER: dict[str, tuple[str, tuple[str, ...], dict[str, tuple[float | None, ...]]]] = {
@@ -242,6 +252,7 @@ def markdown(result: dict) -> str:
                   **dict(zip(keys, values, strict=True))}
                  for method, values in figures.items()]
         lines += ["", f"**{title}**", "", *metrics.table(rows + paper)]
+        lines += ["", *lost] if (lost := missing(rows)) else []
     for note in result.get("notes", []):
         lines += ["", note]
     return "\n".join(lines)

@@ -184,10 +184,16 @@ def _place(path: Path) -> Path:
 
 
 def _texts(damages: "Sequence[Damage]") -> list[str]:
-    """What is said of any channel, each once."""
+    """What is said of the channels, each once, after the names of those if not of all."""
     from ..report.marks import words
+    from ..restore.damage import channel_name
 
-    return [*dict.fromkeys(text for damage in damages for _, text in words(damage))]
+    where: dict[str, list[str]] = {}
+    for channel, damage in enumerate(damages):
+        for _, text in words(damage):
+            where.setdefault(text, []).append(channel_name(channel, len(damages)))
+    return [text if len(names) == len(damages) else f"{', '.join(names)}: {text}"
+            for text, names in where.items()]
 
 
 def load_table(title: str, folder: Path, missing: Sequence[str]) -> jobs.Work:
