@@ -25,6 +25,7 @@ def hiss(batch, length=RATE):
 
 DAMAGES = {
     "lost_band": lambda x, draws: damages.lost_band(x, draws.log_uniform(1000, 7000), draws),
+    "shelved": lambda x, draws: damages.shelved(x, draws, -6, 12),
     "coloured": damages.coloured, "noise": damages.noise, "reverberant": damages.reverberant,
     "clipped": damages.clipped}
 
@@ -71,6 +72,17 @@ def test_a_microphone_bends_by_six_decibels():
                              / torch.fft.rfft(x).abs())
     assert level.abs().max() < 6.01 and level.std(0).min() > 1
     assert level.diff(dim=1).abs()[:, 60:].max() < 0.3  # smooth
+
+
+def test_a_shelf_raises_what_is_below_its_corner():
+    """By 12 dB far below 60 Hz, not at all far above 400 Hz, and in between by ever less."""
+    x = hiss(20)
+    response = torch.fft.rfft(damages.shelved(x, Draws(20, "cpu", 1), 12, 12)) / torch.fft.rfft(x)
+    level = 20 * torch.log10(response.abs())
+    hertz = torch.fft.rfftfreq(x.shape[-1], 1 / RATE)
+    np.testing.assert_allclose(level[:, hertz < 10], 12, atol=0.1)
+    np.testing.assert_allclose(level[:, hertz > 4000], 0, atol=0.1)
+    assert level.diff(dim=1).max() < 1e-2 and level[:, 150 * x.shape[-1] // RATE].std() > 1
 
 
 def fixed(draws, **values):

@@ -74,6 +74,40 @@ def test_recordings_stand_at_their_ratio(corpus):
     assert power(recording).sqrt().median() == pytest.approx(made.sigma_data, rel=0.3)
 
 
+def low(x):
+    """What a signal holds below 100 Hz. Shape: `[B, 1, T]` to the same."""
+    spectrum = torch.fft.rfft(x)
+    return torch.fft.irfft(spectrum * (torch.fft.rfftfreq(x.shape[-1], 1 / 16000) < 100),
+                           x.shape[-1])
+
+
+def test_rumble_is_of_the_recording_alone(corpus):
+    """In half the recordings it is all there is, and it counts in their level."""
+    made = recipe(batch=60, wet=0.0, microphone=0.0, rumble=1.0, snr_db=(20.0, 20.0), gain_db=0.0)
+    clean, recording, *_ = made.examples(made.prepare(corpus, torch.device("cpu")), 0)
+    rest = recording - clean
+    lost = (rest.square().mean((1, 2)) < 1e-8)  # unharmed
+    clipped_or_narrow = power(rest - low(rest)) > 0.02 * power(clean)
+    plain = ~(lost | clipped_or_narrow[:, 0, 0])
+    ratio = power(low(rest)) / power(clean)
+    assert plain.sum() > 30 and ratio[plain].max() > 1 and ratio[plain].median() < 1
+    high = (power(rest - low(rest)) / power(clean))[plain].flatten()
+    assert 0.3 < (high < 1e-3).float().mean() < 0.75
+
+
+def test_another_spectrum_is_of_the_speech_that_is_wanted(corpus):
+    plain, bent = (recipe(batch=60, snr_db=(90.0, 90.0), wet=0.0, microphone=0.0, gain_db=0.0,
+                          shaped=share) for share in (0.0, 1.0))
+    pools = plain.prepare(corpus, torch.device("cpu"))
+    found = [made.examples(pools, 0)[:2] for made in (plain, bent)]
+    for clean, recording in found:  # nothing else happens to most
+        assert (power(recording - clean) / power(clean)).median() < 1e-4
+    levels = [float(power(clean).median()) for clean, _ in found]
+    assert levels[1] == pytest.approx(levels[0], rel=0.1)
+    share = [(power(low(clean)) / power(clean)).flatten() for clean, _ in found]
+    assert (10 * torch.log10(share[1] / share[0])).std() > 2  # the same crops, dB
+
+
 def test_loss_is_that_of_its_formula():
     """mean ln(e + ε) + λ·ln(s + ε) + μ·d, the last two where told, recomputed with numpy."""
     made, rng = recipe(spectral=0.7, perceptual=0.4, floor=1e-3), torch.Generator().manual_seed(0)

@@ -77,6 +77,18 @@ def test_swelling_is_linear_in_decibels_and_bounded():
     assert (bends.sum(1) <= 2 * 4).all()  # between the six places of 3.5 s
 
 
+def test_rumble_is_below_speech():
+    """Of exp(−(f/t)²) up to t = 60 Hz nothing is left at 200 Hz, and some is of every t."""
+    found, again = (noises.rumble(torch.empty(40, 4 * RATE), Draws(40, "cpu", 2)) for _ in range(2))
+    assert torch.equal(found, again)
+    np.testing.assert_allclose(power(found), 1, rtol=1e-3)
+    energy = torch.fft.rfft(found).abs().square()
+    hertz = torch.fft.rfftfreq(4 * RATE, 1 / RATE)
+    assert energy[:, hertz > 200].sum() < 1e-4 * energy.sum()
+    centroids = (energy * hertz).sum(1) / energy.sum(1)
+    assert centroids.min() < 10 and centroids.max() > 20
+
+
 def test_of_varied_noise_the_named_shares_are_of_each_kind(pools, monkeypatch):
     """Every kind a constant, nothing else changed: 20, 17 and the remaining 63 %."""
     for name, level in (("recorded", 1.0), ("texture", 2.0), ("babble", 3.0)):

@@ -64,6 +64,17 @@ def coloured(x: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
     return filtered(x, 10 ** (level / 20) + 0j)
 
 
+def shelved(x: Tensor, draws: Draws, low_db: float, high_db: float,
+            sample_rate: int = 16000) -> Tensor:
+    """Raised by low_db…high_db below a corner of 60…400 Hz, as by a microphone that is near.
+
+    |H(f)|² = (g + (f/f_c)⁴)/(1 + (f/f_c)⁴), g the gain in power: a shelf of order 2.
+    """
+    ratio = (_hertz(x, sample_rate) / draws.log_uniform(60, 400)).pow(4)
+    gain = 10 ** (draws.uniform(low_db, high_db) / 10)
+    return filtered(x, ((gain + ratio) / (1 + ratio)).sqrt() + 0j)
+
+
 def noise(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
     """Stationary noise of unit power: white, 1/f^a of a in −0.5…2.5, or hum with harmonics."""
     hertz = _hertz(like, sample_rate).clamp(min=20)

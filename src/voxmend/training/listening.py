@@ -16,6 +16,7 @@ from .pool import Draws, Pool
 from .recipes import Model, PriorRecipe, Source, muon_and_adamw
 
 SPEEDS = (0.88, 0.94, 1.0, 1.07, 1.15)
+RUMBLE_DB = (-20.0, 6.0)  # beside the speech
 Pools = dict[str, Pool]
 
 
@@ -58,6 +59,9 @@ class ListeningRecipe(PriorRecipe):
         muon: rate of Muon (`recipes.muon_and_adamw`).
         speeds: of the speech.
         real, wet: shares with `noises.varied`, not synthetic noise, and with reverberation.
+        microphone: share of the recordings through a microphone that the speech is without.
+        shaped: share of the speech, which is to stay so, and of the noise with another spectrum.
+        rumble: share with noise below 60 Hz as well, half of which have no other.
         snr_db: range of signal-to-noise ratios over a whole recording.
     """
 
@@ -71,6 +75,9 @@ class ListeningRecipe(PriorRecipe):
     speeds: tuple[float, ...] = SPEEDS
     real: float = 0.7
     wet: float = 0.35
+    microphone: float = 0.2
+    shaped: float = 0.0
+    rumble: float = 0.0
     snr_db: tuple[float, float] = (-5.0, 30.0)
 
     product: ClassVar[str] = "enhancer"
@@ -98,20 +105,44 @@ class ListeningRecipe(PriorRecipe):
     def recordings(self, pools: Pools, draws: Draws, length: int) -> tuple[Tensor, Tensor]:
         """Clean speech and recordings of it, which are at the prior's level. Shape: `[B, T]`."""
         rate = self.sample_rate
-        clean = pools["speech"].crops(length, self.sigma_data, self.gain_db, draws)
+        clean = self._speech(pools["speech"], draws, length)
         wet = damages.reverberant(clean, draws, rate)
         y = torch.where(draws.chance(self.wet), wet, clean)
-        sound = torch.where(draws.chance(self.real), noises.varied(pools, draws, length, rate),
-                            damages.noise(clean, draws, rate))
-        share = 10 ** (-draws.uniform(*self.snr_db) / 10)
-        y = y + sound * self.sigma_data * share.sqrt()
-        y = torch.where(draws.chance(0.2), damages.coloured(y, draws, rate), y)
+        noise, power = self._noise(pools, draws, clean)
+        y = y + noise * self.sigma_data
+        y = torch.where(draws.chance(self.microphone), damages.coloured(y, draws, rate), y)
         narrow = damages.lost_band(y, draws.log_uniform(2000, 7000), draws, rate)
         y = torch.where(draws.chance(0.1), narrow, y)
         y = torch.where(draws.chance(0.1), damages.clipped(y, draws, 4, 20), y)
         unharmed = draws.chance(0.06)
-        level = torch.where(unharmed, 1.0, (1 + share) ** -0.5)
+        level = torch.where(unharmed, 1.0, (1 + power) ** -0.5)
         return clean * level, torch.where(unharmed, clean, y) * level
+
+    def _speech(self, pool: Pool, draws: Draws, length: int) -> Tensor:
+        """Clean speech, as loud whatever its spectrum. Shape: `[B, length]`."""
+        clean, rate = pool.crops(length, self.sigma_data, self.gain_db, draws), self.sample_rate
+        if not self.shaped:
+            return clean
+        bent = torch.where(draws.chance(self.shaped), damages.coloured(clean, draws, rate), clean)
+        bent = torch.where(draws.chance(self.shaped),
+                           damages.shelved(bent, draws, -6, 12, rate), bent)
+        return bent * (damages.power(clean) / damages.power(bent).clamp(min=1e-9)).sqrt()
+
+    def _noise(self, pools: Pools, draws: Draws, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise beside speech of unit power, and its power. Shape: `[B, T]`, `[B, 1]`."""
+        length, rate = speech.shape[-1], self.sample_rate
+        noise = torch.where(draws.chance(self.real), noises.varied(pools, draws, length, rate),
+                            damages.noise(speech, draws, rate))
+        if self.shaped:
+            bent = damages.shelved(noise, draws, -6, 20, rate)
+            noise = torch.where(draws.chance(self.shaped), noises.at_unit_power(bent), noise)
+        power = 10 ** (-draws.uniform(*self.snr_db) / 10)
+        if not self.rumble:
+            return noise * power.sqrt(), power
+        low = draws.chance(self.rumble) * 10 ** (draws.uniform(*RUMBLE_DB) / 10)
+        power = torch.where((low > 0) & draws.chance(0.5), 1e-3 * power, power)
+        return (noise * power.sqrt() + noises.rumble(speech, draws, rate) * low.sqrt(),
+                power + low)
 
     @torch.no_grad()
     def examples(self, pools: Source, step: int) -> tuple[Tensor, ...]:

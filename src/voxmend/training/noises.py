@@ -71,6 +71,17 @@ def swelling(x: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
     return x * 10 ** (level / 20)
 
 
+def rumble(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
+    """Noise of unit power from 2 Hz to 12…60 Hz, which swells: traffic, wind, handling.
+
+    Shape: `[B, T]` to the same.
+    """
+    hertz = torch.fft.rfftfreq(like.shape[-1], 1 / sample_rate, device=like.device)
+    response = (hertz > 2) * torch.exp(-(hertz / draws.log_uniform(12, 60)).square())
+    low = damages.filtered(draws.normal(like.shape[-1]), response + 0j)
+    return at_unit_power(swelling(low, draws, sample_rate))
+
+
 def varied(pools: Mapping[str, Pool], draws: Draws, length: int,
            sample_rate: int = 16000) -> Tensor:
     """Noise of unit power: recorded (five in eight), its texture or babble, and variants of these.
