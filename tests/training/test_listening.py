@@ -10,11 +10,12 @@ from helpers.speech import CONFIG, voice
 from voxmend import audio
 from voxmend.diffusion.told import ToldDenoiser
 from voxmend.models import hub
-from voxmend.training import loop
+from voxmend.training import loop, noises
 from voxmend.training.corpus import Corpus
 from voxmend.training.damages import power
 from voxmend.training.disturbance import disturbance
 from voxmend.training.listening import ListeningRecipe, compressed, si_sdr
+from voxmend.training.pool import Draws
 from voxmend.training.recipes import muon_and_adamw
 
 
@@ -93,6 +94,18 @@ def test_rumble_is_of_the_recording_alone(corpus):
     assert plain.sum() > 30 and ratio[plain].max() > 1 and ratio[plain].median() < 1
     high = (power(rest - low(rest)) / power(clean))[plain].flatten()
     assert 0.3 < (high < 1e-3).float().mean() < 0.75
+
+
+def test_tones_take_the_place_of_other_noise(corpus, monkeypatch):
+    """With as much power; in half the recordings other noise, here of one sign, is left."""
+    monkeypatch.setattr(noises, "tones", lambda like, draws, rate: torch.ones_like(like))
+    made = recipe(batch=80, wet=0.0, microphone=0.0, real=0.0, tonal=1.0, snr_db=(0.0, 0.0))
+    draws = Draws(80, "cpu", 1)
+    pools = made.prepare(corpus, torch.device("cpu"))
+    noise, level = made._noise(pools, draws, torch.zeros(80, 4000))
+    np.testing.assert_allclose(power(noise), 1, rtol=1e-3)
+    alone = (noise - 1).abs().amax(1) < 1e-3
+    assert level.eq(1).all() and 0.35 < alone.float().mean() < 0.65
 
 
 def test_another_spectrum_is_of_the_speech_that_is_wanted(corpus):

@@ -89,6 +89,20 @@ def test_rumble_is_below_speech():
     assert centroids.min() < 10 and centroids.max() > 20
 
 
+def test_tones_are_few_lines_that_move_or_are_switched():
+    """Nearly all energy of a steady one is in six lines at most; some are silent for long."""
+    found, again = (noises.tones(torch.empty(60, 2 * RATE), Draws(60, "cpu", 3)) for _ in range(2))
+    assert torch.equal(found, again)
+    np.testing.assert_allclose(power(found), 1, rtol=1e-3)
+    energy = torch.fft.rfft(found * torch.hann_window(2 * RATE)).abs().square()
+    lines = energy.sort(descending=True).values[:, :6 * 4].sum(1) / energy.sum(1)
+    assert 0.15 < (lines > 0.999).float().mean() < 0.5  # neither moved nor switched: a quarter
+    frames = found.unfold(1, 160, 160).square().mean(-1)
+    assert 0.3 < (frames.min(1).values < 1e-6).float().mean() < 0.7
+    hertz = torch.fft.rfftfreq(2 * RATE, 1 / RATE)
+    assert (energy * (hertz < 30)).sum() < 1e-3 * energy.sum()
+
+
 def test_of_varied_noise_the_named_shares_are_of_each_kind(pools, monkeypatch):
     """Every kind a constant, nothing else changed: 20, 17 and the remaining 63 %."""
     for name, level in (("recorded", 1.0), ("texture", 2.0), ("babble", 3.0)):

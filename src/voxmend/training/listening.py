@@ -61,6 +61,7 @@ class ListeningRecipe(PriorRecipe):
         real, wet: shares with `noises.varied`, not synthetic noise, and with reverberation.
         microphone: share of the recordings through a microphone that the speech is without.
         shaped: share of the speech, which is to stay so, and of the noise with another spectrum.
+        tonal: share whose noise is `noises.tones`, in half of them beside other noise.
         rumble: share with noise below 60 Hz as well, half of which have no other.
         snr_db: range of signal-to-noise ratios over a whole recording.
     """
@@ -77,6 +78,7 @@ class ListeningRecipe(PriorRecipe):
     wet: float = 0.35
     microphone: float = 0.2
     shaped: float = 0.0
+    tonal: float = 0.0
     rumble: float = 0.0
     snr_db: tuple[float, float] = (-5.0, 30.0)
 
@@ -136,6 +138,9 @@ class ListeningRecipe(PriorRecipe):
         if self.shaped:
             bent = damages.shelved(noise, draws, -6, 20, rate)
             noise = torch.where(draws.chance(self.shaped), noises.at_unit_power(bent), noise)
+        if self.tonal:
+            heard = noises.tones(speech, draws, rate) + draws.chance(0.5) * draws.uniform() * noise
+            noise = torch.where(draws.chance(self.tonal), noises.at_unit_power(heard), noise)
         power = 10 ** (-draws.uniform(*self.snr_db) / 10)
         if not self.rumble:
             return noise * power.sqrt(), power

@@ -82,6 +82,30 @@ def rumble(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
     return at_unit_power(swelling(low, draws, sample_rate))
 
 
+def tones(like: Tensor, draws: Draws, sample_rate: int = 16000) -> Tensor:
+    """Tones of unit power: hums, beeps, alarms, sirens.
+
+    One to six partials of 60…4000 Hz, which fall by up to 12 dB from one to the next. In half of
+    the items the pitch moves by up to 40 %, 0.2 to 4 times a second; half are switched on and off,
+    with edges of 5 ms, every 0.15…2 s.
+
+    Shape: `[B, T]` to the same.
+    """
+    time = torch.arange(like.shape[-1], device=like.device) / sample_rate
+    pitch, partials = draws.log_uniform(60, 4000), draws.integers(1, 6)
+    depth = draws.chance(0.5) * draws.uniform(0, 0.4)
+    moved = depth * torch.sin(2 * math.pi * (draws.log_uniform(0.2, 4) * time + draws.uniform()))
+    cycles = (pitch * (1 + moved) / sample_rate).cumsum(-1)
+    fall = draws.uniform(0, 12)
+    sound = sum(((k <= partials) & (k * 1.4 * pitch < sample_rate / 2))
+                * 10 ** (-fall * (k - 1) / 20)
+                * torch.sin(2 * math.pi * (k * cycles + draws.uniform())) for k in range(1, 7))
+    period, share = draws.log_uniform(0.15, 2), draws.uniform(0.1, 0.7)
+    place = (time + draws.uniform() * period) % period  # seconds since it was switched on
+    gate = (torch.minimum(place, share * period - place) / 0.005).clamp(0, 1)
+    return at_unit_power(torch.where(draws.chance(0.5), gate * sound, sound))
+
+
 def varied(pools: Mapping[str, Pool], draws: Draws, length: int,
            sample_rate: int = 16000) -> Tensor:
     """Noise of unit power: recorded (five in eight), its texture or babble, and variants of these.
