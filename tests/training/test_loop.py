@@ -333,8 +333,37 @@ def test_some_weights_alone_are_trained(tmp_path, corpus, prior, muon):
     assert {"leave.weight", "blocks.1.expand.weight"} <= changed
     assert all(name.startswith(("blocks.1.", "leave")) for name in changed)
     recipe.only = ("block.1",)
-    with pytest.raises(ValueError, match="some: no weights begin with block.1"):
+    with pytest.raises(ValueError, match="some: only: no weights begin with block.1"):
         recipe.build()
+
+
+@pytest.mark.parametrize("muon", [False, True])
+def test_some_units_alone_are_trained(tmp_path, corpus, prior, muon):
+    """Rows of one matrix and columns of the other; all else stays, to the bit."""
+    recipe = recipes.PriorRecipe("some", "FrameConvNeXt", CONFIG, 6, batch=2, seconds=0.25,
+                                 warmup=1, begin=str(prior), weight_decay=0.0,
+                                 only=("blocks.*.expand.weight[2:5]",
+                                       "blocks.1.contract.weight[:,2:5]"))
+    if muon:
+        recipe.optimizers = lambda model: recipes.muon_and_adamw(model, 1e-2, 1e-2, 0.0)
+    run = loop.train(recipe, corpus, tmp_path / "out")
+    before, after = load_file(prior), load_file(run.product)
+    for name, tensor in before.items():
+        same = tensor.half() == after[name].half()
+        if name.endswith("expand.weight"):
+            assert same[:2].all() and same[5:].all() and not same[2:5].all(1).any(), name
+        elif name == "blocks.1.contract.weight":
+            assert same[:, :2].all() and same[:, 5:].all() and not same[:, 2:5].all(0).any()
+        else:
+            assert same.all(), name
+    recipe.weight_decay = 0.01
+    with pytest.raises(ValueError, match="some: .* give weight_decay=0"):
+        recipe.build()
+    for wrong in ("blocks.1.expand.weight[2]", "blocks.1.expand.weight[:,]", "", "[0:3]",
+                  "blocks.1.expand.weight[900:950]", "blocks.1.scale[:,0:1]"):
+        recipe.only = (wrong,)
+        with pytest.raises(ValueError, match="some: "):
+            recipe.build()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

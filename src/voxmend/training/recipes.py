@@ -21,6 +21,7 @@ from ..diffusion.denoiser import Denoiser, EDMDenoiser, EpsilonDenoiser, broadca
 from ..diffusion.schedules import build_betas
 from ..models import hub
 from .corpus import Corpus
+from .partial import train_only
 
 Model = Any  # what a recipe's `build` gives
 Source = Any  # what its `prepare` gives
@@ -126,8 +127,8 @@ class PriorRecipe:
     Args:
         balance, speed_range: how `train` has crops drawn, as in `Corpus.vary`.
         begin: weights that a run begins with, as in `hub.begin_with`.
-        only: what the names of weights begin with that are trained, as "blocks.9."; the others stay
-            as they are. By default all are.
+        only: weights that are trained, as `partial.train_only` has them; the others stay as they
+            are. By default all are.
     """
 
     name: str
@@ -163,15 +164,19 @@ class PriorRecipe:
     sigmas: ClassVar[tuple[float, ...]] = VALIDATION_SIGMAS
 
     def fresh_network(self) -> nn.Module:
-        """The network, of which `only` some weights are trained; raises ValueError for none."""
+        """The network, of which `only` some weights are trained.
+
+        Raises ValueError as `partial.train_only`, and for parts of matrices that would decay.
+        """
         network = fresh_network(self)
         if self.only:
-            trained = [p for name, p in network.named_parameters() if name.startswith(self.only)]
-            if not trained:
-                raise ValueError(f"{self.name}: no weights begin with {' or '.join(self.only)}")
-            network.requires_grad_(False)
-            for parameter in trained:
-                parameter.requires_grad_(True)
+            if self.weight_decay and any("[" in told for told in self.only):
+                raise ValueError(f"{self.name}: what of a matrix has no gradient would decay as "
+                                 "well; give weight_decay=0")
+            try:
+                train_only(network, self.only)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: {error}") from None
         return network
 
     def build(self) -> Denoiser:
