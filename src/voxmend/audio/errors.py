@@ -14,6 +14,8 @@ from soundfile import SoundFileError
 LOWEST_RATE, HIGHEST_RATE = 4000, 384_000  # Hz; below there is no second formant
 MOST_CHANNELS = 16
 HIGHEST = 1e15  # of a sample; squares of much higher ones overflow
+AGAIN = ("fetch or export it again, or read what is there with --salvage of a verb that restores "
+         "or reports")
 
 
 class AudioError(ValueError):
@@ -89,8 +91,7 @@ def unreadable(path: Path, why: str) -> UnreadableError:
 
 def broken_off(path: Path, there: str) -> AudioError:
     """For a file that ends before it should, and how much is there."""
-    return AudioError(f"{path}: breaks off after {there}: fetch or export it again, or read what "
-                      "is there with --salvage")
+    return AudioError(f"{path}: breaks off after {there}: {AGAIN}")
 
 
 def check_alike(path: Path, sample_rate: int, channels: int, first: tuple[int, int]) -> None:
@@ -102,8 +103,7 @@ def check_alike(path: Path, sample_rate: int, channels: int, first: tuple[int, i
 
 def damaged(path: Path, seconds: float, error: Exception) -> AudioError:
     """For a file that a decoder gives up on, and about when."""
-    return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): fetch or "
-                      "export it again, or read what is there with --salvage")
+    return AudioError(f"{path}: damaged at about {seconds:.2f} s ({reason(error)}): {AGAIN}")
 
 
 @contextmanager
