@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from voxmend.benchmarks.diffsep import enhanced_by
+from voxmend.benchmarks.diffsep import enhanced_by, in_noise
 from voxmend.benchmarks.restoration import SECONDS, load_clips
 from voxmend.benchmarks.scoring import RATE, Example
+from voxmend.dsp.rms import rms
 from voxmend.metrics import METRICS
 from voxmend.models.precision import choose
-from voxmend.restore.damage import Damage
 from voxmend.systems import deepfilternet, enhance
 from voxmend.systems.weights import find_weights, load_listener
 from voxmend.training import noises
@@ -34,8 +34,7 @@ def mixed(clips: list[np.ndarray], noise: Callable, ratio: float) -> list[Exampl
     """Clips in noise of their own."""
     draws = Draws(len(clips), "cpu", SEED)
     waves = noise(torch.empty(len(clips), SECONDS * RATE), draws).numpy() * 10 ** (-ratio / 20)
-    return [Example(clip, (clip + wave[:len(clip)] * np.sqrt(np.mean(clip**2)))
-                    .astype(np.float32), Damage())
+    return [in_noise(clip, rms(clip) * wave[:len(clip)])
             for clip, wave in zip(clips, waves, strict=True)]
 
 

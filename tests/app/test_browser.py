@@ -114,7 +114,10 @@ def test_a_recording_is_found_mended_and_heard(visit, clipped):
     report = page.frame_locator("iframe[title='Before and after']")
     report.get_by_role("button", name="Play").click()
     position = report.get_by_label("Position")
-    expect(position).not_to_have_value("0", timeout=SLOW)  # it plays
+    expect(position).not_to_have_value("0", timeout=SLOW)
+    first = position.input_value()
+    expect(position).not_to_have_value(first)
+    assert float(position.input_value()) > float(first)  # it plays
     before = float(position.input_value())
     report.get_by_text("B Mended").first.click()
     assert report.get_by_role("radio", name="B Mended").is_checked()

@@ -302,7 +302,7 @@ def markdown(result: dict) -> str:
              f"{result['device']}, {result.get('precision', 'fp32')}: {result['machine']}"]
     for name, rows in result["cases"].items():
         lines += ["", f"**{name}**", "", *table(rows, spread=result.get("spread", False))]
-        lines += ["", *lost] if (lost := missing(rows)) else []
+        lines += missing(rows)
     if "detection" in result:
         fields = ("clipping", "cutoff", "gaps", "noise")
         lines += ["", "**damage found, share of the clips**", "",

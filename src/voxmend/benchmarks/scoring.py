@@ -173,13 +173,14 @@ def measure(examples: list[Example], method: Callable, name: str, network: nn.Mo
 
 
 def missing(rows: list[dict]) -> list[str]:
-    """Lines on clips that means leave out, as the SI-SNR of an output that is silent."""
+    """What follows a table whose means leave out clips, as the SI-SNR of an output of silence."""
     counts = defaultdict[tuple[str, int, int], list[str]](list)
     for row in rows:
         for metric, count in row.get("missing", {}).items():
             counts[COLUMNS[metric][0], count, row["clips"]].append(row["method"])
-    return [f"{title} without {count} of {clips} clips, where it has no meaning: "
-            + "; ".join(methods) for (title, count, clips), methods in counts.items()]
+    lines = [f"{title} without {count} of {clips} clips, where it has no meaning: "
+             + "; ".join(methods) for (title, count, clips), methods in counts.items()]
+    return ["", *lines] if lines else []
 
 
 def fill(tables: dict[str, list[dict]], measured: dict[str, Iterable[dict]],

@@ -252,7 +252,7 @@ def markdown(result: dict) -> str:
                   **dict(zip(keys, values, strict=True))}
                  for method, values in figures.items()]
         lines += ["", f"**{title}**", "", *metrics.table(rows + paper)]
-        lines += ["", *lost] if (lost := missing(rows)) else []
+        lines += missing(rows)
     for note in result.get("notes", []):
         lines += ["", note]
     return "\n".join(lines)
